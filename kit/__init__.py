@@ -1,0 +1,1 @@
+"""Conformance kit for client backends of Text Generation Inference."""
