@@ -1,0 +1,92 @@
+"""The verdict: the ruling on one case, with what it rests on."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from tgi_conformance.contracts.json_types import JSON
+
+
+class Ruling(StrEnum):
+    """How one case ended (design, section 4)."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ADVISORY = "advisory"
+    RECORDED = "recorded"
+    NOT_APPLICABLE = "not applicable"
+    NOT_HERE = "not here"
+    UNTESTABLE = "untestable"
+    EXPECTED = "expected"
+    NOT_RUN = "not run"
+    KIT_FAULT = "kit fault"
+
+
+#: Rulings that make a run red.
+RED: Final = frozenset({Ruling.FAILED, Ruling.UNTESTABLE, Ruling.NOT_RUN, Ruling.KIT_FAULT})
+#: Rulings that were reached by looking at the backend.
+DECIDED: Final = frozenset({Ruling.PASSED, Ruling.FAILED, Ruling.ADVISORY, Ruling.RECORDED, Ruling.EXPECTED})
+#: Rulings that are neither red nor green.
+LISTED: Final = frozenset({Ruling.NOT_APPLICABLE, Ruling.NOT_HERE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a run-wide oracle saw in one case; ruled once a run, under its own clause."""
+
+    clause: str
+    message: str
+    #: False: seen and in order (the oracle looked); True: a breach.
+    breach: bool = True
+    #: Evidence that is advisory only (the clause says SHOULD there).
+    advisory: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one case showed. Recorded, never raised."""
+
+    case: str
+    clause: str
+    ruling: Ruling
+    backend: str
+    level: str = "MUST"
+    results_key: str = ""
+    area: str = ""
+    #: One line that says why, for the terminal; empty for a pass.
+    reason: str = ""
+    expected: str = ""
+    observed: str = ""
+    #: Where the test stands: pytest's node id, for those who debug the kit.
+    nodeid: str = ""
+    duration: float = 0.0
+    #: Of ``duration``, the seconds that the script itself made the backend wait.
+    waited: float = 0.0
+    worker: str = ""
+    seed: int | None = None
+    #: "1/3" where a failure was not steady.
+    unsteady: str = ""
+    #: File of the case's evidence, relative to the run's folder.
+    evidence: str = ""
+    #: What was recorded, for MAY clauses and declared gaps.
+    record: JSON = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def red(self) -> bool:
+        """Whether this verdict makes the run fail."""
+        return self.ruling in RED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a verdict rests on: scripts, journals and outcomes of one case, redacted, as JSON."""
+
+    case: str
+    backend: str
+    spaces: tuple[JSON, ...] = ()
+    calls: tuple[JSON, ...] = ()
+    #: The traceback or assertion text.
+    longrepr: str = ""
+    #: Output of the backend's process during the case.
+    output: str = ""
