@@ -305,8 +305,8 @@ class Script:
     persona: Literal["tgi-3.3"] = "tgi-3.3"
     server: Server = field(default_factory=Server)
     replies: tuple[Reply, ...] = ()
-    #: For generation requests that no reply is for; null: a healthy TGI that echoes. Either way they are booked
-    #: as unscripted.
+    #: For generation requests that no reply is for; null: a healthy TGI that echoes. Either way they are
+    #: booked as unscripted.
     otherwise: Reply | None = None
     #: Names of the listeners; each is an origin of its own. "refused:NAME" is a port where nobody listens.
     origins: tuple[str, ...] = ("a",)
