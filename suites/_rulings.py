@@ -1,0 +1,32 @@
+"""How a test says anything but "passed" and "failed".
+
+A failed assertion is a failed clause (advisory where the clause is a SHOULD). These exceptions say the rest;
+the plugin turns them into rulings, and pytest shows them as skips and errors.
+"""
+
+import pytest
+
+from tgi_conformance.contracts.verdict import Ruling
+
+
+class NotApplicable(pytest.skip.Exception):
+    """The capability that the case needs is not claimed, or the field that it judges is not exposed."""
+
+    ruling = Ruling.NOT_APPLICABLE
+
+
+class NotHere(pytest.skip.Exception):
+    """The case has no place in this profile or against this server."""
+
+    ruling = Ruling.NOT_HERE
+
+
+class Untestable(Exception):
+    """The kit could not tell: the twin failed, a fault was not armed, a failure did not come again."""
+
+    ruling = Ruling.UNTESTABLE
+
+
+def not_applicable(reason: str) -> NotApplicable:
+    """Make the exception for a case that does not bind this backend."""
+    return NotApplicable(reason)

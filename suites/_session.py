@@ -1,0 +1,86 @@
+"""What a run is given and what a case leaves behind: the seam between the suites and the plugin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+
+from tgi_conformance.backends.spec import BackendSpec
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.verdict import Finding
+
+Profile = Literal["default", "thorough", "quick", "tgi-guide"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointGiven:
+    """One endpoint of the environment: HF_API_KEY(_n) and HF_MODEL_ID(_n). The key is a canary, not the real one."""
+
+    alias: str
+    key: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one run, the same in every worker."""
+
+    backends: tuple[BackendSpec, ...]
+    profile: Profile = "default"
+    seed: int = 0
+    #: Folder that evidence and reports go to.
+    folder: Path = Path("collected_results")
+    inproc: bool = False
+    endpoints: tuple[EndpointGiven, ...] = ()
+    #: Seconds a call may take before it is called a hang.
+    deadline: float = 10.0
+    #: Interpreter and extra arguments of the fake server.
+    server_args: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class CaseRecord:
+    """What a case has gathered while it ran; filled by the fixtures, read by the plugin after each phase."""
+
+    case: str
+    clause: str
+    backend: str
+    reason: str = ""
+    expected: str = ""
+    observed: str = ""
+    waited: float = 0.0
+    unsteady: str = ""
+    record: JSON = None
+    findings: list[Finding] = field(default_factory=list)
+    #: Script, journal, keys-by-alias of each space, and calls with their outcomes, ready for the evidence file
+    #: once redacted.
+    spaces: list[JSON] = field(default_factory=list)
+    calls: list[JSON] = field(default_factory=list)
+    output: str = ""
+    #: Alias -> canary, for redaction.
+    keys: dict[str, str] = field(default_factory=dict)
+    #: Ruling forced by the fixtures (a probe that failed, a kit fault).
+    forced: str = ""
+
+
+SETTINGS: Final = pytest.StashKey[Settings]()
+RECORD: Final = pytest.StashKey[CaseRecord]()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseId:
+    """The identity of a case, computed at collection."""
+
+    clause: str
+    slug: str
+
+    @property
+    def text(self) -> str:
+        """``STREAM-12/fin-after-event-3``."""
+        return f"{self.clause}/{self.slug}"
+
+
+CASE_ID: Final = pytest.StashKey[CaseId]()
+Extras = Mapping[str, JSON]
