@@ -1,0 +1,165 @@
+"""The exit code of a run, and why.
+
+pytest's own codes are 0 to 5 (0 all well, 1 failures, 2 interrupted, 3 internal error, 4 wrong use, 5 nothing
+collected). The kit adds those of :class:`Exit`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Literal
+
+from tgi_conformance.contracts.verdict import DECIDED, LISTED, Ruling, Verdict
+from tgi_conformance.reports.run import Run
+
+Enforce = Literal["must", "should"]
+
+#: The share of the applicable MUST cases that a run must decide.
+FLOOR: Final = 0.95
+
+
+class Exit(IntEnum):
+    """Exit codes; the first five after ``OK`` are pytest's."""
+
+    OK = 0
+    FAILED = 1
+    INTERRUPTED = 2
+    INTERNAL_ERROR = 3
+    USAGE = 4
+    NOTHING_COLLECTED = 5
+    BASELINE = 10
+    KIT_FAULT = 11
+    BACKEND_DOWN = 12
+    BELOW_FLOOR = 13
+    ENDPOINT_UNUSABLE = 14
+
+
+#: What each exit code says, for the terminal and the report.
+MEANING: Final = {
+    Exit.OK: "all that was judged is as it must be",
+    Exit.FAILED: "the backend breaks clauses, or the kit could not tell",
+    Exit.INTERRUPTED: "the run was interrupted",
+    Exit.INTERNAL_ERROR: "an internal error of pytest or of a plugin",
+    Exit.USAGE: "the command line is wrong",
+    Exit.NOTHING_COLLECTED: "no case was selected",
+    Exit.BASELINE: "the results differ from the baseline",
+    Exit.KIT_FAULT: "the kit itself is at fault",
+    Exit.BACKEND_DOWN: "the backend did not start or could not describe itself",
+    Exit.BELOW_FLOOR: f"fewer than {FLOOR:.0%} of the applicable MUST cases were decided",
+    Exit.ENDPOINT_UNUSABLE: "the real endpoint is unusable, or its budget is used up",
+}
+
+_JUDGED_BAD: Final = frozenset({Ruling.FAILED, Ruling.UNTESTABLE})
+#: pytest's codes of a run that is not to be believed, whatever its verdicts are.
+_NOT_A_RUN: Final = frozenset({Exit.INTERNAL_ERROR, Exit.USAGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The exit code and the reasons for it: the first reason is the deciding one."""
+
+    code: int
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def meaning(self) -> str:
+        """What the code says, in words."""
+        try:
+            return MEANING[Exit(self.code)]
+        except ValueError:
+            return f"pytest ended with code {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    code: Exit
+    reasons: tuple[str, ...]
+
+
+def judge(
+    run: Run,
+    *,
+    pytest_code: int = 0,
+    enforce: Enforce = "must",
+    backends_down: Sequence[str] = (),
+    endpoint_unusable: Sequence[str] = (),
+    baseline: Sequence[str] = (),
+    lost: int = 0,
+) -> Gate:
+    """Give the exit code of a run: the first that applies of 11, 12, 14, 10, 1, 13, else pytest's own.
+
+    ``backends_down``, ``endpoint_unusable`` and ``baseline`` are sentences, empty where all is well; ``lost``
+    counts applicable MUST cases that were selected and have no verdict at all. Two of pytest's codes (3, 4)
+    come before 1, since such a run is not to be believed; 2 and 5 come before "not run" and the floor,
+    which follow from them.
+    """
+    causes = (
+        _Cause(Exit.KIT_FAULT, _kit_faults(run.verdicts)),
+        _Cause(Exit.BACKEND_DOWN, tuple(backends_down)),
+        _Cause(Exit.ENDPOINT_UNUSABLE, tuple(endpoint_unusable)),
+        _Cause(Exit.BASELINE, tuple(baseline)),
+        *_pytest_cause(pytest_code, _NOT_A_RUN),
+        _Cause(Exit.FAILED, (*_failures(run.verdicts), *_advisories(run.verdicts, enforce))),
+        *_pytest_cause(pytest_code, {Exit.INTERRUPTED, Exit.NOTHING_COLLECTED}),
+        _Cause(Exit.FAILED, _not_run(run.verdicts)),
+        _Cause(Exit.BELOW_FLOOR, _below_floor(run, lost)),
+    )
+    reasons = tuple(reason for cause in causes for reason in cause.reasons)
+    code = next((cause.code for cause in causes if cause.reasons), pytest_code)
+    if not reasons and code:
+        reasons = (f"pytest ended with code {code} although no verdict is red",)
+    return Gate(int(code), reasons)
+
+
+def _pytest_cause(code: int, wanted: Iterable[Exit]) -> tuple[_Cause, ...]:
+    return tuple(_Cause(known, (MEANING[known],)) for known in wanted if known == code)
+
+
+def _kit_faults(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    faults = [verdict for verdict in verdicts if verdict.ruling is Ruling.KIT_FAULT]
+    if not faults:
+        return ()
+    return (f"{_count(faults, 'kit fault')}, the first in {faults[0].case}: {faults[0].reason}",)
+
+
+def _failures(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    failed = [verdict for verdict in verdicts if verdict.ruling is Ruling.FAILED]
+    untestable = [verdict for verdict in verdicts if verdict.ruling is Ruling.UNTESTABLE]
+    clauses = len({verdict.clause for verdict in failed})
+    reasons = []
+    if failed:
+        reasons.append(
+            f"{_count(failed, 'case')} failed in {clauses} {'clause' if clauses == 1 else 'clauses'}"
+        )
+    if untestable:
+        reasons.append(f"{_count(untestable, 'case')} untestable: the kit could not tell")
+    return tuple(reasons)
+
+
+def _advisories(verdicts: Sequence[Verdict], enforce: Enforce) -> tuple[str, ...]:
+    advisories = [verdict for verdict in verdicts if verdict.ruling is Ruling.ADVISORY]
+    if enforce == "must" or not advisories:
+        return ()
+    return (f"{_count(advisories, 'SHOULD case')} failed, and --enforce should holds",)
+
+
+def _not_run(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    lost = [verdict for verdict in verdicts if verdict.ruling is Ruling.NOT_RUN]
+    return (f"{_count(lost, 'case')} not run, the first {lost[0].case}: {lost[0].reason}",) if lost else ()
+
+
+def _below_floor(run: Run, lost: int) -> tuple[str, ...]:
+    reasons = []
+    for backend in run.backends:
+        musts = [v for v in run.of(backend.name) if v.level == "MUST" and v.ruling not in LISTED]
+        decided = sum(verdict.ruling in DECIDED for verdict in musts)
+        applicable = len(musts) + lost
+        if decided < FLOOR * applicable:
+            reasons.append(f"{backend.name}: {decided} of {applicable} applicable MUST cases were decided")
+        elif not applicable and not run.info.narrowed:
+            reasons.append(f"{backend.name}: not one MUST case was applicable, so nothing was shown")
+    return tuple(reasons)
+
+
+def _count(verdicts: Sequence[Verdict], noun: str) -> str:
+    return f"{len(verdicts)} {noun}{'' if len(verdicts) == 1 else 's'}"

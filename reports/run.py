@@ -1,0 +1,77 @@
+"""A finished run: what was tested, with what, and what came of it. The input of every report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tgi_conformance.contracts.capabilities import CAPABILITIES
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendInfo:
+    """One backend under test, as it described itself. ``name`` names its files and its verdicts."""
+
+    name: str
+    version: str = "unknown"
+    #: What ``--backend`` was given, as "mypkg.adapter:MyAdapter".
+    spec: str = ""
+    language: str = "python"
+    claimed: tuple[str, ...] = ()
+    #: Methods that are implemented although no claimed capability needs them.
+    hidden: tuple[str, ...] = ()
+    #: The whole description, in JSON form.
+    description: JSON = None
+
+    @property
+    def claims(self) -> str:
+        """``claims 11 of 22 capabilities``; ``core``, which all claim, is not counted."""
+        offered = [name for name in CAPABILITIES if name != "core"]
+        return f"claims {sum(name in self.claimed for name in offered)} of {len(offered)} capabilities"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """How a run was made. Times are ISO 8601 with a time zone; durations are seconds."""
+
+    started: str
+    ended: str
+    seed: int
+    profile: str = "default"
+    backends: tuple[BackendInfo, ...] = ()
+    #: Name to version: tgi_conformance, python, pytest, hypothesis, ...
+    versions: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 0
+    #: Whether cases were left out by the user's choice; such a run never touches the results maps.
+    narrowed: bool = False
+    #: The choice in words: "-k stream", "--case STREAM-12/fin"; empty when all was selected.
+    selection: str = ""
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    #: The longest chain of waits that the scripts themselves ask for, on one worker.
+    longest_wait_seconds: float = 0.0
+    #: The command line that repeats the run.
+    command: str = ""
+
+    def backend(self, name: str) -> BackendInfo:
+        """The backend of that name; one that never described itself is known by its name only."""
+        return next((info for info in self.backends if info.name == name), BackendInfo(name=name))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run and its verdicts, in the order they are to be reported in."""
+
+    info: RunInfo
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def backends(self) -> tuple[BackendInfo, ...]:
+        """The backends of the run, and any that only verdicts name, each once."""
+        known = {info.name for info in self.info.backends}
+        others = dict.fromkeys(v.backend for v in self.verdicts if v.backend not in known)
+        return (*self.info.backends, *(BackendInfo(name=name) for name in others))
+
+    def of(self, backend: str) -> tuple[Verdict, ...]:
+        """The verdicts on one backend, in order."""
+        return tuple(verdict for verdict in self.verdicts if verdict.backend == backend)

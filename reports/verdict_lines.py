@@ -1,0 +1,67 @@
+"""Verdicts as JSON Lines: one object a line, as ``verdict.schema.json`` describes it."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tgi_conformance.contracts.codec import DecodeError, from_json, to_json
+from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.reports.atomic import json_text, write_text
+
+
+class VerdictLinesError(ValueError):
+    """A line that is no verdict: names the file, the line and the place in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictLines:
+    """The verdicts of a file, and a warning where its last line was cut off."""
+
+    verdicts: tuple[Verdict, ...]
+    warning: str = ""
+
+
+def write_verdicts(path: Path, verdicts: Iterable[Verdict]) -> Path:
+    """Write all verdicts, atomically."""
+    return write_text(path, "".join(f"{line(verdict)}\n" for verdict in verdicts))
+
+
+def line(verdict: Verdict) -> str:
+    """One verdict as a line of ASCII without its line end; also the form that travels between processes."""
+    return json_text(to_json(verdict))
+
+
+def parse_line(text: str) -> Verdict:
+    """The verdict of one line; raises ``ValueError`` (``DecodeError`` with the pointer of the mistake)."""
+    return from_json(Verdict, json.loads(text))
+
+
+def read_verdicts(path: Path) -> VerdictLines:
+    """Read a file of verdicts.
+
+    A last line without line end that is no whole verdict was cut off by a killed writer: it is left out with
+    a warning. Any other bad line raises :class:`VerdictLinesError`.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace")
+    *whole, last = text.split("\n")
+    verdicts = [_parse(path, number, row) for number, row in enumerate(whole, 1) if row.strip()]
+    if not last.strip():
+        return VerdictLines(tuple(verdicts))
+    try:
+        verdicts.append(parse_line(last))
+    except ValueError:
+        warning = (
+            f"{path}: line {len(whole) + 1} is cut off after {len(last)} characters; its verdict is left out"
+        )
+        return VerdictLines(tuple(verdicts), warning)
+    return VerdictLines(tuple(verdicts))
+
+
+def _parse(path: Path, number: int, row: str) -> Verdict:
+    try:
+        return parse_line(row)
+    except DecodeError as error:
+        raise VerdictLinesError(f"{path}: line {number}: {error}") from error
+    except ValueError as error:
+        raise VerdictLinesError(f"{path}: line {number}: not JSON: {error}") from error
