@@ -16,7 +16,7 @@ Profile = Literal["default", "thorough", "quick", "tgi-guide"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointGiven:
-    """One endpoint of the environment: HF_API_KEY(_n) and HF_MODEL_ID(_n). The key is a canary, not the real one."""
+    """One endpoint of the environment (HF_API_KEY_n, HF_MODEL_ID_n). The key is a canary, not the real one."""
 
     alias: str
     key: str
@@ -54,8 +54,7 @@ class CaseRecord:
     unsteady: str = ""
     record: JSON = None
     findings: list[Finding] = field(default_factory=list)
-    #: Script, journal, keys-by-alias of each space, and calls with their outcomes, ready for the evidence file
-    #: once redacted.
+    #: Script and journal of each space, and calls with their outcomes, for the evidence file once redacted.
     spaces: list[JSON] = field(default_factory=list)
     calls: list[JSON] = field(default_factory=list)
     output: str = ""

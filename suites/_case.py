@@ -1,0 +1,316 @@
+"""One case at work: its spaces on the fake server, its endpoints and calls on the backend."""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from tgi_conformance.backends.driver import Call, Driver
+from tgi_conformance.contracts.adapter import Description, Piece, RetryPolicy
+from tgi_conformance.contracts.codec import to_json
+from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Reply, Script
+from tgi_conformance.fake_server.client import FakeServer, Space, WaitTimeout, connections_closed
+from tgi_conformance.suites import _oracles
+from tgi_conformance.suites._expect import ClauseFailed, describe, expect
+from tgi_conformance.suites._keys import canary
+from tgi_conformance.suites._oracles import CallMade
+from tgi_conformance.suites._policy import RetrySettings, effective, most_attempts
+from tgi_conformance.suites._probes import Probes
+from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._session import CaseRecord, Settings
+from tgi_conformance.suites._shapes import SHAPES, Shape, healthy
+
+#: Aliases of the keys that each space knows.
+ALIASES: Final = ("A", "B", "C", "D", "E", "F", "G", "H")
+#: Settings of the retry policy; a case that gives none of them asks for no retries.
+_RETRY_SETTINGS: Final = tuple(f.name for f in dataclasses.fields(RetrySettings))
+#: Calls and spaces kept as evidence of one case.
+_EVIDENCE_LIMIT: Final = 40
+#: Seconds that connections may take to close after close() (clause RES-05).
+_CLOSING: Final = 1.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A call under way."""
+
+    call: Call
+    what: str
+    deadline: float
+    _outcome: Outcome | None = None
+
+    def wait(self, deadline: float | None = None) -> Outcome:
+        """Wait for the end (a stream is read to its end); silence past the deadline is a hang."""
+        if self._outcome is None:
+            self._outcome = self.call.wait(self.deadline if deadline is None else deadline)
+        return self._outcome
+
+    def wait_briefly(self, seconds: float) -> Outcome | None:
+        """Wait that long for the end; None: still running, which is no fault."""
+        return self.wait() if self.call.wait_done(seconds) else None
+
+    def read(self, count: int) -> tuple[Piece, ...]:
+        """Pull that many pieces of a stream; fewer: it ended before."""
+        return self.call.read(count, self.deadline)
+
+    def leave(self, how: str = "close") -> Outcome:
+        """Leave a stream early: close it, drop the last reference, or throw into it."""
+        self._outcome = self.call.leave(how, self.deadline)  # type: ignore[arg-type]
+        return self._outcome
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended."""
+        return self.call.done
+
+    def cancel(self, how: str = "cancel") -> None:
+        """Ask for the call's cancellation."""
+        self.call.cancel(how)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Case:
+    """What a test works with; made by the ``case`` fixture, closed by it."""
+
+    server: FakeServer
+    driver: Driver
+    probes: Probes
+    record: CaseRecord
+    settings: Settings
+    _spaces: list[Space] = field(default_factory=list)
+    _scripts: list[Script] = field(default_factory=list)
+    _endpoints: dict[str, RetryPolicy] = field(default_factory=dict)
+    _running: list[Running] = field(default_factory=list)
+    _calls: list[CallMade] = field(default_factory=list)
+    _outcomes: list[tuple[str, Outcome]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    # --- what the backend claims -------------------------------------------------------------------------
+
+    @property
+    def description(self) -> Description:
+        """What the adapter declares."""
+        return self.driver.description
+
+    def claims(self, *capabilities: str) -> bool:
+        """Whether all these capabilities are claimed."""
+        return set(capabilities) <= self.description.capabilities
+
+    def needs(self, *capabilities: str) -> None:
+        """End the case as not applicable unless all these capabilities are claimed."""
+        missing = sorted(set(capabilities) - self.description.capabilities)
+        if missing:
+            raise NotApplicable(f"capability {', '.join(missing)} is not claimed")
+
+    def needs_setting(self, *names: str) -> None:
+        """End the case as not applicable unless ``create_endpoint`` takes these settings."""
+        missing = sorted(set(names) - self.description.settings)
+        if missing:
+            raise NotApplicable(f"setting {', '.join(missing)} is not declared")
+
+    def needs_parameter(self, shape: Shape, *names: str) -> None:
+        """End the case as not applicable unless the call of that shape offers these parameters."""
+        offered = self.description.parameters.get(shape.method, frozenset())
+        missing = sorted(set(names) - offered)
+        if missing:
+            raise NotApplicable(f"parameter {', '.join(missing)} of {shape.method} is not offered")
+
+    def shape(self, *wanted: Shape, having: tuple[str, ...] = ()) -> Shape:
+        """The first claimed call shape (of those wanted) whose call offers these parameters."""
+        for shape in wanted or SHAPES:
+            offered = self.description.parameters.get(shape.method, frozenset())
+            if shape.capability in self.description.capabilities and set(having) <= offered:
+                return shape
+        names = " or ".join(shape.capability for shape in wanted or SHAPES)
+        extra = f" with {', '.join(having)}" if having else ""
+        raise NotApplicable(f"no call of {names}{extra} is claimed")
+
+    def policy(self, endpoint: str) -> RetryPolicy:
+        """The retry policy in force for an endpoint."""
+        return self._endpoints[endpoint]
+
+    # --- the server --------------------------------------------------------------------------------------
+
+    def key(self, alias: str = "A") -> str:
+        """The canary key of that alias in this case."""
+        return self.record.keys.setdefault(alias, canary(self.settings.seed, self.record.case, alias))
+
+    def serve(self, *replies: Reply, **script: object) -> Space:
+        """Open a space that plays these replies; further fields are :class:`Script`'s."""
+        loaded = Script(replies=replies, **script)  # type: ignore[arg-type]
+        space = self.server.space(loaded, keys={alias: self.key(alias) for alias in ALIASES})
+        self._spaces.append(space)
+        self._scripts.append(loaded)
+        return space
+
+    def serve_healthy(self, **script: object) -> Space:
+        """Open a space in which TGI answers every request with its prompt."""
+        return self.serve(healthy().times(0, None), **script)
+
+    @property
+    def space(self) -> Space:
+        """The space opened last."""
+        return self._spaces[-1]
+
+    def journal(self) -> Journal:
+        """What the space opened last has seen so far."""
+        return self.space.journal()
+
+    # --- the backend -------------------------------------------------------------------------------------
+
+    def endpoint(
+        self, *, key: str | None = "A", url: str | None = None, model: str | None = None, **settings: object
+    ) -> str:
+        """Create an endpoint for the space opened last (or for a URL) and give its id.
+
+        Settings that are not declared are left out; unless retry settings are given, retries are switched off
+        where the backend can.
+        """
+        created = self.try_endpoint(key=key, url=url, model=model, **settings)
+        expect(
+            created.returned and isinstance(created.value, str | int),
+            expected="create_endpoint gives an id",
+            observed=describe(created),
+        )
+        endpoint = str(created.value) if isinstance(created.value, str) else created.value
+        given = RetrySettings(**{k: v for k, v in self._effective(settings).items() if k in _RETRY_SETTINGS})  # type: ignore[arg-type]
+        self._endpoints[endpoint] = effective(self.description, given)  # type: ignore[index]
+        return endpoint  # type: ignore[return-value]
+
+    def try_endpoint(
+        self, *, key: str | None = "A", url: str | None = None, model: str | None = None, **settings: object
+    ) -> Outcome:
+        """Call ``create_endpoint`` and give the outcome, whatever it is."""
+        arguments: dict[str, object] = {
+            "base_url": self.space.base_url if url is None else url,
+            "api_key": None if key is None else self.key(key),
+        }
+        if model is not None:
+            arguments["model"] = model
+        return self.ask("create_endpoint", **arguments, **self._effective(settings))
+
+    def _effective(self, settings: dict[str, object]) -> dict[str, object]:
+        chosen = {name: value for name, value in settings.items() if name in self.description.settings}
+        if (
+            not any(name in settings for name in _RETRY_SETTINGS)
+            and "max_retries" in self.description.settings
+        ):
+            chosen["max_retries"] = 0
+        return chosen
+
+    def prompt(self, text: str = "Say it.") -> str:
+        """A prompt that occurs once in the case."""
+        return f"{text} [{self.record.case}:{next(self._numbers)}]"
+
+    def start(
+        self,
+        prompt: str | None = None,
+        *,
+        endpoint: str,
+        shape: Shape | None = None,
+        stream: bool = False,
+        attempts: int | None = None,
+        method: str | None = None,
+        **arguments: object,
+    ) -> Running:
+        """Start a generation call; ``attempts`` overrides what the endpoint's policy allows."""
+        shape = shape or self.shape()
+        self.probes.require(shape, streaming=stream)
+        prompt = self.prompt() if prompt is None else prompt
+        sent = shape.arguments(prompt) | {"endpoint_id": endpoint} | arguments
+        if stream:
+            sent["stream"] = True
+        policy = self._endpoints.get(endpoint, RetryPolicy())
+        self._calls.append(
+            CallMade(
+                prompt=prompt,
+                streaming=stream,
+                most_attempts=most_attempts(policy) if attempts is None else attempts,
+            )
+        )
+        call = self.driver.call(method or shape.method, sent, stream=stream)
+        running = Running(call, f"{shape.method}({prompt!r})", self.settings.deadline)
+        self._running.append(running)
+        return running
+
+    def call(self, prompt: str | None = None, *, endpoint: str, **arguments: object) -> Outcome:
+        """Make a generation call and wait for its end."""
+        return self.start(prompt, endpoint=endpoint, **arguments).wait()  # type: ignore[arg-type]
+
+    def ask(self, method: str, **arguments: object) -> Outcome:
+        """Call a method that generates nothing (``get_stats``, ``test_endpoint``, ``close``, ...)."""
+        outcome = self.driver.run(method, arguments, deadline=self.settings.deadline)
+        self._outcomes.append((method, outcome))
+        return outcome
+
+    def statistics(self, endpoint: str | None = None) -> dict[str, object]:
+        """The statistics of one endpoint, or of all."""
+        outcome = self.ask("get_stats", **({} if endpoint is None else {"endpoint_id": endpoint}))
+        expect(
+            outcome.returned and isinstance(outcome.value, dict),
+            expected="get_stats gives a mapping",
+            observed=describe(outcome),
+        )
+        return dict(outcome.value)  # type: ignore[arg-type,call-overload]
+
+    def close_endpoint(self, endpoint: str) -> Outcome:
+        """Close an endpoint."""
+        self._endpoints.pop(endpoint, None)
+        return self.ask("close_endpoint", endpoint_id=endpoint)
+
+    def note(self, value: object) -> None:
+        """Record something that is not scored."""
+        self.record.record = to_json(value)
+
+    # --- the end -----------------------------------------------------------------------------------------
+
+    def check_script(self) -> None:
+        """Fail unless every scripted reply saw the requests that it expected."""
+        for space in self._spaces:
+            journal = space.journal()
+            unmet = journal.unmet
+            expect(
+                not unmet,
+                expected="; ".join(_wanted(use.reply, use.at_least, use.at_most) for use in unmet),
+                observed="; ".join(f"{use.requests} requests for {use.reply}" for use in unmet),
+                journal=journal,
+            )
+
+    def finish(self) -> None:
+        """Close everything, keep the evidence, and let the run-wide oracles look."""
+        outcomes = [(r.what, r.wait(0) if r.over else r.call.abandon()) for r in self._running]
+        self._outcomes = outcomes + self._outcomes
+        with contextlib.suppress(ClauseFailed):
+            for endpoint in list(self._endpoints):
+                if "close_endpoint" in self.driver.implemented:
+                    self.close_endpoint(endpoint)
+        findings = _oracles.leaks_in_outcomes((o for _, o in self._outcomes), self.record.keys)
+        for space, script in zip(self._spaces, self._scripts, strict=True):
+            findings += self._closing_findings(space)
+            journal = space.close()
+            findings += _oracles.stray_keys(journal, self.record.keys)
+            findings += _oracles.extra_requests(journal, self._calls)
+            if len(self.record.spaces) < _EVIDENCE_LIMIT:
+                self.record.spaces.append({"script": to_json(script), "journal": to_json(journal)})
+        self.record.findings += findings
+        self.record.calls += [
+            {"call": what, "outcome": to_json(outcome)} for what, outcome in self._outcomes[:_EVIDENCE_LIMIT]
+        ]
+
+    def _closing_findings(self, space: Space) -> list[_oracles.Finding]:
+        if not self.claims("close"):
+            return []
+        try:
+            journal = space.wait(connections_closed(), _CLOSING)
+        except WaitTimeout as timeout:
+            journal = timeout.journal
+        return _oracles.connections_left(journal)
+
+
+def _wanted(reply: str, least: int, most: int | None) -> str:
+    bound = "or more" if most is None else (f"to {most}" if most != least else "")
+    return f"{least} {bound} requests for {reply}".replace("  ", " ")

@@ -1,0 +1,150 @@
+"""Assertions that say what was expected, what was observed, and show the journal."""
+
+from collections.abc import Iterable
+
+from tgi_conformance.contracts.adapter import ErrorInfo
+from tgi_conformance.contracts.error_kinds import ErrorKind
+from tgi_conformance.contracts.journal import Exchange, Journal
+from tgi_conformance.contracts.outcome import Outcome
+
+_SHOWN_EXCHANGES = 12
+
+
+class ClauseFailed(AssertionError):
+    """A clause does not hold; carries both sides for the report."""
+
+    def __init__(self, expected: str, observed: str, evidence: str = "") -> None:
+        self.expected = expected
+        self.observed = observed
+        text = f"expected: {expected}\nobserved: {observed}"
+        super().__init__(f"{text}\n{evidence}" if evidence else text)
+
+
+def expect(
+    condition: bool,  # noqa: FBT001 - reads like assert
+    *,
+    expected: str,
+    observed: object,
+    journal: Journal | None = None,
+) -> None:
+    """Fail the clause unless the condition holds."""
+    if not condition:
+        raise ClauseFailed(expected, str(observed), timeline(journal) if journal else "")
+
+
+def expect_success(outcome: Outcome, what: str = "the call") -> None:
+    """The call ended without an error."""
+    expect(
+        outcome.returned,
+        expected=f"{what} succeeds",
+        observed=describe(outcome),
+    )
+
+
+def expect_text(outcome: Outcome, text: str) -> None:
+    """The call succeeded with exactly that text."""
+    expect_success(outcome)
+    expect(
+        outcome.text == text,
+        expected=f"the text {_short(text)}",
+        observed=f"the text {_short(outcome.text)}",
+    )
+
+
+def expect_error(
+    outcome: Outcome,
+    *kinds: ErrorKind,
+    status: int | None = None,
+    contains: str | None = None,
+    because: str = "",
+) -> ErrorInfo | None:
+    """The call raised; of one of these kinds where given, with that status and text in its message."""
+    wanted = " or ".join(kinds) or "an error"
+    why = f" ({because})" if because else ""
+    expect(outcome.raised, expected=f"{wanted}{why}", observed=describe(outcome))
+    info = outcome.error
+    if kinds:
+        expect(
+            info is not None and info.kind in kinds,
+            expected=f"an error of kind {wanted}{why}",
+            observed=describe(outcome),
+        )
+    if status is not None:
+        expect(
+            info is not None and info.status == status,
+            expected=f"the status {status} on the error{why}",
+            observed=describe(outcome),
+        )
+    if contains is not None:
+        expect(
+            contains in error_text(outcome),
+            expected=f"the message {_short(contains)} inside the error",
+            observed=describe(outcome),
+        )
+    return info
+
+
+def error_text(outcome: Outcome) -> str:
+    """All text that an error shows: the adapter's message and the raw chain."""
+    parts: list[str] = []
+    if outcome.error is not None and isinstance(outcome.error.message, str):
+        parts.append(outcome.error.message)
+    for link in outcome.exception:
+        parts += [link.message, link.repr, *link.args]
+    return "\n".join(parts)
+
+
+def expect_requests(
+    exchanges: Iterable[Exchange], count: int, *, because: str, journal: Journal | None = None
+) -> None:
+    """Exactly so many requests were sent."""
+    chosen = tuple(exchanges)
+    expect(
+        len(chosen) == count,
+        expected=f"{count} request{'s' if count != 1 else ''}: {because}",
+        observed=f"{len(chosen)}: {_lines(chosen) or 'none'}",
+        journal=journal,
+    )
+
+
+def describe(outcome: Outcome) -> str:
+    """Say in one line how a call ended."""
+    if outcome.ending == "error":
+        info = outcome.error
+        kind = "unmapped" if info is None else str(info.kind)
+        told = f", status {info.status}" if info is not None and isinstance(info.status, int) else ""
+        raised = outcome.exception[0] if outcome.exception else None
+        cause = f": {raised.type}: {_short(raised.message)}" if raised else ""
+        return f"error of kind {kind}{told}{cause}{_after(outcome)}"
+    if outcome.ending in ("answer", "end", "left"):
+        shown = _short(outcome.text) if outcome.answer or outcome.pieces else _short(repr(outcome.value))
+        kind = "answer" if outcome.answer is not None else f"stream of {len(outcome.pieces)} pieces"
+        return f"{kind} {shown}"
+    return f"{outcome.ending}: {outcome.detail or 'no detail'}{_after(outcome)}"
+
+
+def _after(outcome: Outcome) -> str:
+    return f" after {len(outcome.pieces)} pieces {_short(outcome.text)}" if outcome.pieces else ""
+
+
+def _short(text: str, limit: int = 160) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= limit else f"{shown[: limit - 20]}… ({len(text)} characters)"
+
+
+def timeline(journal: Journal) -> str:
+    """The journal as lines: when, which connection, what was asked, what was answered."""
+    return f"journal:\n{_lines(journal.exchanges)}" if journal.exchanges else "journal: no request"
+
+
+def _lines(exchanges: tuple[Exchange, ...]) -> str:
+    start = exchanges[0].received_at if exchanges else 0.0
+    lines = [
+        f"  +{exchange.received_at - start:.3f}s conn {exchange.connection}"
+        f" {exchange.method} {exchange.target} key:{exchange.key} -> {exchange.status or 'no answer'} ({exchange.ending},"
+        f" {exchange.reply or 'unscripted'})"
+        for exchange in exchanges[:_SHOWN_EXCHANGES]
+    ]
+    if len(exchanges) > _SHOWN_EXCHANGES:
+        lines.append(f"  … {len(exchanges) - _SHOWN_EXCHANGES} more")
+    return "\n".join(lines)

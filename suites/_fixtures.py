@@ -1,0 +1,96 @@
+"""The fixtures of the suites; the plugin loads them, a user's own tests may use them too.
+
+``case`` is what the clauses work with. ``tgi_server`` and ``tgi_space`` are for tests that need the fake server
+alone.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tgi_conformance.backends.driver import Driver
+from tgi_conformance.backends.spec import BackendSpec
+from tgi_conformance.contracts.script import Reply, Script
+from tgi_conformance.fake_server.client import FakeServer, Space
+from tgi_conformance.suites import _oracles
+from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._expect import ClauseFailed
+from tgi_conformance.suites._probes import Probes
+from tgi_conformance.suites._session import RECORD, SETTINGS, CaseRecord
+
+
+@pytest.fixture(scope="session")
+def tgi_server() -> Iterator[FakeServer]:
+    """A fake TGI server in a process of its own, one a session and worker."""
+    with FakeServer.start() as server:
+        yield server
+
+
+@pytest.fixture
+def tgi_space(tgi_server: FakeServer) -> Iterator[Callable[..., Space]]:
+    """Make spaces: ``tgi_space(reply, ..., keys={"A": key})``; each is closed at the end of the test."""
+    spaces: list[Space] = []
+
+    def make(*replies: Reply, keys: dict[str, str] | None = None, **script: object) -> Space:
+        spaces.append(tgi_server.space(Script(replies=replies, **script), keys=keys or {}))  # type: ignore[arg-type]
+        return spaces[-1]
+
+    yield make
+    for space in spaces:
+        space.close()
+
+
+@pytest.fixture(scope="session")
+def backend_spec(request: pytest.FixtureRequest) -> BackendSpec:
+    """The backend under test; the plugin parametrizes it where there are several."""
+    spec = getattr(request, "param", None) or request.config.stash[SETTINGS].backends[0]
+    assert isinstance(spec, BackendSpec)
+    return spec
+
+
+@pytest.fixture(scope="session")
+def tgi_backend(backend_spec: BackendSpec, pytestconfig: pytest.Config) -> Iterator[Driver]:
+    """The driver of the backend under test, its process started once a worker."""
+    driver = Driver.start(backend_spec, inproc=pytestconfig.stash[SETTINGS].inproc)
+    yield driver
+    driver.close()
+
+
+@pytest.fixture(scope="session")
+def _probes(tgi_backend: Driver, tgi_server: FakeServer) -> Probes:
+    return Probes(tgi_backend, tgi_server)
+
+
+@pytest.fixture
+def case(
+    request: pytest.FixtureRequest, tgi_server: FakeServer, tgi_backend: Driver, _probes: Probes
+) -> Iterator[Case]:
+    """The case at work, closed and looked over by the run-wide oracles at the end."""
+    record = request.node.stash[RECORD]
+    mark = tgi_backend.mark_output()
+    made = Case(tgi_server, tgi_backend, _probes, record, request.config.stash[SETTINGS])
+    yield made
+    made.finish()
+    _look_at_output(tgi_backend, record, mark)
+
+
+def _look_at_output(driver: Driver, record: CaseRecord, mark: int) -> None:
+    record.output = driver.output_since(mark)
+    records = [(log.level, log.logger, log.text) for log in driver.census().logs]
+    record.findings += _oracles.leaks_in_output(record.output, records, record.keys)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """After the test's own assertions: every scripted reply must have seen its requests."""
+    made = pyfuncitem.funcargs.get("case")
+    try:
+        outcome = yield
+        if isinstance(made, Case):
+            made.check_script()
+    except ClauseFailed as failure:
+        record = pyfuncitem.stash.get(RECORD, None)
+        if record is not None:
+            record.expected, record.observed = failure.expected, failure.observed
+        raise
+    return outcome

@@ -1,0 +1,66 @@
+"""The expected retry behaviour, computed from what the adapter declares. Pure.
+
+A field that is not declared binds nothing beyond the rules that need no policy (design, section 4).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tgi_conformance.contracts.adapter import Description, RetryPolicy
+
+#: Statuses that blame the request: never retried (RETRY-03).
+PERMANENT: Final = (400, 401, 403, 404, 405, 413, 415, 422)
+#: With nothing declared no call may make more attempts than this.
+ATTEMPTS_UNDECLARED: Final = 10
+#: How early an attempt may come against the clock (seconds): timer grain and scheduling.
+EARLY: Final = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrySettings:
+    """The retry settings of one endpoint as given to ``create_endpoint``; None: not given. Seconds."""
+
+    max_retries: int | None = None
+    initial_retry_delay: float | None = None
+    backoff_factor: float | None = None
+    max_retry_delay: float | None = None
+
+
+def effective(description: Description, given: RetrySettings) -> RetryPolicy:
+    """The policy of an endpoint: what was given where the backend takes it, else what it declares."""
+    declared = description.retry or RetryPolicy()
+    takes = description.settings
+
+    def pick(name: str, value: object, default: object) -> object:
+        return value if value is not None and name in takes else default
+
+    return RetryPolicy(
+        statuses=declared.statuses,
+        faults=declared.faults,
+        max_retries=pick("max_retries", given.max_retries, declared.max_retries),  # type: ignore[arg-type]
+        initial_delay=pick("initial_retry_delay", given.initial_retry_delay, declared.initial_delay),  # type: ignore[arg-type]
+        factor=pick("backoff_factor", given.backoff_factor, declared.factor),  # type: ignore[arg-type]
+        max_delay=pick("max_retry_delay", given.max_retry_delay, declared.max_delay),  # type: ignore[arg-type]
+        jitter=declared.jitter,
+        max_retry_after=declared.max_retry_after,
+        keeps_slot=declared.keeps_slot,
+    )
+
+
+def most_attempts(policy: RetryPolicy) -> int:
+    """The number of attempts that one call may make."""
+    return ATTEMPTS_UNDECLARED if policy.max_retries is None else 1 + policy.max_retries
+
+
+def wait_band(policy: RetryPolicy, k: int) -> tuple[float, float] | None:
+    """The declared bounds of wait k in seconds; None where the policy leaves them open."""
+    if policy.initial_delay is None or policy.factor is None or policy.jitter is None:
+        return None
+    low, high = policy.jitter
+    nominal = policy.initial_delay * policy.factor**k
+    if policy.max_delay is not None:
+        nominal = min(nominal, policy.max_delay)
+    top = (
+        nominal * high if policy.max_delay is None else min(nominal * high, policy.max_delay * max(1.0, high))
+    )
+    return nominal * low, top

@@ -1,0 +1,88 @@
+"""Healthy calls: what shows that a backend answers at all before a case judges how.
+
+A probe is the positive twin of every negative case of its shape: the same call, the fault taken out. It runs
+once a worker and call shape, again after the backend's process was restarted, three times at most in a row;
+a shape whose probe fails is not run any further.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from tgi_conformance.backends.driver import Driver
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Script, always
+from tgi_conformance.fake_server.client import FakeServer, Space
+from tgi_conformance.suites._expect import ClauseFailed, describe
+from tgi_conformance.suites._keys import canary
+from tgi_conformance.suites._shapes import Shape
+
+#: Seconds that a healthy call may take.
+PROBE_DEADLINE: Final = 3.0
+TRIES: Final = 3
+_TEXT: Final = "ready"
+
+
+class ProbeFailed(ClauseFailed):
+    """The backend does not do the healthy call that the case is built on."""
+
+
+@dataclass(slots=True)
+class Probes:
+    """The probes of one backend in one worker."""
+
+    driver: Driver
+    server: FakeServer
+    _failed: dict[str, str] = field(default_factory=dict)
+    #: Probe -> generation of the backend's process in which it was last seen to work.
+    _good: dict[str, int] = field(default_factory=dict)
+
+    def require(self, shape: Shape, *, streaming: bool) -> None:
+        """Raise :class:`ProbeFailed` unless a healthy call of this kind works."""
+        name = f"{shape.name} {'stream' if streaming else 'call'}"
+        if name not in self._failed and self._good.get(name) == self.driver.generation:
+            return
+        if name not in self._failed:
+            self._try(name, shape, streaming=streaming)
+        if name in self._failed:
+            raise ProbeFailed(
+                f"a healthy {name} is answered",
+                f"backend does not answer (probe {name}): {self._failed[name]}",
+            )
+
+    def _try(self, name: str, shape: Shape, *, streaming: bool) -> None:
+        seen = ""
+        for _ in range(TRIES):
+            problem = self._probe(shape, streaming=streaming)
+            if problem is None:
+                self._good[name] = self.driver.generation
+                return
+            seen = problem
+        self._failed[name] = f"{seen} ({TRIES} tries)"
+
+    def _probe(self, shape: Shape, *, streaming: bool) -> str | None:
+        script = Script(replies=(always(shape.reply(_TEXT, streaming=streaming)),))
+        key = canary("probe", shape.name, streaming)
+        with self.server.space(script, keys={"A": key}) as space:
+            created = self.driver.run(
+                "create_endpoint", {"base_url": space.base_url, "api_key": key}, deadline=PROBE_DEADLINE
+            )
+            if not created.returned:
+                return f"create_endpoint: {describe(created)}"
+            arguments = shape.arguments("Say ready.") | {"endpoint_id": created.value}
+            if streaming:
+                arguments["stream"] = True
+            call = self.driver.call(shape.method, arguments, stream=streaming)
+            problem = _judge(call.wait(PROBE_DEADLINE), space)
+            if "close_endpoint" in self.driver.implemented:
+                self.driver.run("close_endpoint", {"endpoint_id": created.value}, deadline=PROBE_DEADLINE)
+            return problem
+
+
+def _judge(outcome: Outcome, space: Space) -> str | None:
+    if not outcome.returned:
+        return describe(outcome)
+    if _TEXT not in outcome.text:
+        return f"{describe(outcome)} where the server answered {_TEXT!r}"
+    if not space.journal().generations:
+        return f"{describe(outcome)} although no request reached the server"
+    return None

@@ -1,0 +1,396 @@
+"""RETRY: backoff and retry. The server's clock decides; lower bounds and counts are asserted."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from tgi_conformance.contracts.adapter import RetryPolicy
+from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.script import Reply, always, overloaded, silence, status, stream, tgi_error
+from tgi_conformance.fake_server.client import received
+from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._clause import clause, timing
+from tgi_conformance.suites._expect import expect, expect_error, expect_requests, expect_text
+from tgi_conformance.suites._policy import EARLY, PERMANENT, most_attempts, wait_band
+from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._shapes import Shape
+
+#: Short delays for cases that are not about them (seconds).
+QUICK = {"initial_retry_delay": 0.02, "backoff_factor": 1.0, "max_retry_delay": 0.05}
+#: Rate-limit answers that a client may meet: TGI's own, a proxy's, and one without a body.
+RATE_LIMITED: dict[str, Reply] = {
+    "tgi": overloaded(),
+    "html": status(429, html="<html><body>Too Many Requests</body></html>"),
+    "empty": status(429),
+}
+
+
+@clause("RETRY-01", case="always")
+@pytest.mark.parametrize("code", [429, 503])
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_attempts_never_exceed_one_plus_max_retries(case: Case, retries: int, code: int) -> None:
+    """Retries of two layers multiply just when the server is overloaded."""
+    case.needs("retry")
+    case.needs_setting("max_retries")
+    space = case.serve(
+        always(status(code, json={"error": "Model is overloaded", "error_type": "overloaded"}))
+    )
+    endpoint = case.endpoint(max_retries=retries, **QUICK)
+
+    outcome = case.call(endpoint=endpoint)
+
+    expect_error(outcome, because=f"the server answered {code} each time")
+    sent = space.journal().generations
+    expect(
+        len(sent) <= 1 + retries,
+        expected=f"at most {1 + retries} attempts with max_retries={retries}",
+        observed=f"{len(sent)} attempts",
+        journal=space.journal(),
+    )
+
+
+@clause("RETRY-02")
+@pytest.mark.parametrize("failures", [1, 2])
+@pytest.mark.parametrize("form", sorted(RATE_LIMITED))
+def test_a_429_that_turns_into_200_ends_in_success(case: Case, form: str, failures: int) -> None:
+    """A rate limit is temporary: the answer that follows within the limit is the call's result."""
+    case.needs("retry")
+    shape = case.shape()
+    space = case.serve(RATE_LIMITED[form].times(failures), shape.plain("granted"))
+    endpoint = case.endpoint(max_retries=failures, **QUICK)
+    if most_attempts(case.policy(endpoint)) <= failures:
+        raise NotApplicable(f"the backend makes at most {failures} attempts")
+
+    outcome = case.call(endpoint=endpoint, shape=shape)
+
+    expect_text(outcome, "granted")
+    expect_requests(space.journal().generations, failures + 1, because=f"{failures} rate limits, then a 200")
+
+
+@clause("RETRY-03")
+@pytest.mark.parametrize("code", PERMANENT)
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_status_that_blames_the_request_is_not_retried(case: Case, code: int, form: str) -> None:
+    """Sending the same request again cannot mend it; it costs the caller minutes and the server load."""
+    case.needs("retry")
+    refusal = (
+        status(code, json={"error": "no", "error_type": "validation"})
+        if form == "json"
+        else status(code, text="Failed to deserialize the JSON body into the target type")
+    )
+    space = case.serve(always(refusal))
+    endpoint = case.endpoint(max_retries=2, **QUICK)
+
+    expect_error(case.call(endpoint=endpoint, attempts=1), because=f"the server answered {code}")
+
+    expect_requests(space.journal().generations, 1, because=f"a {code} is permanent", journal=space.journal())
+
+
+@clause("RETRY-04", case="seconds")
+@pytest.mark.parametrize("code", [429, 503])
+@timing
+def test_retry_after_in_seconds_is_a_lower_bound(case: Case, code: int) -> None:
+    """Coming back earlier lengthens the ban and wastes the attempts that are left."""
+    _needs_retry_of(case, code)
+    shape = case.shape()
+    space = case.serve(
+        tgi_error(code, "Model is overloaded", "overloaded", ("retry-after", "1")), shape.plain("granted")
+    )
+    endpoint = case.endpoint(max_retries=1, initial_retry_delay=0.05, backoff_factor=1.0)
+
+    outcome = case.call(endpoint=endpoint, shape=shape)
+
+    expect_text(outcome, "granted")
+    _expect_gap_at_least(space.journal(), 1.0, "Retry-After: 1")
+
+
+@clause("RETRY-05", case="imf-fixdate")
+@timing
+def test_retry_after_as_a_date_is_a_lower_bound(case: Case) -> None:
+    """Both forms of the header say the same thing (RFC 9110 section 10.2.3)."""
+    _needs_retry_of(case, 429)
+    shape = case.shape()
+    # A date has a grain of one second: two seconds ahead, cut to whole seconds, is more than one away.
+    moment = format_datetime((datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0), usegmt=True)
+    space = case.serve(overloaded(("retry-after", moment)), shape.plain("granted"))
+    endpoint = case.endpoint(max_retries=1, initial_retry_delay=0.05, backoff_factor=1.0)
+
+    outcome = case.call(endpoint=endpoint, shape=shape)
+
+    expect_text(outcome, "granted")
+    _expect_gap_at_least(space.journal(), 0.95, f"Retry-After: {moment}, 1 to 2 s away")
+
+
+#: Headers that say no wait: the client's own backoff applies.
+BAD_RETRY_AFTER: dict[str, tuple[tuple[str, str], ...]] = {
+    "empty": (("retry-after", ""),),
+    "words": (("retry-after", "soon"),),
+    "negative": (("retry-after", "-5"),),
+    "past-date": (("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"),),
+    "nan": (("retry-after", "nan"),),
+    "inf": (("retry-after", "inf"),),
+    "overflow": (("retry-after", "1e10000"),),
+    "arabic-digits": (("retry-after", "Ù¡Ù¢"),),
+    "two-lines": (("retry-after", "soon"), ("retry-after", "later")),
+}
+
+
+@clause("RETRY-06")
+@pytest.mark.parametrize("form", sorted(BAD_RETRY_AFTER))
+def test_a_bad_retry_after_leaves_the_backoff_to_the_client(case: Case, form: str) -> None:
+    """``inf`` must not sleep for ever, ``-5`` must not crash the sleep, words must not crash the parser."""
+    _needs_retry_of(case, 429)
+    shape = case.shape()
+    space = case.serve(overloaded(*BAD_RETRY_AFTER[form]), shape.plain("granted"))
+    endpoint = case.endpoint(max_retries=1, **QUICK)
+
+    outcome = case.call(endpoint=endpoint, shape=shape)
+
+    expect_text(outcome, "granted")
+    band = wait_band(case.policy(endpoint), 0)
+    (gap,) = space.journal().gaps()
+    expect(
+        band is None or gap >= band[0] - EARLY,
+        expected=f"the client's own first wait of at least {band[0] if band else 0:.3f} s",
+        observed=f"{gap:.3f} s",
+        journal=space.journal(),
+    )
+
+
+@clause("RETRY-07", case="a-day")
+def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case) -> None:
+    """Give up with the value exposed, or wait it out; an early retry is what the server asked not to get."""
+    case.needs("retry")
+    space = case.serve(always(overloaded(("retry-after", "86400"))))
+    endpoint = case.endpoint(max_retries=2, **QUICK)
+
+    running = (
+        case.start(endpoint=endpoint, deadline=1.5)
+        if _takes_deadline(case)
+        else case.start(endpoint=endpoint)
+    )
+    space.wait(received(1), 5.0)
+    outcome = running.wait_briefly(2.5)
+
+    expect_requests(
+        space.journal().generations, 1, because="the server asked for a day of quiet", journal=space.journal()
+    )
+    if outcome is None:
+        return  # it waits the day out, which the clause allows
+    info = expect_error(outcome, because="the wait is beyond the call's limit")
+    if info is not None and isinstance(info.retry_after, float | int):
+        expect(
+            info.retry_after >= 86399,
+            expected="the server's value, 86400 s, on the error",
+            observed=f"{info.retry_after} s",
+        )
+
+
+@clause("RETRY-08", case="growing-waits")
+@timing
+def test_waits_grow_from_the_initial_delay_by_the_factor(case: Case) -> None:
+    """Without Retry-After the client spaces its attempts: base, base x factor, base x factor^2."""
+    _needs_retry_of(case, 429)
+    case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries")
+    shape = case.shape()
+    space = case.serve(overloaded().times(3), shape.plain("granted"))
+    endpoint = case.endpoint(max_retries=3, initial_retry_delay=0.1, backoff_factor=2.0)
+
+    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
+
+    _expect_gaps_in_band(case.policy(endpoint), space.journal(), base=0.1, factor=2.0)
+
+
+@clause("RETRY-09", case="capped")
+@timing
+def test_the_wait_is_capped(case: Case) -> None:
+    """A factor of ten is in days after six retries; the cap keeps the caller's wait bounded."""
+    _needs_retry_of(case, 429)
+    case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries", "max_retry_delay")
+    shape = case.shape()
+    space = case.serve(overloaded().times(6), shape.plain("granted"))
+    endpoint = case.endpoint(
+        max_retries=6, initial_retry_delay=0.02, backoff_factor=10.0, max_retry_delay=0.2
+    )
+
+    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
+
+    journal = space.journal()
+    gaps = journal.gaps()
+    expect(
+        max(gaps) <= 0.2 * 1.5 + _slack(journal),
+        expected="no wait above the cap of 0.2 s (and its jitter)",
+        observed=_seconds(gaps),
+        journal=journal,
+    )
+    expect(
+        max(gaps) >= 0.05,
+        expected="waits that grew towards the cap of 0.2 s with the factor 10",
+        observed=_seconds(gaps),
+        journal=journal,
+    )
+
+
+@clause("RETRY-09", case="factor")
+@timing
+def test_the_factor_is_applied(case: Case) -> None:
+    """With a factor of 8 the second wait is far above the first whatever the jitter."""
+    _needs_retry_of(case, 429)
+    case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries")
+    shape = case.shape()
+    space = case.serve(overloaded().times(2), shape.plain("granted"))
+    endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.04, backoff_factor=8.0)
+
+    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
+
+    first, second = space.journal().gaps()
+    band = wait_band(case.policy(endpoint), 1)
+    low = 0.04 * 8 * 0.25 if band is None else band[0]
+    expect(
+        second >= low - EARLY,
+        expected=f"a second wait of at least {low:.3f} s (0.04 s x 8)",
+        observed=_seconds((first, second)),
+        journal=space.journal(),
+    )
+
+
+#: How a stream that has given two tokens breaks.
+BREAKS = ("rst", "fin", "error-event")
+
+
+@clause("RETRY-11")
+@pytest.mark.parametrize("ending", BREAKS)
+def test_nothing_is_replayed_once_output_was_handed_out(case: Case, ending: str) -> None:
+    """A replay doubles text and merges tool arguments; the caller decides whether to ask again."""
+    case.needs("retry", "stream")
+    shape = case.shape()
+    space = case.serve(_broken_stream(shape, ending).times(1, None))
+    endpoint = case.endpoint(max_retries=2, **QUICK)
+
+    outcome = case.call(endpoint=endpoint, shape=shape, stream=True, attempts=1)
+
+    expect_error(outcome, because="the stream broke after two tokens")
+    expect(
+        outcome.text == " one two",
+        expected="the two tokens that came, once",
+        observed=repr(outcome.text),
+    )
+    expect_requests(
+        space.journal().generations, 1, because="output was already handed out", journal=space.journal()
+    )
+
+
+@clause("RETRY-20", case="status")
+@pytest.mark.parametrize("code", [408, 409, 424, 425, 429, 500, 502, 503, 504])
+def test_each_declared_status_is_retried_until_a_good_answer(case: Case, code: int) -> None:
+    """What the backend declares retryable, it retries up to its limit."""
+    _needs_retry_of(case, code)
+    shape = case.shape()
+    case.needs_setting("max_retries")
+    space = case.serve(status(code, text="try later").times(2), shape.plain("granted"))
+    endpoint = case.endpoint(max_retries=2, **QUICK)
+
+    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
+
+    expect_requests(space.journal().generations, 3, because=f"two {code}, then a 200, max_retries=2")
+
+
+@clause("RETRY-20", case="fault")
+@pytest.mark.parametrize(("fault", "ending"), [("reset", "rst"), ("closed", "fin")])
+def test_each_declared_fault_is_retried_until_a_good_answer(case: Case, fault: str, ending: str) -> None:
+    """A connection lost before any answer is retried where the backend says so."""
+    case.needs("retry")
+    if fault not in (getattr(case.description.retry, "faults", None) or ()):
+        raise NotApplicable(f"the fault {fault} is not declared retryable")
+    case.needs_setting("max_retries")
+    shape = case.shape()
+    case.serve(silence(ending).times(2), shape.plain("granted"))
+    endpoint = case.endpoint(max_retries=2, **QUICK)
+
+    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
+
+
+@clause("RETRY-21", case="after-success")
+@timing
+def test_backoff_starts_afresh_after_a_success(case: Case) -> None:
+    """A call must not wait for the failures of an earlier one."""
+    _needs_retry_of(case, 429)
+    case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries")
+    shape = case.shape()
+    space = case.serve(
+        overloaded().times(2), shape.plain("first"), overloaded().named("second-429"), shape.plain("second")
+    )
+    endpoint = case.endpoint(max_retries=3, initial_retry_delay=0.05, backoff_factor=6.0)
+    expect_text(case.call(endpoint=endpoint, shape=shape), "first")
+    expect_text(case.call(endpoint=endpoint, shape=shape), "second")
+
+    journal = space.journal()
+    (gap,) = journal.gaps(journal.generations[3:])
+    band = wait_band(case.policy(endpoint), 0)
+    high = 0.05 if band is None else band[1]
+    expect(
+        gap <= high + _slack(journal),
+        expected=f"a first wait of at most {high:.3f} s again",
+        observed=f"{gap:.3f} s",
+        journal=journal,
+    )
+
+
+# --- what the tests above share ---------------------------------------------------------------------------
+
+
+def _needs_retry_of(case: Case, code: int) -> None:
+    """End the case unless the backend retries that status (429 always counts: RETRY-02)."""
+    case.needs("retry")
+    declared = case.description.retry
+    statuses = None if declared is None else declared.statuses
+    if code != 429 and (statuses is None or code not in statuses):
+        raise NotApplicable(f"the status {code} is not declared retryable")
+
+
+def _takes_deadline(case: Case) -> bool:
+    return case.claims("timeout")
+
+
+def _broken_stream(shape: Shape, ending: str) -> Reply:
+    events = shape.open_events([" one", " two"])
+    if ending == "error-event":
+        return stream(*events, *shape.error_frames("Request failed during generation"))
+    return stream(*events).cut(ending, event=2)
+
+
+def _slack(journal: Journal) -> float:
+    """How late an event may be: a quarter second and ten times the lag that the server itself showed."""
+    return 0.25 + 10 * journal.lag
+
+
+def _seconds(gaps: tuple[float, ...]) -> str:
+    return "waits of " + ", ".join(f"{gap:.3f}" for gap in gaps) + " s"
+
+
+def _expect_gap_at_least(journal: Journal, seconds: float, because: str) -> None:
+    gaps = journal.gaps()
+    expect(
+        all(gap >= seconds - EARLY for gap in gaps),
+        expected=f"at least {seconds} s between attempts ({because})",
+        observed=_seconds(gaps),
+        journal=journal,
+    )
+
+
+def _expect_gaps_in_band(policy: RetryPolicy, journal: Journal, *, base: float, factor: float) -> None:
+    gaps = journal.gaps()
+    bands = [wait_band(policy, k) for k in range(len(gaps))]
+    if all(band is not None for band in bands):
+        inside = all(
+            band[0] - EARLY <= gap <= band[1] + _slack(journal)
+            for gap, band in zip(gaps, bands, strict=True)
+            if band is not None
+        )
+        shown = "; ".join(f"{b[0]:.3f}-{b[1]:.3f}" for b in bands if b)
+        expect(inside, expected=f"waits inside {shown} s", observed=_seconds(gaps), journal=journal)
+        return
+    # With no declared band full jitter is assumed: the sum still shows growth, the bound still holds.
+    over = [gap for k, gap in enumerate(gaps) if gap > base * factor**k + _slack(journal)]
+    expect(not over, expected="no wait above base x factor^k", observed=_seconds(gaps), journal=journal)
