@@ -20,7 +20,7 @@ from tgi_conformance.suites._keys import canary
 from tgi_conformance.suites._oracles import CallMade
 from tgi_conformance.suites._policy import RetrySettings, effective, most_attempts
 from tgi_conformance.suites._probes import Probes
-from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._rulings import NotApplicable, NotHere
 from tgi_conformance.suites._session import CaseRecord, Settings
 from tgi_conformance.suites._shapes import SHAPES, Shape, healthy
 
@@ -261,6 +261,18 @@ class Case:
         """Close an endpoint."""
         self._endpoints.pop(endpoint, None)
         return self.ask("close_endpoint", endpoint_id=endpoint)
+
+    @contextlib.contextmanager
+    def fresh_process(self, **environment: str) -> Iterator[Driver]:
+        """Run the backend in a process of its own with these environment variables."""
+        if self.settings.inproc:
+            raise NotHere("a process of its own is needed, and the run is --inproc")
+        driver = Driver.start(self.driver.spec, env=environment)
+        try:
+            yield driver
+        finally:
+            self.record.output += driver.output()
+            driver.close()
 
     def note(self, value: object) -> None:
         """Record something that is not scored."""

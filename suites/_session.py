@@ -54,7 +54,7 @@ class CaseRecord:
     unsteady: str = ""
     record: JSON = None
     findings: list[Finding] = field(default_factory=list)
-    #: Script and journal of each space, and calls with their outcomes, for the evidence file once redacted.
+    #: Script and journal of each space, and calls with outcomes, for the evidence file once redacted.
     spaces: list[JSON] = field(default_factory=list)
     calls: list[JSON] = field(default_factory=list)
     output: str = ""

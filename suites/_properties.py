@@ -1,0 +1,188 @@
+"""Properties at work: Hypothesis examples, each in a space of its own, with a run seed and bounded shrinking.
+
+A failure of a clause shrinks for at most ten seconds; a hang, a crash and a fault of the kit end the examples
+at once. What is raised in the end is one :class:`ClauseFailed` that shows the smallest script seen to fail.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Generic, Literal, NoReturn, TypeVar
+
+import hypothesis
+from hypothesis.strategies import SearchStrategy
+
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.outcome import Ending
+from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._expect import ClauseFailed
+from tgi_conformance.suites._session import CaseRecord, Profile
+
+T = TypeVar("T")
+Cost = Literal["split", "io"]
+
+#: Examples by profile: "split" re-cuts the bytes of a stream, "io" is any other exchange with the backend.
+EXAMPLES: Final[dict[Profile, dict[Cost, int]]] = {
+    "default": {"split": 60, "io": 25},
+    "tgi-guide": {"split": 60, "io": 25},
+    "thorough": {"split": 600, "io": 250},
+    "quick": {"split": 15, "io": 8},
+}
+#: Seconds from the first failure to the end of shrinking.
+SHRINKING: Final = 10.0
+#: Endings after which the same example would cost its deadline, or a process, again.
+FATAL: Final[frozenset[Ending]] = frozenset({"hang", "crash", "violation"})
+_SHOWN: Final = 6000
+
+
+def check_property(
+    case: Case, examples: SearchStrategy[T], check: Callable[[Case, T], None], *, cost: Cost = "io"
+) -> None:
+    """Check a property: ``check(example_case, example)`` raises :class:`ClauseFailed` where it does not hold.
+
+    ``example_case`` is a case of its own; its script is checked, and its endpoints and spaces closed, after
+    each example.
+    """
+    run = _Run(case, check)
+    settings = hypothesis.settings(
+        max_examples=EXAMPLES[case.settings.profile][cost],
+        derandomize=False,
+        database=None,
+        print_blob=True,
+        deadline=None,
+        report_multiple_bugs=False,
+        suppress_health_check=[
+            hypothesis.HealthCheck.too_slow,
+            hypothesis.HealthCheck.data_too_large,
+            hypothesis.HealthCheck.function_scoped_fixture,
+        ],
+    )
+
+    def example(value: T) -> None:
+        run.example(value)
+
+    seeded = hypothesis.seed(seed_of(case))(settings(hypothesis.given(examples)(example)))
+    try:
+        seeded()
+    except _EndOfExamples as end:
+        if end.fault is not None:
+            raise end.fault from None
+        run.fail()
+    except ClauseFailed:
+        run.fail()
+
+
+def seed_of(case: Case) -> int:
+    """The seed of one case's examples: the run's seed and the case's id, the same in every worker."""
+    text = f"{case.settings.seed}:{case.record.case}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+class _EndOfExamples(BaseException):
+    """Ends the examples without shrinking: Hypothesis lets a BaseException pass."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        super().__init__()
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """A failed example: the assertion, and the scripts that made it fail."""
+
+    assertion: ClauseFailed
+    scripts: list[JSON]
+    example: str
+
+    @property
+    def size(self) -> int:
+        """Characters of the scripts; the smallest is shown."""
+        return len(json.dumps(self.scripts))
+
+
+@dataclass(slots=True)
+class _Run(Generic[T]):
+    """The examples of one property."""
+
+    case: Case
+    check: Callable[[Case, T], None]
+    failure: _Failure | None = None
+    _done: int = 0
+    _since: float = field(default=0.0)
+
+    def example(self, value: T) -> None:
+        """Run one example; raises :class:`ClauseFailed` or :class:`_EndOfExamples`."""
+        if self.failure is not None and time.monotonic() - self._since > SHRINKING:
+            raise _EndOfExamples
+        record = CaseRecord(
+            case=self.case.record.case,
+            clause=self.case.record.clause,
+            backend=self.case.record.backend,
+            keys=self.case.record.keys,
+        )
+        inner = Case(self.case.server, self.case.driver, self.case.probes, record, self.case.settings)
+        try:
+            self.check(inner, value)
+            inner.check_script()
+        except ClauseFailed as assertion:
+            inner.finish()
+            self._keep(record, assertion, value)
+            if _endings(record) & FATAL:
+                raise _EndOfExamples from None
+            raise
+        except Exception as fault:
+            raise _EndOfExamples(fault) from None
+        inner.finish()
+        self._merge(record)
+
+    def _keep(self, record: CaseRecord, assertion: ClauseFailed, value: T) -> None:
+        """Keep the failure if it is the smallest, with its evidence."""
+        if self.failure is None:
+            self._since = time.monotonic()
+        scripts = [space["script"] for space in record.spaces if isinstance(space, dict)]
+        failure = _Failure(assertion=assertion, scripts=scripts, example=repr(value))
+        if self.failure is None or failure.size <= self.failure.size:
+            self.failure = failure
+            self.case.record.spaces[:] = record.spaces
+            self.case.record.calls[:] = record.calls
+        self._merge(record)
+
+    def _merge(self, record: CaseRecord) -> None:
+        """Take over what the run-wide oracles found; what is not a breach is told once."""
+        self._done += 1
+        first = self._done == 1
+        self.case.record.findings += [f for f in record.findings if first or f.breach or f.advisory]
+        if first and self.failure is None:
+            self.case.record.spaces += record.spaces
+            self.case.record.calls += record.calls
+
+    def fail(self) -> NoReturn:
+        """Raise the smallest failure with its script as JSON, which the fake server can replay."""
+        failure = self.failure
+        if failure is None:  # only a failure ends the examples
+            raise RuntimeError("the examples ended with no failure")
+        self.case.note(
+            {"seed": self.case.settings.seed, "examples": self._done, "scripts": failure.scripts}
+        )
+        shown = json.dumps(failure.scripts, ensure_ascii=True)
+        if len(shown) > _SHOWN:
+            shown = f"{shown[:_SHOWN]}… ({len(shown)} characters; whole in the case's evidence)"
+        raise ClauseFailed(
+            failure.assertion.expected,
+            failure.assertion.observed,
+            f"example: {failure.example[:_SHOWN]}\n"
+            f"seed: {self.case.settings.seed}, example {self._done}\n"
+            f"script: {shown}\n{failure.assertion}",
+        )
+
+
+def _endings(record: CaseRecord) -> set[str]:
+    """How the calls of an example ended."""
+    found: set[str] = set()
+    for call in record.calls:
+        outcome = call.get("outcome") if isinstance(call, dict) else None
+        if isinstance(outcome, dict):
+            found.add(str(outcome.get("ending")))
+    return found

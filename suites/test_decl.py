@@ -1,0 +1,114 @@
+"""DECL: what the adapter says of the backend is what the wire shows."""
+
+import pytest
+
+from tgi_conformance.contracts.adapter import METHODS, SETTINGS
+from tgi_conformance.contracts.capabilities import CAPABILITIES
+from tgi_conformance.contracts.script import always, status
+from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._clause import clause
+from tgi_conformance.suites._expect import expect, expect_success
+from tgi_conformance.suites._policy import PERMANENT
+from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
+
+#: The methods that a capability obliges the adapter to have.
+OBLIGED: dict[str, tuple[str, ...]] = {
+    "core": ("create_endpoint", "classify"),
+    "native": ("generate",),
+    "chat": ("chat",),
+    "completions": ("completions",),
+    "stats": ("get_stats",),
+    "reset": ("reset_stats",),
+    "update": ("update_endpoint",),
+    "probe": ("test_endpoint",),
+    "close": ("close",),
+}
+#: Statuses that some clients retry and some do not (clause RETRY-15).
+CONTESTED = (408, 409, 424, 425, 500, 502, 503, 504)
+
+
+@clause("DECL-01", case="capabilities")
+def test_each_claimed_capability_is_known_and_its_methods_exist(case: Case) -> None:
+    """A claim without a method behind it would make each of its cases fail; a name we do not know, none."""
+    unknown = sorted(case.description.capabilities - set(CAPABILITIES))
+    expect(not unknown, expected=f"capabilities among {', '.join(CAPABILITIES)}", observed=", ".join(unknown))
+    missing = [
+        f"{capability} needs {method}"
+        for capability in sorted(case.description.capabilities)
+        for method in OBLIGED.get(capability, ())
+        if method not in case.driver.implemented
+    ]
+    expect(not missing, expected="the methods that the claims oblige to", observed="; ".join(missing))
+
+
+@clause("DECL-01", case="names")
+def test_declared_settings_and_methods_are_known(case: Case) -> None:
+    """A declared setting or method under another name would never be used."""
+    settings = sorted(case.description.settings - set(SETTINGS))
+    methods = sorted(set(case.description.parameters) - set(METHODS))
+    expect(
+        not settings and not methods,
+        expected=f"settings among {', '.join(SETTINGS)}; parameters of adapter methods",
+        observed=f"settings {settings}, methods {methods}",
+    )
+
+
+@clause("DECL-01", case="not-retried")
+@pytest.mark.parametrize("code", CONTESTED)
+def test_a_status_not_declared_retryable_is_not_retried(case: Case, code: int) -> None:
+    """The expected timeline is computed from the declaration, so the declaration must be true."""
+    case.needs("retry")
+    declared = case.description.retry
+    if declared is None or declared.statuses is None:
+        raise NotApplicable("the retryable statuses are not declared")
+    if code in declared.statuses or code in PERMANENT:
+        raise NotApplicable(f"{code} is declared retryable; RETRY-20 judges it")
+    space = case.serve(always(status(code, json={"error": "x", "error_type": "x"})))
+    endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
+    case.call(endpoint=endpoint, attempts=10)
+    sent = space.journal().generations
+    expect(
+        len(sent) == 1,
+        expected=f"1 request, since {code} is not declared retryable",
+        observed=f"{len(sent)}",
+        journal=space.journal(),
+    )
+
+
+@clause("DECL-01", case="defaults")
+@pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+def test_only_declared_parameters_are_sent_unasked(case: Case, shape: Shape) -> None:
+    """A parameter that nobody asked for and nobody declared changes what the model says."""
+    case.needs(shape.capability)
+    space = case.serve(shape.plain("ok"))
+    endpoint = case.endpoint()
+    expect_success(case.call(endpoint=endpoint, shape=shape))
+    (sent,) = space.journal().generations
+    given = {name for name, value in shape.parameters_of(sent.json()).items() if value is not None}
+    free = {"model", "stream", "stream_options", "return_full_text", "details", "decoder_input_details"}
+    undeclared = sorted(given - set(case.description.defaults.parameters) - free)
+    expect(
+        not undeclared,
+        expected="no generation parameter but the declared defaults",
+        observed=f"{', '.join(undeclared)} in the body",
+        journal=space.journal(),
+    )
+
+
+@clause("DECL-01", case="request-id-header")
+def test_the_request_id_travels_in_the_declared_header(case: Case) -> None:
+    """REQ-11 and RETRY-16 read the id there."""
+    case.needs("reqid")
+    name = case.description.request_id_header
+    expect(bool(name), expected="request_id_header, since reqid is claimed", observed="it is not declared")
+    space = case.serve_healthy()
+    endpoint = case.endpoint()
+    expect_success(case.call(endpoint=endpoint, request_id="decl-01-id"))
+    (sent,) = space.journal().generations
+    expect(
+        sent.header(name or "") == "decl-01-id",
+        expected=f"{name}: decl-01-id",
+        observed=str([key for key, value in sent.headers if "decl-01-id" in value]),
+        journal=space.journal(),
+    )

@@ -1,0 +1,334 @@
+"""MUX: several keys on one client. The server tells keys apart by the Authorization header."""
+
+import pytest
+
+from tgi_conformance.contracts.journal import Exchange
+from tgi_conformance.contracts.script import Server, always, echo, overloaded
+from tgi_conformance.fake_server.client import Space, WaitTimeout, open_requests, received
+from tgi_conformance.suites._case import ALIASES, Case
+from tgi_conformance.suites._clause import clause, load
+from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_success
+from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._shapes import healthy
+
+#: Headers that may differ from call to call.
+_VOLATILE = frozenset({"content-length", "traceparent", "tracestate", "date", "idempotency-key"})
+
+
+@clause("MUX-01")
+@pytest.mark.parametrize("form", ["plain", "stream"])
+def test_each_request_carries_exactly_its_endpoints_key(case: Case, form: str) -> None:
+    """A literal, masked, empty or foreign key sends a tenant's prompt under another's name, or nowhere."""
+    case.needs("keys")
+    if form == "stream":
+        case.needs("stream")
+    endpoints = {}
+    for alias, model in _given(case):
+        space = case.serve(healthy().times(0, None), server=Server(check_key=True, model_id=model))
+        endpoints[alias] = (space, case.endpoint(key=alias))
+
+    for alias, (space, endpoint) in endpoints.items():
+        outcome = case.call(endpoint=endpoint, stream=form == "stream")
+        sent = space.journal().generations
+        values = [exchange.header_values("authorization") for exchange in sent]
+        expect(
+            values == [(f"Bearer {case.key(alias)}",)],
+            expected=f"one Authorization header 'Bearer <key:{alias}>'",
+            observed=_shown_keys(sent),
+            journal=space.journal(),
+        )
+        expect_success(outcome)
+
+
+@clause("MUX-02")
+def test_one_endpoints_life_leaves_another_as_it_was(case: Case) -> None:
+    """Creating, changing and closing B must not touch A's key, URL, headers or limits."""
+    case.needs("keys")
+    space = case.serve_healthy()
+    first = case.endpoint(key="A")
+    expect_success(case.call(case.prompt("same"), endpoint=first))
+    other = case.endpoint(key="B")
+    expect_success(case.call(endpoint=other))
+    if case.claims("update"):
+        case.ask("update_endpoint", endpoint_id=other, api_key=case.key("C"))
+    if "close_endpoint" in case.driver.implemented:
+        case.close_endpoint(other)
+    expect_success(case.call(case.prompt("same"), endpoint=first))
+
+    before, after = (e for e in space.journal().generations if e.key == "A")
+    expect(
+        _steady(case, before) == _steady(case, after),
+        expected="the first endpoint's requests alike before and after",
+        observed=f"{_steady(case, before)} and then {_steady(case, after)}",
+        journal=space.journal(),
+    )
+
+
+@clause("MUX-03")
+@load
+def test_no_cross_talk_under_concurrency(case: Case) -> None:
+    """Shared headers show only when calls overlap: each prompt must go out under its own endpoint's key."""
+    case.needs("keys")
+    aliases = ALIASES[:4]
+    limited = overloaded().where(contains="<limited>").times(0, 8)
+    space = case.serve(limited, echo().times(0, None).deliver(delay_ms=3))
+    endpoints = {
+        alias: case.endpoint(
+            key=alias,
+            max_concurrent_requests=8,
+            queue_size=64,
+            max_retries=2,
+            initial_retry_delay=0.02,
+            backoff_factor=1.0,
+        )
+        for alias in aliases
+    }
+    running = []
+    for number in range(16):
+        for alias in aliases:
+            label = "<limited>" if number % 5 == 0 and case.claims("retry") else "free"
+            prompt = case.prompt(f"key={alias} {label}")
+            running.append((alias, prompt, case.start(prompt, endpoint=endpoints[alias])))
+
+    for alias, prompt, call in running:
+        outcome = call.wait()
+        expect_success(outcome, f"the call on {alias}")
+        expect(
+            prompt in outcome.text, expected=f"the answer to {prompt!r}", observed=repr(outcome.text[:120])
+        )
+    wrong = [e for e in space.journal().generations if f"key={e.key} " not in e.body.decode()]
+    expect(
+        not wrong,
+        expected="each prompt under its own endpoint's key",
+        observed=f"{len(wrong)} requests under another's: {[e.key for e in wrong[:5]]}",
+        journal=space.journal(),
+    )
+
+
+@clause("MUX-04")
+def test_a_retried_call_keeps_its_key(case: Case) -> None:
+    """An attempt under another key is failover nobody asked for."""
+    case.needs("keys", "retry")
+    case.needs_setting("max_retries")
+    space = case.serve(overloaded().times(2), healthy().times(0, None))
+    first = case.endpoint(key="A", max_retries=2, initial_retry_delay=0.03, backoff_factor=1.0)
+    running = case.start(endpoint=first)
+    space.wait(received(1), 5.0)
+    case.endpoint(key="B")
+
+    expect_success(running.wait())
+    keys = [exchange.key for exchange in space.journal().generations]
+    expect(
+        keys == ["A"] * 3, expected="three attempts with key A", observed=str(keys), journal=space.journal()
+    )
+
+
+@clause("MUX-05")
+def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
+    """Backoff is per endpoint: a ban on one key is no ban on the next."""
+    case.needs("keys", "retry")
+    case.needs_setting("max_retries")
+    space = case.serve(
+        always(overloaded(("retry-after", "30"))).where(key="A"), healthy().times(0, None).where(key="B")
+    )
+    limited = case.endpoint(
+        key="A", max_concurrent_requests=2, queue_size=2, max_retries=2, initial_retry_delay=30.0
+    )
+    free = case.endpoint(key="B", max_concurrent_requests=2, queue_size=2)
+    for _ in range(4):
+        case.start(endpoint=limited)
+    space.wait(received(1, key="A"), 5.0)
+
+    outcome = case.start(endpoint=free).wait_briefly(1.0 + 10 * space.journal().lag)
+
+    expect(
+        outcome is not None and outcome.returned,
+        expected="the call on the healthy key ends at once",
+        observed="it waits" if outcome is None else describe(outcome),
+        journal=space.journal(),
+    )
+
+
+@clause("MUX-06", case="retries")
+def test_each_endpoints_retries_take_effect(case: Case) -> None:
+    """Stored settings that the wire never sees are no settings."""
+    case.needs("keys", "retry")
+    case.needs_setting("max_retries")
+    quick = {"initial_retry_delay": 0.02, "backoff_factor": 1.0}
+    space = case.serve(always(overloaded()))
+    counts = {"A": 1, "B": 3}
+    for alias, retries in counts.items():
+        endpoint = case.endpoint(key=alias, max_retries=retries, **quick)
+        expect_error(case.call(endpoint=endpoint), because="the server is always overloaded")
+
+    journal = space.journal()
+    sent = {alias: len([e for e in journal.generations if e.key == alias]) for alias in counts}
+    expect(
+        sent == {alias: 1 + retries for alias, retries in counts.items()},
+        expected="2 attempts with max_retries=1 and 4 with max_retries=3",
+        observed=str(sent),
+        journal=journal,
+    )
+
+
+@clause("MUX-06", case="concurrency")
+def test_each_endpoints_cap_takes_effect(case: Case) -> None:
+    """Caps are per endpoint, not the client's."""
+    case.needs("keys", "queue")
+    case.needs_setting("max_concurrent_requests")
+    space = case.serve(healthy().held("go").times(0, None))
+    narrow = case.endpoint(key="A", max_concurrent_requests=1, queue_size=8)
+    wide = case.endpoint(key="B", max_concurrent_requests=3, queue_size=8)
+    running = [case.start(endpoint=endpoint) for endpoint in (narrow, wide) for _ in range(3)]
+    _wait_for_open(space, 4)
+    open_now = {a: len([e for e in space.journal() if e.key == a]) for a in ("A", "B")}
+    space.release("go")
+    for call in running:
+        expect_success(call.wait())
+
+    expect(
+        open_now == {"A": 1, "B": 3},
+        expected="1 open under cap 1 and 3 under cap 3",
+        observed=str(open_now),
+        journal=space.journal(),
+    )
+
+
+@clause("MUX-07")
+def test_an_unknown_endpoint_is_an_error(case: Case) -> None:
+    """A typing error must not send the prompt under the default key."""
+    case.needs("keys")
+    space = case.serve_healthy()
+    case.endpoint(key="A")
+
+    outcome = case.call(endpoint="no-such-endpoint", attempts=0)
+
+    expect_error(outcome, because="there is no such endpoint")
+    expect_requests(
+        space.journal().generations, 0, because="no endpoint was addressed", journal=space.journal()
+    )
+
+
+@clause("MUX-08")
+@load
+def test_endpoint_ids_are_unique(case: Case) -> None:
+    """Ids made of the time collide when several threads create at once."""
+    case.needs("keys")
+    space = case.serve_healthy()
+    arguments = {"base_url": space.base_url, "api_key": case.key("A")}
+    count = 200
+    calls = [case.driver.call("create_endpoint", arguments) for _ in range(count)]
+    ids = [str(call.wait(case.settings.deadline).value) for call in calls]
+    if "close_endpoint" in case.driver.implemented:
+        for endpoint in set(ids):
+            case.driver.run("close_endpoint", {"endpoint_id": endpoint})
+
+    expect(
+        len(set(ids)) == count,
+        expected=f"{count} different ids from {count} creations at once",
+        observed=f"{len(set(ids))} different",
+    )
+
+
+@clause("MUX-09", case="fair")
+def test_rotation_is_fair(case: Case) -> None:
+    """With all keys healthy each gets its share, give or take one."""
+    case.needs("rotate", "keys")
+    space = case.serve_healthy()
+    for alias in ALIASES[:3]:
+        case.endpoint(key=alias)
+    shape = case.shape()
+    for _ in range(9):
+        expect_success(case.ask(shape.method, **shape.arguments(case.prompt())))
+    counts = {alias: len([e for e in space.journal().generations if e.key == alias]) for alias in ALIASES[:3]}
+    expect(
+        max(counts.values()) - min(counts.values()) <= 1,
+        expected="9 calls over 3 keys: 3 each, give or take one",
+        observed=str(counts),
+        journal=space.journal(),
+    )
+
+
+@clause("MUX-10")
+def test_an_explicit_key_wins_over_the_environment(case: Case) -> None:
+    """What the caller passes is what is sent."""
+    case.needs("keys")
+    space = case.serve_healthy()
+    shape = case.shape()
+    ambient = case.key("B")
+    with case.fresh_process(HF_API_KEY=ambient, HF_TOKEN=ambient, HUGGING_FACE_HUB_TOKEN=ambient) as driver:
+        created = driver.run("create_endpoint", {"base_url": space.base_url, "api_key": case.key("A")})
+        arguments = shape.arguments(case.prompt()) | {"endpoint_id": created.value}
+        expect_success(driver.run(shape.method, arguments))
+    expect(
+        [exchange.key for exchange in space.journal().generations] == ["A"],
+        expected="the key given to create_endpoint",
+        observed=_shown_keys(space.journal().generations),
+        journal=space.journal(),
+    )
+
+
+@clause("MUX-11")
+def test_without_a_key_there_is_no_authorization(case: Case) -> None:
+    """``Bearer None`` and ``Bearer `` are not what an anonymous request looks like."""
+    space = case.serve_healthy()
+    outcome = case.try_endpoint(key=None)
+    if outcome.raised:
+        raise NotApplicable("the backend refuses an endpoint without a key")
+    case.call(endpoint=str(outcome.value))
+    placeholder = case.description.defaults.placeholder_key
+    allowed = [()] if placeholder is None else [(), (f"Bearer {placeholder}",)]
+    values = [exchange.header_values("authorization") for exchange in space.journal().generations]
+    expect(
+        bool(values) and all(value in allowed for value in values),
+        expected="no Authorization header, or the declared placeholder",
+        observed=str(values),
+        journal=space.journal(),
+    )
+
+
+# --- what the tests above share ---------------------------------------------------------------------------
+
+
+def _given(case: Case) -> list[tuple[str, str]]:
+    """(alias, model) of the endpoints that the environment asks for; two at least."""
+    given = [(endpoint.alias, endpoint.model) for endpoint in case.settings.endpoints]
+    model = given[0][1] if given else "google/t5-efficient-tiny"
+    taken = {alias for alias, _ in given}
+    more = [(alias, model) for alias in ALIASES if alias not in taken]
+    return given + more[: max(0, 2 - len(given))]
+
+
+def _shown_keys(exchanges: tuple[Exchange, ...]) -> str:
+    """What the Authorization headers are, without showing a secret."""
+    shown = []
+    for exchange in exchanges:
+        values = exchange.header_values("authorization")
+        if exchange.key not in ("none", "other"):
+            shown.append(f"{len(values)} x key:{exchange.key}")
+        else:
+            shown.append(f"{exchange.key}: {[value[:12] for value in values]}")
+    return "; ".join(shown) or "no request"
+
+
+def _steady(case: Case, exchange: Exchange) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Target and headers of a request without what may differ between two calls."""
+    volatile = _VOLATILE | {(case.description.request_id_header or "").lower()}
+    headers = tuple(
+        (key.lower(), "key" if key.lower() == "authorization" else value)
+        for key, value in exchange.headers
+        if key.lower() not in volatile
+    )
+    return exchange.target, headers
+
+
+def _wait_for_open(space: Space, count: int) -> None:
+    try:
+        space.wait(open_requests(count), 3.0)
+    except WaitTimeout as timeout:
+        expect(
+            condition=False,
+            expected=f"{count} requests open at one time",
+            observed=str(timeout.journal.most_open(grace=0.0)),
+            journal=timeout.journal,
+        )

@@ -1,0 +1,305 @@
+"""STAT: usage statistics, held against what the server saw and sent."""
+
+import pytest
+
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.script import (
+    Event,
+    Reply,
+    data,
+    done,
+    echo,
+    overloaded,
+    silence,
+    status,
+)
+from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._clause import clause, load
+from tgi_conformance.suites._expect import expect, expect_success, expect_text
+from tgi_conformance.suites._oracles import in_band_fault
+from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
+
+SHAPES = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+
+
+@clause("STAT-01")
+def test_at_rest_the_total_is_what_succeeded_and_failed(case: Case) -> None:
+    """Whatever the endings, the books balance."""
+    case.needs("stats")
+    shape = case.shape()
+    replies = (
+        shape.plain("one"),
+        status(500, text="x"),
+        status(422, text="x"),
+        silence("rst"),
+        shape.plain("two"),
+    )
+    case.serve(*replies)
+    endpoint = case.endpoint()
+    endings = [case.call(endpoint=endpoint, shape=shape).returned for _ in replies]
+
+    seen = _counts(case, endpoint)
+    succeeded = sum(endings)
+    expect(
+        seen["total_requests"] == len(replies)
+        and seen["successful_requests"] == succeeded
+        and seen["failed_requests"] == len(replies) - succeeded,
+        expected=f"{len(replies)} calls: {succeeded} successful, {len(replies) - succeeded} failed",
+        observed=str(seen),
+    )
+
+
+#: Streams that fail after the status 200 was seen.
+FAILING_STREAMS = ("truncated", "reset", "error-event")
+
+
+@clause("STAT-02")
+@pytest.mark.parametrize("failure", FAILING_STREAMS)
+@SHAPES
+def test_a_stream_that_breaks_counts_as_failed(case: Case, shape: Shape, failure: str) -> None:
+    """A client that counts when it sees the head counts half a text as a success."""
+    case.needs("stats", "stream", shape.capability)
+    case.serve(_failing_stream(shape, failure))
+    endpoint = case.endpoint()
+    case.call(endpoint=endpoint, shape=shape, stream=True, attempts=1)
+
+    seen = _counts(case, endpoint)
+    expect(
+        seen["successful_requests"] == 0 and seen["failed_requests"] == 1,
+        expected="0 successful, 1 failed",
+        observed=str(seen),
+    )
+
+
+@clause("STAT-03", case="body")
+@SHAPES
+def test_tokens_are_the_servers_numbers(case: Case, shape: Shape) -> None:
+    """Characters over four is no token count: the server said 7 and 3 for a text of 400 characters."""
+    case.needs("stats", shape.capability)
+    reply = _counted(shape, prompt=7, completion=3)
+    case.serve(reply)
+    endpoint = case.endpoint()
+    arguments: dict[str, object] = {}
+    if shape is NATIVE and "details" in case.description.parameters.get("generate", frozenset()):
+        arguments["details"] = True
+    expect_success(case.call(endpoint=endpoint, shape=shape, **arguments))
+
+    _expect_tokens(case, endpoint, 7, 3)
+
+
+@clause("STAT-03", case="headers")
+def test_native_tokens_come_from_the_headers_when_the_body_has_none(case: Case) -> None:
+    """A native answer without details still says its counts in its headers."""
+    case.needs("stats", "native")
+    example = wire_example("gen-minimal")
+    headers = tuple(
+        (name, {"x-prompt-tokens": "7", "x-generated-tokens": "3"}.get(name, value))
+        for name, value in example.headers
+        if name != "content-type"
+    )
+    case.serve(status(200, *headers, json={"generated_text": "x" * 400}))
+    endpoint = case.endpoint()
+    expect_success(case.call(endpoint=endpoint, shape=NATIVE))
+
+    _expect_tokens(case, endpoint, 7, 3)
+
+
+@clause("STAT-04")
+@pytest.mark.parametrize("where", ["once", "on-every-chunk", "twice"])
+def test_streamed_usage_is_taken_once_as_a_total(case: Case, where: str) -> None:
+    """Usage is cumulative: summing what each chunk repeats multiplies the bill."""
+    case.needs("stats", "stream", "chat")
+    total = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    events = [dict(event) for event in wire_example("chat-stream-include-usage").events]
+    *chunks, last = events
+    if where == "on-every-chunk":
+        for number, chunk in enumerate(chunks):
+            chunk["usage"] = total | {"completion_tokens": min(number + 1, 3)}
+    last["usage"] = total
+    frames = [*chunks, *([last] * (2 if where == "twice" else 1))]
+    case.serve(CHAT.frames(*_frames(frames)))
+    endpoint = case.endpoint()
+    expect_success(case.call(endpoint=endpoint, shape=CHAT, stream=True))
+
+    _expect_tokens(case, endpoint, 7, 3)
+
+
+@clause("STAT-05")
+@pytest.mark.parametrize("shape", [CHAT, NATIVE], ids=lambda shape: shape.name)
+def test_a_client_that_counts_streamed_tokens_asks_for_them(case: Case, shape: Shape) -> None:
+    """TGI sends usage in a stream only where it is asked for."""
+    case.needs("stats", "stream", shape.capability)
+    space = case.serve(shape.stream([" one", " two"]))
+    endpoint = case.endpoint()
+    expect_success(case.call(endpoint=endpoint, shape=shape, stream=True))
+    (sent,) = space.journal().generations
+    body = sent.json()
+    assert isinstance(body, dict)
+    if shape is CHAT:
+        options = body.get("stream_options")
+        asked = isinstance(options, dict) and options.get("include_usage") is True
+    else:
+        asked = shape.parameters_of(body).get("details") is True
+    expect(
+        asked,
+        expected="stream_options.include_usage" if shape is CHAT else "parameters.details",
+        observed=str(sorted(body)),
+        journal=space.journal(),
+    )
+
+
+@clause("STAT-07")
+@load
+def test_no_update_is_lost_under_concurrency(case: Case) -> None:
+    """A counter that is read, added to and written back loses updates when calls overlap."""
+    case.needs("stats")
+    shape = case.shape()
+    count = 200
+    case.serve(_counted(shape, prompt=7, completion=3).times(count))
+    endpoint = case.endpoint(max_concurrent_requests=16, queue_size=400)
+    arguments: dict[str, object] = {"details": True} if _can_ask_details(case, shape) else {}
+    running = [case.start(endpoint=endpoint, shape=shape, **arguments) for _ in range(count)]
+    for call in running:
+        expect_success(call.wait())
+
+    seen = _counts(case, endpoint)
+    expect(
+        seen["total_requests"] == count and seen["successful_requests"] == count,
+        expected=f"{count} total and successful",
+        observed=str(seen),
+    )
+    _expect_tokens(case, endpoint, 7 * count, 3 * count)
+
+
+@clause("STAT-08")
+def test_counts_belong_to_the_endpoint_and_add_up(case: Case) -> None:
+    """Each endpoint has its own books; the aggregate is their sum; input and output make the total."""
+    case.needs("stats", "keys")
+    shape = case.shape()
+    case.serve(_counted(shape, prompt=7, completion=3).times(6))
+    arguments: dict[str, object] = {"details": True} if _can_ask_details(case, shape) else {}
+    before = _aggregate(case)
+    loads = {"A": 1, "B": 2, "C": 3}
+    endpoints = {alias: case.endpoint(key=alias) for alias in loads}
+    for alias, calls in loads.items():
+        for _ in range(calls):
+            expect_success(case.call(endpoint=endpoints[alias], shape=shape, **arguments))
+
+    for alias, calls in loads.items():
+        seen = _counts(case, endpoints[alias])
+        expect(
+            seen["total_requests"] == calls and seen["successful_requests"] == calls,
+            expected=f"{calls} calls on endpoint {alias}",
+            observed=str(seen),
+        )
+        _expect_tokens(case, endpoints[alias], 7 * calls, 3 * calls)
+    after = _aggregate(case)
+    growth = {name: after[name] - before[name] for name in after}
+    expect(
+        growth == {"total_requests": 6, "total_tokens": 60, "input_tokens": 42, "output_tokens": 18},
+        expected="an aggregate that grew by 6 requests and 42 + 18 = 60 tokens",
+        observed=str(growth),
+    )
+
+
+@clause("STAT-09")
+def test_a_call_counts_once_however_many_attempts(case: Case) -> None:
+    """The caller made one call; two rate limits on the way are no failures of it."""
+    case.needs("stats", "retry")
+    case.needs_setting("max_retries")
+    shape = case.shape()
+    case.serve(overloaded().times(2), shape.plain("granted"))
+    endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
+    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
+    seen = _counts(case, endpoint)
+    expect(
+        seen["total_requests"] == 1 and seen["failed_requests"] == 0,
+        expected="1 total, 0 failed",
+        observed=str(seen),
+    )
+
+
+@clause("STAT-10", case="monotonic")
+def test_counters_only_grow(case: Case) -> None:
+    """Between resets no counter goes down."""
+    case.needs("stats")
+    case.serve(echo().times(3))
+    endpoint = case.endpoint()
+    seen = []
+    for _ in range(3):
+        case.call(endpoint=endpoint)
+        seen.append(_counts(case, endpoint)["total_requests"])
+    expect(seen == sorted(seen), expected="a total that only grows", observed=str(seen))
+
+
+@clause("STAT-10", case="reset-touches-its-target")
+def test_a_reset_touches_only_its_target(case: Case) -> None:
+    """Resetting A leaves B's books alone."""
+    case.needs("stats", "reset", "keys")
+    case.serve(echo().times(2))
+    endpoints = [case.endpoint(key=alias) for alias in ("A", "B")]
+    for endpoint in endpoints:
+        expect_success(case.call(endpoint=endpoint))
+    case.ask("reset_stats", endpoint_id=endpoints[0])
+    totals = [_counts(case, endpoint)["total_requests"] for endpoint in endpoints]
+    expect(totals == [0, 1], expected="0 after the reset, 1 untouched", observed=str(totals))
+
+
+# --- what the tests above share ---------------------------------------------------------------------------
+
+
+def _counts(case: Case, endpoint: str) -> dict[str, int]:
+    """The three request counters of an endpoint; one that is missing fails the clause."""
+    shown = case.statistics(endpoint)
+    names = ("total_requests", "successful_requests", "failed_requests")
+    missing = [name for name in names if not isinstance(shown.get(name), int)]
+    expect(
+        not missing,
+        expected=f"the counters {', '.join(names)}",
+        observed=f"{', '.join(missing)} missing in {shown}",
+    )
+    return {name: int(str(shown[name])) for name in names}
+
+
+def _aggregate(case: Case) -> dict[str, int]:
+    shown = case.statistics()
+    names = ("total_requests", "total_tokens", "input_tokens", "output_tokens")
+    return {name: int(str(shown.get(name, 0))) for name in names}
+
+
+def _expect_tokens(case: Case, endpoint: str, prompt: int, completion: int) -> None:
+    shown = case.statistics(endpoint)
+    seen = tuple(shown.get(name) for name in ("input_tokens", "output_tokens", "total_tokens"))
+    expect(
+        seen == (prompt, completion, prompt + completion),
+        expected=f"input {prompt}, output {completion}, total {prompt + completion}: the server's own numbers",
+        observed="input {}, output {}, total {}".format(*seen),
+        journal=case.journal(),
+    )
+
+
+def _counted(shape: Shape, *, prompt: int, completion: int) -> Reply:
+    """A healthy answer of 400 characters whose counts the server states."""
+    text = " word" * 80
+    if shape is not NATIVE:
+        return shape.plain(text, usage=(prompt, completion))
+    headers = (("x-prompt-tokens", str(prompt)), ("x-generated-tokens", str(completion)))
+    body = shape.body(text, usage=(prompt, completion))
+    return status(200, *headers, json=body)
+
+
+def _can_ask_details(case: Case, shape: Shape) -> bool:
+    return shape is NATIVE and "details" in case.description.parameters.get("generate", frozenset())
+
+
+def _failing_stream(shape: Shape, failure: str) -> Reply:
+    events = shape.open_events([" one", " two"])
+    if failure == "error-event":
+        return in_band_fault(shape.frames(*events, *shape.error_frames("Request failed during generation")))
+    ending = "no-last-chunk" if failure == "truncated" else "rst"
+    return shape.frames(*events).cut(ending, event=2)
+
+
+def _frames(values: list[dict[str, JSON]]) -> tuple[Event, ...]:
+    return (*(data(value) for value in values), done())
