@@ -15,6 +15,7 @@ from tgi_conformance.reports.atomic import write_json, write_text
 from tgi_conformance.reports.comparison import Comparison, compare
 from tgi_conformance.reports.evidence_files import clean_evidence, write_evidence
 from tgi_conformance.reports.gate import Gate, judge
+from tgi_conformance.reports.html import render_html
 from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.redaction import redact, redact_verdict
@@ -63,6 +64,7 @@ def write_all(run: Run, folder: Path, expected: Path | None = None, *, gate: Gat
         paths += _write_maps(run, layout, maps)
     paths.append(write_json(layout.run, _run_json(run, gate)))
     paths.append(write_text(layout.junit, render_junit(run)))
+    paths.append(write_text(layout.report, render_html(run, maps, gate, layout)))
     return Written(tuple(paths), tuple(_compared(layout, maps, expected)), maps)
 
 

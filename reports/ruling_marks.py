@@ -1,0 +1,83 @@
+"""How rulings are shown: one table for terminal and page, so that both say the same.
+
+A mark and a word always go with a colour; nothing is said by colour alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
+
+Tone = Literal["good", "bad", "warn", "info", "mute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One ruling's sign, its tone, and its column head."""
+
+    sign: str
+    tone: Tone
+    #: Rich's name of the colour on a terminal.
+    colour: str
+
+
+MARKS: Final[Mapping[Ruling, Mark]] = {
+    Ruling.PASSED: Mark("✓", "good", "green"),
+    Ruling.FAILED: Mark("✗", "bad", "red"),
+    Ruling.UNTESTABLE: Mark("?", "bad", "red"),
+    Ruling.NOT_RUN: Mark("∅", "bad", "red"),
+    Ruling.KIT_FAULT: Mark("⚠", "bad", "magenta"),
+    Ruling.ADVISORY: Mark("!", "warn", "yellow"),
+    Ruling.EXPECTED: Mark("≈", "warn", "yellow"),
+    Ruling.RECORDED: Mark("•", "info", "cyan"),
+    Ruling.NOT_APPLICABLE: Mark("-", "mute", "bright_black"),
+    Ruling.NOT_HERE: Mark("○", "mute", "bright_black"),
+}
+"""In the order of columns and of weight for a summary."""
+
+_WEIGHT: Final = (
+    *(Ruling.KIT_FAULT, Ruling.FAILED, Ruling.UNTESTABLE, Ruling.NOT_RUN),
+    *(Ruling.ADVISORY, Ruling.EXPECTED, Ruling.PASSED, Ruling.RECORDED),
+    *(Ruling.NOT_HERE, Ruling.NOT_APPLICABLE),
+)
+
+
+def heaviest(verdicts: Iterable[Verdict]) -> Ruling:
+    """The ruling that a group of cases is shown by; of no cases: not run."""
+    found = {verdict.ruling for verdict in verdicts}
+    return next((ruling for ruling in _WEIGHT if ruling in found), Ruling.NOT_RUN)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The verdict on one backend in words."""
+
+    tone: Tone
+    title: str
+    detail: str
+
+
+def in_words(verdicts: tuple[Verdict, ...], claims: str) -> Words:
+    """Say what the cases show of a backend: a title of two or three words, and a sentence."""
+    failed = [verdict for verdict in verdicts if verdict.ruling is Ruling.FAILED]
+    other_red = [verdict for verdict in verdicts if verdict.ruling in RED - {Ruling.FAILED}]
+    decided = sum(verdict.ruling in DECIDED for verdict in verdicts)
+    advisory = sum(verdict.ruling is Ruling.ADVISORY for verdict in verdicts)
+    aside = f"; {_cases(advisory)} against a SHOULD" if advisory else ""
+    if failed:
+        clauses = len({verdict.clause for verdict in failed})
+        broken = f"{_cases(len(failed))} failed in {clauses} clause{'' if clauses == 1 else 's'}"
+        unclear = f"; {_cases(len(other_red))} could not be decided" if other_red else ""
+        return Words("bad", "Does not conform", f"{broken} of {_cases(decided)} decided{unclear}{aside}.")
+    if other_red:
+        return Words("bad", "Not settled", f"{_cases(len(other_red))} could not be decided{aside}.")
+    if not decided:
+        return Words("mute", "Nothing judged", "No case applied or was run.")
+    return Words(
+        "good", "Conforms", f"All of {_cases(decided)} decided are as they must be; it {claims}{aside}."
+    )
+
+
+def _cases(count: int) -> str:
+    return f"{count} case{'' if count == 1 else 's'}"
