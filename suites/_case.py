@@ -215,13 +215,19 @@ class Case:
         stream: bool = False,
         attempts: int | None = None,
         method: str | None = None,
+        subject: object = None,
         **arguments: object,
     ) -> Running:
-        """Start a generation call; ``attempts`` overrides what the endpoint's policy allows."""
+        """Start a generation call; ``attempts`` overrides what the endpoint's policy allows.
+
+        ``subject`` is passed in the prompt's place: a list of prompts, of messages, of texts and images.
+        """
         shape = shape or self.shape()
         self.probes.require(shape, streaming=stream)
         prompt = self.prompt() if prompt is None else prompt
         sent = shape.arguments(prompt) | {"endpoint_id": endpoint} | arguments
+        if subject is not None:
+            sent["messages" if shape.method == "chat" else "prompt"] = subject
         if stream:
             sent["stream"] = True
         policy = self._endpoints.get(endpoint, RetryPolicy())
