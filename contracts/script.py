@@ -293,6 +293,13 @@ class Server:
     check_key: bool = False
     payload_limit: int = 2_000_000
     max_concurrent_requests: int = 128
+    max_best_of: int = 2
+    max_stop_sequences: int = 4
+    max_top_n_tokens: int = 5
+    max_client_batch_size: int = 4
+    #: Generous, so that no prompt of a case is refused unless the case asks for it.
+    max_input_tokens: int = 1_000_000
+    max_total_tokens: int = 1_100_000
     #: Decode and validate generation requests that a `tgi` reply serves, as TGI does, with its errors.
     validate: bool = True
 
