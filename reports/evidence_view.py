@@ -127,7 +127,9 @@ def _space(space: JSON) -> SpaceView:
 
 def _exchange(row: Row) -> ExchangeView:
     head = row.exchange.head.decode("latin-1")
-    return ExchangeView(row=row, head=clip(head.replace("\r\n", "\n")), body=pretty_bytes(row.exchange.body))
+    return ExchangeView(
+        row=row, head=clip(head.replace("\r\n", "\n").rstrip("\n")), body=pretty_bytes(row.exchange.body)
+    )
 
 
 def _connections(journal: Journal) -> tuple[str, ...]:
