@@ -1,0 +1,116 @@
+"""Adapters for ``huggingface_hub``: InferenceClient (sync face) and AsyncInferenceClient (async face)."""
+
+import itertools
+import math
+from importlib.metadata import version
+
+import httpx2
+from huggingface_hub import AsyncInferenceClient, InferenceClient
+from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, TextGenerationError
+
+GENERATE = """adapter_id best_of decoder_input_details do_sample frequency_penalty grammar max_new_tokens repetition_penalty
+return_full_text seed stop temperature top_k top_n_tokens top_p truncate typical_p watermark""".split()
+CHAT = """frequency_penalty logit_bias logprobs max_tokens n presence_penalty response_format seed stop stream_options
+temperature tool_choice tool_prompt tools top_logprobs top_p""".split()
+KINDS = {
+    400: "bad_request",
+    401: "auth",
+    403: "auth",
+    404: "not_found",
+    413: "payload_too_large",
+    422: "validation",
+}
+KINDS |= {415: "bad_request", 429: "rate_limited"}
+TGI_KINDS = {"ValidationError": "validation", "OverloadedError": "overloaded"}
+
+
+class Adapter:
+    """The sync face."""
+
+    client = InferenceClient
+    extra = ()
+
+    def __init__(self):
+        self.clients, self.numbers = {}, itertools.count(1)
+
+    def describe(self):
+        return {
+            "name": f"huggingface_hub-{self.client.__name__}",
+            "version": version("huggingface_hub"),
+            "capabilities": [
+                "core",
+                "native",
+                "chat",
+                "stream",
+                "keys",
+                "timeout",
+                "tools",
+                "grammar",
+                *self.extra,
+            ],
+            "settings": ["timeout"],
+            "parameters": {"generate": GENERATE, "chat": CHAT},
+            "defaults": {"connect_timeout": math.inf, "read_timeout": math.inf},
+        }
+
+    def create_endpoint(self, *, base_url, api_key, model=None, timeout=None):
+        endpoint = f"endpoint-{next(self.numbers)}"
+        self.clients[endpoint] = self.client(base_url=base_url, api_key=api_key, timeout=timeout)
+        return endpoint
+
+    def generate(self, prompt, *, endpoint_id, stream=False, **parameters):
+        return self.clients[endpoint_id].text_generation(prompt, stream=stream, **parameters)
+
+    def chat(self, messages, *, endpoint_id, stream=False, **parameters):
+        result = self.clients[endpoint_id].chat_completion(messages, stream=stream, **parameters)
+        return map(piece, result) if stream else answer(result)
+
+    def classify(self, error):
+        response = getattr(error, "response", None)
+        status = getattr(response, "status_code", None)
+        name = type(error).__name__
+        if isinstance(error, (InferenceTimeoutError, httpx2.TimeoutException)):
+            kind = "timeout"
+        elif isinstance(error, TextGenerationError):
+            kind = TGI_KINDS.get(name, "remote_error")
+        elif isinstance(error, HfHubHTTPError):
+            kind = KINDS.get(status, "server_error")
+        elif isinstance(error, httpx2.RemoteProtocolError):
+            kind = "protocol"
+        else:
+            kind = "transport" if isinstance(error, httpx2.TransportError) else "unmapped"
+        return {"kind": kind, "message": str(error)} | ({"status": status} if status else {})
+
+
+class AsyncAdapter(Adapter):
+    """The async face."""
+
+    client, extra = AsyncInferenceClient, ("async", "cancel")
+
+    async def generate(self, prompt, *, endpoint_id, stream=False, **parameters):
+        return await self.clients[endpoint_id].text_generation(prompt, stream=stream, **parameters)
+
+    async def chat(self, messages, *, endpoint_id, stream=False, **parameters):
+        result = await self.clients[endpoint_id].chat_completion(messages, stream=stream, **parameters)
+        return (piece(chunk) async for chunk in result) if stream else answer(result)
+
+
+def answer(result):
+    message, choice = result.choices[0].message, result.choices[0]
+    calls = [
+        {"name": c.function.name, "arguments": c.function.arguments, "id": c.id}
+        for c in message.tool_calls or []
+    ]
+    return {
+        "text": message.content,
+        "finish_reason": choice.finish_reason,
+        "usage": result.usage,
+        "tool_calls": calls,
+    }
+
+
+def piece(chunk):
+    if not chunk.choices:
+        return {"usage": chunk.usage}
+    choice = chunk.choices[0]
+    return {"text": choice.delta.content, "finish_reason": choice.finish_reason, "usage": chunk.usage}
