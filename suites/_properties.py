@@ -18,6 +18,7 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Ending
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._expect import ClauseFailed
+from tgi_conformance.suites._probes import ProbeFailed
 from tgi_conformance.suites._session import CaseRecord, Profile
 
 T = TypeVar("T")
@@ -124,17 +125,20 @@ class _Run(Generic[T]):
         )
         inner = Case(self.case.server, self.case.driver, self.case.probes, record, self.case.settings)
         try:
-            self.check(inner, value)
-            inner.check_script()
+            try:
+                self.check(inner, value)
+                inner.check_script()
+            finally:
+                inner.finish()
+        except ProbeFailed as silent:
+            raise _EndOfExamples(silent) from None
         except ClauseFailed as assertion:
-            inner.finish()
             self._keep(record, assertion, value)
             if _endings(record) & FATAL:
                 raise _EndOfExamples from None
             raise
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - handed on whole: the kit is at fault
             raise _EndOfExamples(fault) from None
-        inner.finish()
         self._merge(record)
 
     def _keep(self, record: CaseRecord, assertion: ClauseFailed, value: T) -> None:
@@ -163,9 +167,7 @@ class _Run(Generic[T]):
         failure = self.failure
         if failure is None:  # only a failure ends the examples
             raise RuntimeError("the examples ended with no failure")
-        self.case.note(
-            {"seed": self.case.settings.seed, "examples": self._done, "scripts": failure.scripts}
-        )
+        self.case.note({"seed": self.case.settings.seed, "examples": self._done, "scripts": failure.scripts})
         shown = json.dumps(failure.scripts, ensure_ascii=True)
         if len(shown) > _SHOWN:
             shown = f"{shown[:_SHOWN]}… ({len(shown)} characters; whole in the case's evidence)"
