@@ -62,7 +62,7 @@ def validator(name: str) -> Draft202012Validator:
 def build_validator(document: Schema) -> Draft202012Validator:
     """Return a validator for any schema document that may refer to the files here."""
     _Validator.check_schema(document)
-    return _Validator(document, registry=_registry())
+    return _Validator(_without_dialect(document), registry=_registry())
 
 
 def problems(name: str, value: object) -> list[str]:
@@ -110,8 +110,14 @@ def _read(file: Traversable, name: str) -> Schema:
     return document
 
 
+def _without_dialect(document: Schema) -> Schema:
+    """Leave ``$schema`` out: at each one the library would go back to its own validator class."""
+    return {keyword: value for keyword, value in document.items() if keyword != "$schema"}
+
+
 @cache
 def _registry() -> Registry[Schema]:
     return Registry[Schema]().with_resources(
-        (str(document["$id"]), DRAFT202012.create_resource(document)) for document in _schemas().values()
+        (str(document["$id"]), DRAFT202012.create_resource(_without_dialect(document)))
+        for document in _schemas().values()
     )

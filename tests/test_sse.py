@@ -32,10 +32,7 @@ def bytewise(raw: bytes) -> list[bytes]:
     [
         (b"data: YHOO\ndata: +2\ndata: 10\n\n", [ServerSentEvent(data="YHOO\n+2\n10")]),
         (
-            (
-                b": test stream\n\ndata: first event\nid: 1\n\n"
-                b"data:second event\nid\n\ndata:  third event\n\n"
-            ),
+            (b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n"),
             [
                 ServerSentEvent(data="first event", id="1"),
                 ServerSentEvent(data="second event"),
@@ -159,10 +156,7 @@ def test_feed_after_close_is_refused() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 4096])
 def test_event_over_the_limit_is_an_error_that_keeps_what_was_finished(size: int) -> None:
-    raw = (
-        b"data: ok\n\n"
-        b"data: " + b"x" * 58 + b"\n\n" + b"data: " + b"x" * 30 + b"\ndata: " + b"y" * 30
-    )
+    raw = b"data: ok\n\ndata: " + b"x" * 58 + b"\n\n" + b"data: " + b"x" * 30 + b"\ndata: " + b"y" * 30
     decoder = SSEDecoder(max_event_bytes=64)
     got: list[str] = []
 
@@ -180,9 +174,7 @@ def test_event_over_the_limit_is_an_error_that_keeps_what_was_finished(size: int
 
 def test_comments_do_not_count_towards_the_limit() -> None:
     decoder = SSEDecoder(max_event_bytes=64)
-    assert decoder.feed(b"data: a\n" + b": keep-alive\n" * 100 + b"\n") == [
-        ServerSentEvent(data="a")
-    ]
+    assert decoder.feed(b"data: a\n" + b": keep-alive\n" * 100 + b"\n") == [ServerSentEvent(data="a")]
 
 
 def test_limit_below_one_is_refused() -> None:
@@ -289,9 +281,7 @@ def reference(raw: bytes) -> list[ServerSentEvent]:
         if line == "":
             committed = last_id
             if data:
-                events.append(
-                    ServerSentEvent(name or "message", data.removesuffix("\n"), committed, retry)
-                )
+                events.append(ServerSentEvent(name or "message", data.removesuffix("\n"), committed, retry))
             data, name, retry = "", "", None
         elif not line.startswith(":"):
             field, _, value = line.partition(":")
@@ -317,9 +307,7 @@ FRAGMENTS = st.sampled_from(FIELDS + LINE_ENDS_AND_MARKS + BROKEN_UTF8)
     raw=st.lists(FRAGMENTS | st.binary(max_size=3), max_size=40).map(b"".join),
     cuts=st.lists(st.integers(0, 10_000), max_size=12),
 )
-def test_any_bytes_decode_as_the_standard_says_however_they_are_split(
-    raw: bytes, cuts: list[int]
-) -> None:
+def test_any_bytes_decode_as_the_standard_says_however_they_are_split(raw: bytes, cuts: list[int]) -> None:
     expected = reference(raw)
     assert decode(raw) == expected
     assert decode(*split(raw, cuts)) == expected
