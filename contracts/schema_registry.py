@@ -25,6 +25,9 @@ Schema = dict[str, Any]
 """A JSON Schema as JSON: open by nature, so not typed any further."""
 
 
+SchemaRegistry = Registry[bool | Mapping[str, Any]]
+
+
 class UnknownSchemaError(LookupError):
     """No schema file has this name."""
 
@@ -34,7 +37,7 @@ def _is_integer(_: TypeChecker, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-_Validator: Final = validators.extend(
+_Validator: Final[type[Draft202012Validator]] = validators.extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
 )
@@ -116,8 +119,8 @@ def _without_dialect(document: Schema) -> Schema:
 
 
 @cache
-def _registry() -> Registry[Schema]:
-    return Registry[Schema]().with_resources(
+def _registry() -> SchemaRegistry:
+    return SchemaRegistry().with_resources(
         (str(document["$id"]), DRAFT202012.create_resource(_without_dialect(document)))
         for document in _schemas().values()
     )

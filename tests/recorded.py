@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.sse import SSEDecoder
@@ -241,32 +241,36 @@ def load_recordings() -> tuple[Recording, ...]:
     return tuple(recordings)
 
 
-def _recording(line: dict[str, JSON], set_name: str, flags: tuple[str, ...]) -> Recording:
-    answer = dict(line["response"])  # type: ignore[arg-type]
+def _recording(line: dict[str, Any], set_name: str, flags: tuple[str, ...]) -> Recording:
+    answer = line["response"]
     ordinary = "status" in answer
     return Recording(
-        case=str(line["case"]),
+        case=line["case"],
         set=set_name,
         flags=flags,
-        request=_request(dict(line["request"])),  # type: ignore[arg-type]
+        request=_request(line["request"]),
         response=_response(answer) if ordinary else None,
         facts={} if ordinary else answer,
-        note=str(line.get("note", "")),
+        note=line.get("note", ""),
         shard_script=line.get("shard_script"),
         shard_saw=line.get("shard_saw"),
     )
 
 
-def _pairs(headers: JSON) -> tuple[tuple[str, str], ...]:
-    return tuple((str(name), str(value)) for name, value in headers or ())  # type: ignore[union-attr, misc]
+def _pairs(headers: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in headers)
 
 
-def _request(fields: dict[str, JSON]) -> Request:
-    return Request(**{**fields, "headers": _pairs(fields.get("headers"))})  # type: ignore[arg-type]
+def _request(fields: dict[str, Any]) -> Request:
+    return Request(**{**fields, "headers": _pairs(fields.get("headers", []))})
 
 
-def _response(fields: dict[str, JSON]) -> Response:
+def _response(fields: dict[str, Any]) -> Response:
     frames = fields.get("frames")
-    if frames is not None:
-        fields["frames"] = tuple(Frame(raw, gap) for raw, gap in frames)  # type: ignore[union-attr, misc, assignment]
-    return Response(**{**fields, "headers": _pairs(fields["headers"])})  # type: ignore[arg-type]
+    return Response(
+        **{
+            **fields,
+            "headers": _pairs(fields["headers"]),
+            "frames": None if frames is None else tuple(Frame(raw, gap) for raw, gap in frames),
+        }
+    )

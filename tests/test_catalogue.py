@@ -98,7 +98,7 @@ def test_totals() -> None:
 def test_counts_of_an_area(area: Area) -> None:
     levels = Counter(clause.level for clause in area.clauses)
     issues = sum("public-issue" in clause.evidence for clause in area.clauses)
-    found = (len(area.clauses), levels["MUST"], levels["SHOULD"], levels["MAY"], issues)
+    found = (len(area.clauses), levels[Level.MUST], levels[Level.SHOULD], levels[Level.MAY], issues)
     assert found == COUNTS[area.name]
 
 
