@@ -1,0 +1,226 @@
+"""Collection: which tests are cases, of which backend, under which id, in which order."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tgi_conformance._collected import Collected, CollectedCase
+from tgi_conformance._ids import (
+    BACKEND_FIXTURE,
+    BACKEND_WORD,
+    MarkerProblem,
+    case_id,
+    doubled,
+    parameters_of,
+    read_marker,
+)
+from tgi_conformance.suites._session import CASE_ID, SETTINGS, CaseId, Settings
+
+SUITES: Final = "tgi_conformance.suites"
+DURATIONS: Final = "durations.json"
+#: Backend name of a user's own tests that ask for no backend.
+OWN_TESTS: Final = "own-tests"
+#: Seconds assumed for a case that was never timed: before the quick ones, after the slow ones.
+_UNTIMED: Final = 1.0
+#: Packages whose fixtures may touch suite cases.
+_OWN_PLUGINS: Final = (
+    "tgi_conformance",
+    "_pytest",
+    "xdist",
+    "_hypothesis_pytestplugin",
+    "hypothesis",
+    "_hypothesis_globals",
+)
+
+#: The backend of a case, by its label: what it calls itself is known only once it runs.
+BACKEND: Final = pytest.StashKey[str]()
+#: What is wrong with a test's marker or id; it is ruled a kit fault when its turn comes.
+PROBLEM: Final = pytest.StashKey[str]()
+
+
+class Collection:
+    """The plugin's hooks for collection; one a process."""
+
+    def __init__(self, config: pytest.Config, tell: Callable[[Collected], None]) -> None:
+        self.settings: Settings = config.stash[SETTINGS]
+        self._tell = tell
+        self.collected = Collected()
+        self._deselected = 0
+        self._remarks: list[str] = []
+
+    @pytest.hookimpl
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run each test that takes a backend once for each backend of the run."""
+        if BACKEND_FIXTURE not in metafunc.fixturenames:
+            return
+        specs = self.settings.backends
+        ids = [pytest.HIDDEN_PARAM if len(specs) == 1 else f"{BACKEND_WORD}{spec.label}" for spec in specs]
+        metafunc.parametrize(BACKEND_FIXTURE, specs, ids=ids, indirect=True, scope="session")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Give each case its id, leave out what ``--tgi-case`` does not name, put long cases first."""
+        for item in items:
+            self._identify(config, item)
+        cases = [item for item in items if CASE_ID in item.stash]
+        self._refuse_doubles(cases)
+        self._select(config, items)
+        self._order(config, items)
+        self._remarks += foreign_fixtures(item for item in items if is_suite(item.path))
+
+    @pytest.hookimpl
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count what options or plugins leave out."""
+        self._deselected += sum(item.get_closest_marker("clause") is not None for item in items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Tell which cases are to run, before xdist reports the end of collection."""
+        self.collected = Collected(
+            cases=tuple(
+                CollectedCase(
+                    nodeid=item.nodeid,
+                    case=item.stash[CASE_ID].text,
+                    clause=item.stash[CASE_ID].clause,
+                    backend=item.stash[BACKEND],
+                )
+                for item in session.items
+                if CASE_ID in item.stash
+            ),
+            narrowed=bool(self._deselected) or not covers_suites(session),
+            remarks=tuple(dict.fromkeys(self._remarks)),
+        )
+        self._tell(self.collected)
+
+    def _identify(self, config: pytest.Config, item: pytest.Item) -> None:
+        function = getattr(item, "originalname", None) or item.name
+        problem = f"{item.nodeid}: a test of the suites without a clause marker"
+        try:
+            marked = read_marker(item)
+        except MarkerProblem as error:
+            marked, problem = None, str(error)
+        else:
+            if marked is None and not is_suite(item.path):
+                return
+        if marked is None:
+            item.stash[PROBLEM] = problem
+            item.stash[CASE_ID] = CaseId(clause="KIT", slug=function.replace("_", "-"))
+        else:
+            item.stash[CASE_ID] = case_id(marked, function=function, parameters=parameters_of(item))
+        item.stash[BACKEND] = self._backend(config, item)
+
+    def _backend(self, config: pytest.Config, item: pytest.Item) -> str:
+        callspec = getattr(item, "callspec", None)
+        spec = callspec.params.get(BACKEND_FIXTURE) if callspec is not None else None
+        if spec is not None:
+            return str(spec.label)
+        named = config.option.tgi_backend or is_suite(item.path)
+        return self.settings.backends[0].label if named else OWN_TESTS
+
+    def _refuse_doubles(self, cases: Sequence[pytest.Item]) -> None:
+        problems = doubled((item.stash[CASE_ID].text, item.stash[BACKEND], item.nodeid) for item in cases)
+        for problem in problems:
+            for item in cases:
+                if f" {item.nodeid};" in problem:
+                    item.stash[PROBLEM] = problem
+
+    def _select(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        patterns: list[str] = config.option.tgi_case or []
+        if not patterns:
+            return
+        unused = set(patterns)
+        kept: list[pytest.Item] = []
+        left: list[pytest.Item] = []
+        for item in items:
+            case = item.stash.get(CASE_ID, None)
+            hits = {pattern for pattern in patterns if case is not None and names(pattern, case)}
+            unused -= hits
+            (kept if hits or case is None else left).append(item)
+        self._remarks += [f"--tgi-case {pattern}: no case of that name" for pattern in sorted(unused)]
+        items[:] = kept
+        if left:
+            config.hook.pytest_deselected(items=left)
+
+    def _order(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Longest first within each worker's share, one backend after the other.
+
+        ``--dist worksteal`` cuts the list into equal runs of neighbours, so the list is dealt out like cards.
+        """
+        hands = int(getattr(config, "workerinput", {}).get("workercount", 1))
+        recorded = read_durations(self.settings.folder)
+        cases = [item for item in items if CASE_ID in item.stash]
+        others = [item for item in items if CASE_ID not in item.stash]
+        cases.sort(key=lambda item: -recorded.get(item.stash[CASE_ID].text, _UNTIMED))
+        by_backend = [[i for i in cases if i.stash[BACKEND] == name] for name in _names(cases)]
+        items[:] = others + [
+            item for hand in range(hands) for mine in by_backend for item in mine[hand::hands]
+        ]
+
+
+def names(pattern: str, case: CaseId) -> bool:
+    """Whether a pattern names a case, by its id or its clause; ``*`` and ``?`` as in a shell."""
+    return fnmatchcase(case.text, pattern) or fnmatchcase(case.clause, pattern)
+
+
+def read_durations(folder: Path) -> Mapping[str, float]:
+    """Return seconds by case of earlier runs; a file that is not there or not ours only costs the order."""
+    try:
+        value = json.loads((folder / DURATIONS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    return {str(case): float(took) for case, took in value.items() if isinstance(took, int | float)}
+
+
+def suites_folder() -> Path:
+    """Where the suites stand."""
+    return Path(str(files(SUITES)))
+
+
+def dotted(path: Path) -> str | None:
+    """Import name of a file or folder of the suites, else None."""
+    folder = suites_folder()
+    for root in (folder, folder.resolve()):
+        if path.is_relative_to(root):
+            return ".".join((SUITES, *path.relative_to(root).parts)).removesuffix(".py")
+    return None
+
+
+def is_suite(path: Path) -> bool:
+    """Whether a file belongs to the suites."""
+    return dotted(path) is not None
+
+
+def covers_suites(session: pytest.Session) -> bool:
+    """Whether all suite files were asked for whole."""
+    if any("::" in argument for argument in session.config.args):
+        return False
+    seen = {item.path.resolve() for item in session.items if is_suite(item.path)}
+    return bool(seen) and all(file.resolve() in seen for file in suites_folder().glob("test_*.py"))
+
+
+def foreign_fixtures(items: Iterable[pytest.Item]) -> list[str]:
+    """Return a remark for each fixture of the user's that touches suite cases."""
+    touched: Counter[tuple[str, str]] = Counter()
+    for item in items:
+        info = getattr(item, "_fixtureinfo", None)
+        for name, definitions in (info.name2fixturedefs if info else {}).items():
+            module = str(getattr(definitions[-1].func, "__module__", ""))
+            if module.partition(".")[0] not in _OWN_PLUGINS:
+                touched[name, module] += 1
+    return [
+        f"fixture {name!r} of {module} touches {count} case{'s' if count > 1 else ''} of the suites; "
+        "their verdicts may not be the backend's alone"
+        for (name, module), count in sorted(touched.items())
+    ]
+
+
+def _names(cases: Sequence[pytest.Item]) -> list[str]:
+    return list(dict.fromkeys(sorted(item.stash[BACKEND] for item in cases)))

@@ -1,0 +1,91 @@
+"""The plugin's command line options, as one table; nothing heavy is imported here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import pytest
+
+DEFAULT_SEED: Final = 20_26_11_24
+DEFAULT_RESULTS: Final = "collected_results"
+REFERENCE: Final = "tgi_conformance.backends.reference.adapter:ReferenceAdapter"
+
+Keywords = Mapping[str, object]
+
+#: Flag -> keywords of ``addoption``. Each default is "not given", so that it shows whether a flag was used.
+OPTIONS: Final[Mapping[str, Keywords]] = {
+    "--tgi-backend": {
+        "action": "append",
+        "metavar": "SPEC",
+        "help": "adapter under test, as mypkg.adapter:MyAdapter or path/to/adapter.py:MyAdapter; repeatable "
+        "(default: the reference backend)",
+    },
+    "--tgi-backend-python": {"metavar": "PATH", "help": "interpreter that the backend's process runs under"},
+    "--tgi-backend-command": {
+        "metavar": "CMD",
+        "help": 'command of an adapter host in another language, as "node adapter.mjs"',
+    },
+    "--tgi-profile": {
+        "choices": ("default", "thorough", "quick", "tgi-guide"),
+        "help": "how much is tried: default, thorough, quick; tgi-guide demands all 22 keys",
+    },
+    "--tgi-seed": {
+        "metavar": "N|random",
+        "help": f"seed of properties, chaos and canary keys (default {DEFAULT_SEED})",
+    },
+    "--tgi-results": {
+        "metavar": "DIR",
+        "help": f"folder that reports are written to (default {DEFAULT_RESULTS})",
+    },
+    "--tgi-case": {
+        "action": "append",
+        "metavar": "ID",
+        "help": "run only this clause or case, as RETRY-03 or 'STREAM-12/*'; repeatable",
+    },
+    "--tgi-inproc": {
+        "action": "store_true",
+        "default": False,
+        "help": "run the backend in this process, for a debugger",
+    },
+    "--tgi-enforce": {
+        "choices": ("must", "should"),
+        "help": "should: a SHOULD that fails makes the run fail (default: must)",
+    },
+    "--tgi-deadline": {
+        "type": float,
+        "metavar": "S",
+        "help": "seconds that a call may take before it is called a hang (default 10)",
+    },
+    "--tgi-report": {"choices": ("full", "none"), "help": "none: write no files (default: full)"},
+    "--tgi-evidence": {
+        "choices": ("failures", "all"),
+        "help": "cases whose scripts, journals and outcomes are kept (default: failures)",
+    },
+}
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the group of options to pytest's parser."""
+    group = parser.getgroup("tgi", "conformance of TGI client backends")
+    for flag, keywords in OPTIONS.items():
+        group.addoption(flag, **keywords)
+
+
+def destination(flag: str) -> str:
+    """Name of the attribute that holds a flag's value."""
+    return flag.removeprefix("--").replace("-", "_")
+
+
+def any_given(config: pytest.Config) -> bool:
+    """Whether one of the options was used."""
+    return any(getattr(config.option, destination(flag), None) for flag in OPTIONS)
+
+
+def names_suites(arguments: Sequence[str]) -> bool:
+    """Whether the arguments ask for the suites of this package by name."""
+    return any("tgi_conformance" in argument for argument in arguments)
+
+
+def text(config: pytest.Config, flag: str, default: str) -> str:
+    """Return the value of a flag, or the default where it was not given."""
+    value = getattr(config.option, destination(flag), None)
+    return default if value is None else str(value)
