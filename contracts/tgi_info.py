@@ -11,7 +11,9 @@ VERSION: Final = "3.3.6-dev0"
 SHA: Final = "db931fcf42da018a3657580c64bf2720f167f9ab"
 FINGERPRINT: Final = f"{VERSION}-native"
 
-RouteKind = Literal["generate", "generate_stream", "compat", "chat", "completions", "info", "health", "models"]
+RouteKind = Literal[
+    "generate", "generate_stream", "compat", "chat", "completions", "info", "health", "models"
+]
 
 
 @dataclass(frozen=True, slots=True)

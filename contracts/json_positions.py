@@ -1,0 +1,233 @@
+"""Where things stand in a JSON text, and what serde_json says of a text that is none.
+
+A scanner over bytes for the error path only: good bodies are read with the standard library. The
+messages and columns are serde_json's (measured where recorded, else from its documented errors).
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+_NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_WORDS: Final = (b"null", b"true", b"false")
+_BLANK: Final = b" \t\n\r"
+_ESCAPES: Final = b'"\\/bfnrt'
+_HEX: Final = re.compile(rb"[0-9A-Fa-f]{4}")
+MAX_DEPTH: Final = 127
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(slots=True)
+class Node:
+    """One value: the offsets of its first byte and of the byte after it, and what is inside."""
+
+    start: int
+    end: int = 0
+    inside: dict[str | int, "Node"] = field(default_factory=dict)
+
+
+class SyntaxProblem(ValueError):
+    """A text that is no JSON; ``column_offset`` counts the bytes up to and with the offender."""
+
+    def __init__(self, message: str, offset: int, path: Path) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.path = path
+
+
+def place(text: bytes, offset: int) -> str:
+    """An offset as serde_json writes it: ``line L column C``, both counted in bytes."""
+    before = text[:offset]
+    line = before.count(b"\n") + 1
+    column = offset - (before.rfind(b"\n") + 1)
+    return f"line {line} column {column}"
+
+
+def path_text(path: Path) -> str:
+    """A path as serde_path_to_error writes it: ``messages[0].content``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def find(root: Node, path: Path) -> Node:
+    """The node at a path, or the innermost one on the way to it."""
+    node = root
+    for step in path:
+        if step not in node.inside:
+            return node
+        node = node.inside[step]
+    return node
+
+
+def scan(text: bytes) -> Node:
+    """Read one JSON value; bytes after it are ignored. Raises :class:`SyntaxProblem`."""
+    return _Scanner(text).value(())
+
+
+class _Scanner:
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._at = 0
+
+    def _blank(self) -> None:
+        while self._at < len(self._text) and self._text[self._at] in _BLANK:
+            self._at += 1
+
+    def _peek(self) -> bytes:
+        self._blank()
+        return self._text[self._at : self._at + 1]
+
+    def _eof(self, what: str, path: Path) -> SyntaxProblem:
+        return SyntaxProblem(f"EOF while parsing {what}", len(self._text), path)
+
+    def _here(self, message: str, path: Path) -> SyntaxProblem:
+        return SyntaxProblem(message, self._at + 1, path)
+
+    def value(self, path: Path) -> Node:
+        first = self._peek()
+        if not first:
+            raise self._eof("a value", path)
+        if len(path) > MAX_DEPTH:
+            raise self._here("recursion limit exceeded", path)
+        node = Node(self._at)
+        if first == b"{":
+            self._object(node, path)
+        elif first == b"[":
+            self._array(node, path)
+        elif first == b'"':
+            self._string(path)
+        elif first in b"-0123456789":
+            self._number(path)
+        else:
+            self._word(first, path)
+        node.end = self._at
+        return node
+
+    def _word(self, first: bytes, path: Path) -> None:
+        word = next((word for word in _WORDS if word.startswith(first)), None)
+        if word is None:
+            raise self._here("expected value", path)
+        for index, byte in enumerate(word):
+            if self._at + index >= len(self._text):
+                raise self._eof("a value", path)
+            if self._text[self._at + index] != byte:
+                raise SyntaxProblem("expected ident", self._at + index + 1, path)
+        self._at += len(word)
+
+    def _number(self, path: Path) -> None:
+        match = _NUMBER.match(self._text, self._at)
+        end = match.end() if match else self._at + 1
+        follows = self._text[end : end + 1]
+        if match is None or (follows and follows in b"0123456789.eE"):
+            if end >= len(self._text):
+                raise self._eof("a value", path)
+            raise SyntaxProblem("invalid number", end + 1, path)
+        self._at = end
+
+    def _string(self, path: Path) -> str:
+        start = self._at
+        self._at += 1
+        while True:
+            byte = self._text[self._at : self._at + 1]
+            if not byte:
+                raise self._eof("a string", path)
+            if byte == b'"':
+                break
+            if byte == b"\\":
+                self._escape(path)
+            elif byte < b" ":
+                problem = "control character (\\u0000-\\u001F) found while parsing a string"
+                raise self._here(problem, path)
+            else:
+                self._at += 1
+        self._at += 1
+        content = self._text[start + 1 : self._at - 1]
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            raise SyntaxProblem("invalid unicode code point", self._at, path) from None
+
+    def _escape(self, path: Path) -> None:
+        kind = self._text[self._at + 1 : self._at + 2]
+        if not kind:
+            raise self._eof("a string", path)
+        if kind != b"u":
+            if kind not in _ESCAPES:
+                raise SyntaxProblem("invalid escape", self._at + 2, path)
+            self._at += 2
+            return
+        code = self._hex(self._at + 2, path)
+        self._at += 6
+        if 0xDC00 <= code <= 0xDFFF:
+            raise SyntaxProblem("lone leading surrogate in hex escape", self._at, path)
+        if not 0xD800 <= code <= 0xDBFF:
+            return
+        if self._text[self._at : self._at + 2] != b"\\u":
+            raise SyntaxProblem("unexpected end of hex escape", self._at + 1, path)
+        low = self._hex(self._at + 2, path)
+        self._at += 6
+        if not 0xDC00 <= low <= 0xDFFF:
+            raise SyntaxProblem("lone leading surrogate in hex escape", self._at, path)
+
+    def _hex(self, at: int, path: Path) -> int:
+        match = _HEX.match(self._text, at)
+        if match is not None:
+            return int(match[0], 16)
+        if len(self._text) < at + 4:
+            raise self._eof("a string", path)
+        raise SyntaxProblem("invalid escape", at + 4, path)
+
+    def _array(self, node: Node, path: Path) -> None:
+        self._at += 1
+        index = 0
+        while True:
+            following = self._peek()
+            if following == b"]" and index == 0:
+                break
+            node.inside[index] = self.value((*path, index))
+            index += 1
+            following = self._peek()
+            if not following:
+                raise self._eof("a list", path)
+            if following == b"]":
+                break
+            if following != b",":
+                raise self._here("expected `,` or `]`", path)
+            self._at += 1
+            if self._peek() == b"]":
+                raise self._here("trailing comma", path)
+        self._at += 1
+
+    def _object(self, node: Node, path: Path) -> None:
+        self._at += 1
+        first = True
+        while True:
+            following = self._peek()
+            if not following:
+                raise self._eof("an object", path)
+            if following == b"}" and first:
+                break
+            if following != b'"':
+                raise self._here("trailing comma" if following == b"}" else "key must be a string", path)
+            key = self._string(path)
+            following = self._peek()
+            if not following:
+                raise self._eof("an object", path)
+            if following != b":":
+                raise self._here("expected `:`", path)
+            self._at += 1
+            node.inside[key] = self.value((*path, key))
+            first = False
+            following = self._peek()
+            if not following:
+                raise self._eof("an object", path)
+            if following == b"}":
+                break
+            if following != b",":
+                raise self._here("expected `,` or `}`", path)
+            self._at += 1
+        self._at += 1

@@ -1,0 +1,411 @@
+"""TGI's answers as JSON values: key order, nulls, ids and finish reasons of each route.
+
+Measured with router 3.3.6-dev0. The functions take what the model made (:class:`Generation`) and
+what was asked (:class:`GenerationRequest`), and return the values of a plain answer or of the
+events of a stream. The fake server sends them; the suites read the same functions as an oracle.
+"""
+
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.script import Generation, ScriptedToolCall
+from tgi_conformance.contracts.tgi_errors import TGIError, handler_error
+from tgi_conformance.contracts.tgi_info import FINGERPRINT
+from tgi_conformance.contracts.tgi_requests import GenerationRequest, count_tokens
+
+DONE: Final = "[DONE]"
+EOS: Final = "</s>"
+_EOS_ID: Final = 2
+_WORD: Final = re.compile(r"\s*\S+|\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One generated token."""
+
+    id: int
+    text: str
+    logprob: float
+    special: bool = False
+
+    def json(self) -> dict[str, JSON]:
+        """The native form."""
+        return {"id": self.id, "text": self.text, "logprob": self.logprob, "special": self.special}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the model made for one prompt."""
+
+    tokens: tuple[Token, ...]
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def usage(self) -> JSON:
+        """The OpenAI usage object."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every OpenAI answer carries: seconds since the epoch and the served model."""
+
+    created: int
+    model: str
+
+
+def made(generation: Generation, request: GenerationRequest, prompt: int = 0) -> Made:
+    """What the model makes of the request's ``prompt``-th prompt."""
+    pieces = _pieces(generation, request, prompt)
+    tokens = [Token(_token_id(piece), piece, _logprob(i)) for i, piece in enumerate(pieces)]
+    if generation.finish_reason == "eos_token":
+        tokens.append(Token(_EOS_ID, EOS, _logprob(len(tokens)), special=True))
+    elif not tokens:
+        tokens.append(Token(_token_id(""), "", _logprob(0)))
+    counted = count_tokens(request.prompts[prompt], special=request.route != "chat")
+    truncate = request.parameters.truncate
+    counted = min(counted, truncate) if truncate else counted
+    return Made(
+        tokens=tuple(tokens),
+        text="".join(pieces),
+        finish_reason=generation.finish_reason,
+        prompt_tokens=counted if generation.prompt_tokens is None else generation.prompt_tokens,
+        completion_tokens=len(tokens)
+        if generation.completion_tokens is None
+        else generation.completion_tokens,
+    )
+
+
+def split_tokens(text: str) -> tuple[str, ...]:
+    """A text as tokens: one a word, with the blanks before it; they join to the text."""
+    return tuple(_WORD.findall(text))
+
+
+def _pieces(generation: Generation, request: GenerationRequest, prompt: int) -> tuple[str, ...]:
+    if generation.tool_calls and request.route == "chat":
+        call = generation.tool_calls[0]
+        named = {"function": {"_name": call.name, **call.arguments}}
+        return split_tokens(json.dumps(named, ensure_ascii=False))
+    if generation.echo:
+        said = request.said if request.route == "chat" else request.prompts[prompt]
+        return split_tokens(f"echo: {said}")
+    if generation.tokens is not None:
+        return generation.tokens
+    return split_tokens(generation.text or "")
+
+
+def _token_id(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass")) % 31_000 + 3
+
+
+def _logprob(index: int) -> float:
+    return round(-0.05 - 0.1 * (index % 7), 2)
+
+
+# --- native -------------------------------------------------------------------------------------------
+
+
+def native_answer(generation: Generation, request: GenerationRequest) -> JSON:
+    """The body of ``/generate``; on ``/`` it stands in an array."""
+    one = made(generation, request)
+    body: dict[str, JSON] = {"generated_text": _full_text(one, request)}
+    if request.details:
+        body["details"] = _details(one, request)
+    return [body] if request.route == "compat" else body
+
+
+def _full_text(one: Made, request: GenerationRequest) -> str:
+    return (request.prompts[0] if request.return_full_text else "") + one.text
+
+
+def _details(one: Made, request: GenerationRequest) -> JSON:
+    details: dict[str, JSON] = {
+        "finish_reason": one.finish_reason,
+        "generated_tokens": one.completion_tokens,
+        "seed": _seed(request),
+        "prefill": _prefill(request) if request.parameters.decoder_input_details else [],
+        "tokens": [token.json() for token in one.tokens],
+    }
+    top = request.parameters.top_n_tokens or 0
+    best_of = request.parameters.best_of or 1
+    if best_of > 1:
+        sequence = {"generated_text": _full_text(one, request), **details}
+        if top:
+            sequence["top_tokens"] = [_top_tokens(token, top) for token in one.tokens]
+        details["best_of_sequences"] = [sequence for _ in range(best_of - 1)]
+    if top:
+        details["top_tokens"] = [_top_tokens(token, top) for token in one.tokens]
+    return details
+
+
+def _seed(request: GenerationRequest) -> int | None:
+    """The seed is told only where it had a say; a random one is made from the prompt."""
+    if not request.parameters.samples:
+        return None
+    if request.parameters.seed is not None:
+        return request.parameters.seed
+    prompt = request.prompts[0].encode("utf-8", "surrogatepass")
+    return zlib.crc32(prompt) << 32 | zlib.adler32(prompt)
+
+
+def _prefill(request: GenerationRequest) -> JSON:
+    texts = ["<s>", *split_tokens(request.prompts[0])]
+    if request.parameters.truncate:
+        texts = texts[-request.parameters.truncate :]
+    return [
+        {"id": _token_id(text), "text": text, "logprob": -1.25 - 0.25 * index if index else None}
+        for index, text in enumerate(texts)
+    ]
+
+
+def _top_tokens(token: Token, count: int) -> JSON:
+    others = (
+        Token(token.id + n, f" alt{n}", round(token.logprob - 0.75 * n, 2)).json() for n in range(1, count)
+    )
+    return [token.json(), *others]
+
+
+def native_events(generation: Generation, request: GenerationRequest) -> Iterator[JSON]:
+    """The events of ``/generate_stream`` and of a stream on ``/``; the last one carries the text."""
+    one = made(generation, request)
+    top = request.parameters.top_n_tokens or 0
+    for index, token in enumerate(one.tokens):
+        last = index == len(one.tokens) - 1
+        event: dict[str, JSON] = {"index": index + 1, "token": token.json()}
+        if top:
+            event["top_tokens"] = _top_tokens(token, top)
+        event["generated_text"] = _full_text(one, request) if last else None
+        event["details"] = _stream_details(one, request) if last and request.details else None
+        yield event
+
+
+def _stream_details(one: Made, request: GenerationRequest) -> JSON:
+    return {
+        "finish_reason": one.finish_reason,
+        "generated_tokens": one.completion_tokens,
+        "seed": _seed(request),
+        "input_length": one.prompt_tokens,
+    }
+
+
+# --- chat ---------------------------------------------------------------------------------------------
+
+
+def _openai_reason(finish_reason: str) -> str:
+    """Chat and plain completions rename the end token only; a stop string keeps its native name."""
+    return "stop" if finish_reason == "eos_token" else finish_reason
+
+
+def _stamped(kind: str, stamp: Stamp) -> dict[str, JSON]:
+    return {
+        "object": kind,
+        "id": "",
+        "created": stamp.created,
+        "model": stamp.model,
+        "system_fingerprint": FINGERPRINT,
+    }
+
+
+def chat_completion(generation: Generation, request: GenerationRequest, stamp: Stamp) -> JSON:
+    """The body of a plain chat completion."""
+    one = made(generation, request)
+    message: dict[str, JSON] = {"role": "assistant"}
+    if generation.tool_calls:
+        message["tool_calls"] = [_tool_call(call, str(n)) for n, call in enumerate(generation.tool_calls)]
+    else:
+        message["content"] = one.text
+    choice: JSON = {
+        "index": 0,
+        "message": message,
+        "logprobs": _logprobs(one.tokens, request) if request.logprobs else None,
+        # A call's finish is always reported as "stop".
+        "finish_reason": "stop" if generation.tool_calls else _openai_reason(one.finish_reason),
+    }
+    named = Stamp(stamp.created, request.model or stamp.model)
+    return {**_stamped("chat.completion", named), "choices": [choice], "usage": one.usage}
+
+
+def _tool_call(call: ScriptedToolCall, call_id: str) -> JSON:
+    arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
+    function: JSON = {"description": None, "name": call.name, "arguments": arguments}
+    return {"id": call_id, "type": "function", "function": function}
+
+
+def _logprobs(tokens: tuple[Token, ...], request: GenerationRequest) -> JSON:
+    content: list[JSON] = []
+    for token in tokens:
+        best = _top_tokens(token, request.top_logprobs) if request.top_logprobs else []
+        top: list[JSON] = (
+            [
+                {"token": item["text"], "logprob": item["logprob"]}
+                for item in best
+                if isinstance(item, Mapping)
+            ]
+            if isinstance(best, list)
+            else []
+        )
+        content.append({"token": token.text, "logprob": token.logprob, "top_logprobs": top})
+    return {"content": content}
+
+
+def chat_chunks(generation: Generation, request: GenerationRequest, stamp: Stamp) -> Iterator[JSON]:
+    """The chunks of a chat stream, without ``[DONE]``."""
+    one = made(generation, request)
+    head = _stamped("chat.completion.chunk", Stamp(stamp.created, request.model or stamp.model))
+    if generation.tool_calls:
+        for delta in _tool_deltas(generation.tool_calls, request):
+            yield _chunk(head, delta, None, None)
+    else:
+        for index, token in enumerate(one.tokens):
+            last = index == len(one.tokens) - 1
+            delta: JSON = {"role": "assistant", "content": "" if token.special else token.text}
+            reason = _openai_reason(one.finish_reason) if last else None
+            yield _chunk(head, delta, _logprobs((token,), request) if request.logprobs else None, reason)
+    if request.include_usage:
+        yield {**head, "choices": [], "usage": one.usage}
+
+
+def _chunk(head: dict[str, JSON], delta: JSON, logprobs: JSON, reason: str | None) -> JSON:
+    choice: JSON = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
+    return {**head, "choices": [choice], "usage": None}
+
+
+def _tool_deltas(calls: tuple[ScriptedToolCall, ...], request: GenerationRequest) -> Iterator[JSON]:
+    """Deltas of streamed calls: id and type in every one, the name in the first only, and no end.
+
+    With the end token apart from the call, no chunk of a call carries a finish_reason (measured).
+    """
+    for index, call in enumerate(calls):
+        call_id = next_tool_id(request.earlier_tool_ids, index, call.name)
+        name: str | None = call.name
+        for piece in _argument_pieces(call):
+            function: JSON = {"name": name, "arguments": piece}
+            item: JSON = {"index": index, "id": call_id, "type": "function", "function": function}
+            yield {"role": "assistant", "tool_calls": [item]}
+            name = None
+
+
+def _argument_pieces(call: ScriptedToolCall) -> list[str]:
+    text = json.dumps(call.arguments, ensure_ascii=False)
+    inner = text[1:-1]
+    return ["{", *split_tokens(inner), "}"] if inner else ["{", "}"]
+
+
+def next_tool_id(earlier: tuple[str, ...], index: int, name: str) -> str:
+    """The id of a streamed call: counted on from earlier turns, or a uuid if they do not count.
+
+    The uuid is made from the name, so that the same request gets the same answer.
+    """
+    try:
+        # `earlier` holds texts; int() takes more than Rust's parse, but no id that TGI itself made.
+        following = max((int(call_id) for call_id in earlier), default=-1) + 1
+    except ValueError:
+        seed = f"{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+        return f"{seed}-0000-4000-8000-{index:012x}"
+    return str(following + index)
+
+
+# --- completions --------------------------------------------------------------------------------------
+
+
+def completion(generation: Generation, request: GenerationRequest, stamp: Stamp) -> JSON:
+    """The body of a plain completion.
+
+    Several prompts come in the order in which they were done, not in the order asked: here the last
+    comes first, which TGI does as readily as any other order.
+    """
+    every = [made(generation, request, index) for index in range(len(request.prompts))]
+    choices = [
+        _completion_choice(index, one.text, _openai_reason(one.finish_reason))
+        for index, one in enumerate(every)
+    ]
+    total = Made(
+        (), "", "", sum(one.prompt_tokens for one in every), sum(one.completion_tokens for one in every)
+    )
+    return {**_stamped("text_completion", stamp), "choices": choices[::-1], "usage": total.usage}
+
+
+def _completion_choice(index: int, text: str, finish_reason: str) -> JSON:
+    return {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+
+
+def completion_chunks(generation: Generation, request: GenerationRequest, stamp: Stamp) -> Iterator[JSON]:
+    """The chunks of a completions stream, without ``[DONE]``; prompts take turns, token by token."""
+    every = [made(generation, request, index) for index in range(len(request.prompts))]
+    for turn in range(max(len(one.tokens) for one in every)):
+        for index, one in enumerate(every):
+            if turn >= len(one.tokens):
+                continue
+            text = one.tokens[turn].text
+            if turn == len(one.tokens) - 1:
+                choice = _completion_choice(index, text, one.finish_reason)
+                yield {**_stamped("text_completion", stamp), "choices": [choice], "usage": one.usage}
+            else:
+                yield _completion_chunk(_completion_choice(index, text, ""), stamp)
+
+
+def _completion_chunk(choice: JSON, stamp: Stamp) -> JSON:
+    return {
+        "object": "text_completion",
+        "id": "",
+        "created": stamp.created,
+        "choices": [choice],
+        "model": stamp.model,
+        "system_fingerprint": FINGERPRINT,
+    }
+
+
+# --- by route -----------------------------------------------------------------------------------------
+
+
+def plain_answer(generation: Generation, request: GenerationRequest, stamp: Stamp) -> JSON:
+    """The body of the plain 200 of a request's route."""
+    if request.route == "chat":
+        return chat_completion(generation, request, stamp)
+    if request.route == "completions":
+        return completion(generation, request, stamp)
+    return native_answer(generation, request)
+
+
+def stream_data(generation: Generation, request: GenerationRequest, stamp: Stamp) -> list[str]:
+    """The data of each frame of a request's stream: JSON texts, and ``[DONE]`` where the route has it."""
+    makers = {"chat": chat_chunks, "completions": completion_chunks}
+    maker = makers.get(request.route)
+    values = list(maker(generation, request, stamp) if maker else native_events(generation, request))
+    error = generation.error
+    if error is not None:
+        failed = handler_error(error.message, error.error_type)
+        return [*(dumps(value) for value in values[: error.at]), *error_data(failed, request)]
+    return [*(dumps(value) for value in values), *([DONE] if maker else [])]
+
+
+def error_data(error: TGIError, request: GenerationRequest) -> list[str]:
+    """The data of the frames that end a stream with an error."""
+    if request.route in {"chat", "completions"}:
+        return [dumps(error.openai_event()), DONE]
+    return [dumps(error.body())]
+
+
+def dumps(value: JSON) -> str:
+    """JSON as serde writes it: no blanks, characters unescaped.
+
+    A lone surrogate, which serde cannot hold, is escaped together with everything beyond ASCII.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text

@@ -1,0 +1,270 @@
+"""What a generation request asks of TGI, in one form for all routes.
+
+Decoding (types, 4xx in plain text) is :mod:`tgi_decoding`, the rules over the values
+:mod:`tgi_validation`; here decoded values become a :class:`GenerationRequest`, with TGI's defaults
+and its mapping from the OpenAI routes to native parameters.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from tgi_conformance.contracts.json_types import JSON
+
+RouteKind = Literal["generate", "generate_stream", "compat", "chat", "completions"]
+
+_TOKEN: Final = re.compile(r"<\|?\w+\|?>|\s?\w+|\s?[^\w\s]|\s")
+#: The chat template that the recordings were made with, in its plainest form.
+_TURN: Final = "<|{role}|>\n{content}<|end|>\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """Native parameters that are validated; None: not given."""
+
+    best_of: int | None = None
+    temperature: float | None = None
+    repetition_penalty: float | None = None
+    frequency_penalty: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    typical_p: float | None = None
+    do_sample: bool = False
+    max_new_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    truncate: int | None = None
+    seed: int | None = None
+    decoder_input_details: bool = False
+    top_n_tokens: int | None = None
+    grammar: Mapping[str, JSON] | None = None
+
+    @property
+    def samples(self) -> bool:
+        """Whether TGI samples rather than decodes greedily."""
+        chosen = (self.temperature, self.top_k, self.top_p, self.typical_p)
+        return self.do_sample or any(value is not None for value in chosen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """One request as TGI reads it."""
+
+    route: RouteKind
+    stream: bool = False
+    #: What goes to the model; several only on completions.
+    prompts: tuple[str, ...] = ("",)
+    #: The caller's own words: the last user message on chat, else the first prompt.
+    said: str = ""
+    parameters: Parameters = Parameters()
+    return_full_text: bool = False
+    details: bool = False
+    #: The name to answer with on chat; None: the served model's.
+    model: str | None = None
+    logprobs: bool = False
+    top_logprobs: int = 0
+    include_usage: bool = False
+    has_tools: bool = False
+    tool_names: tuple[str, ...] = ()
+    #: "auto", "none", "required", or the name of a function.
+    tool_choice: str = "auto"
+    forced_function: str | None = None
+    #: Ids of tool calls in earlier turns, in order.
+    earlier_tool_ids: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    suffix: str | None = None
+
+
+def count_tokens(text: str, *, special: bool = True) -> int:
+    """About how many tokens a text has: words and signs, and one for the start of text."""
+    return sum(1 for _ in _TOKEN.finditer(text)) + (1 if special else 0)
+
+
+def request_of(route: RouteKind, value: Mapping[str, JSON]) -> GenerationRequest:
+    """Build the request from a decoded body (see :mod:`tgi_decoding` for what holds of it)."""
+    if route == "chat":
+        return _chat(value)
+    if route == "completions":
+        return _completions(value)
+    return _native(route, value)
+
+
+def _native(route: RouteKind, value: Mapping[str, JSON]) -> GenerationRequest:
+    given = value.get("parameters")
+    raw = cast("Mapping[str, JSON]", given) if isinstance(given, Mapping) else {}
+    # Without a parameters object the struct's own default is taken, and that one samples.
+    parameters = _parameters(raw, do_sample=raw.get("do_sample") is True or "parameters" not in value)
+    full_text = raw.get("return_full_text")
+    inputs = _text(value.get("inputs"))
+    return GenerationRequest(
+        route=route,
+        stream=route == "generate_stream" or (route == "compat" and value.get("stream") is True),
+        prompts=(inputs,),
+        said=inputs,
+        parameters=parameters,
+        return_full_text=route == "compat" if full_text is None else full_text is True,
+        details=raw.get("details") is True or parameters.decoder_input_details,
+    )
+
+
+def _completions(value: Mapping[str, JSON]) -> GenerationRequest:
+    prompt = value.get("prompt")
+    prompts = (prompt,) if isinstance(prompt, str) else tuple(_text(item) for item in _items(prompt))
+    suffix = value.get("suffix")
+    return GenerationRequest(
+        route="completions",
+        stream=value.get("stream") is True,
+        prompts=prompts or ("",),
+        said=prompts[0] if prompts else "",
+        parameters=_parameters(_openai(value), do_sample=value.get("temperature") != 0),
+        suffix=suffix if isinstance(suffix, str) else None,
+    )
+
+
+def _chat(value: Mapping[str, JSON]) -> GenerationRequest:
+    messages = [item for item in _items(value.get("messages")) if isinstance(item, Mapping)]
+    tools = [item for item in _items(value.get("tools")) if isinstance(item, Mapping)]
+    model = value.get("model")
+    options = value.get("stream_options")
+    choice, forced = _tool_choice(value.get("tool_choice"))
+    penalty = _number(value.get("presence_penalty"))
+    native = _openai(value)
+    if penalty is not None:
+        native["repetition_penalty"] = penalty + 2.0
+    if isinstance(value.get("response_format"), Mapping):
+        native["grammar"] = value["response_format"]
+    top = _integer(value.get("top_logprobs"))
+    return GenerationRequest(
+        route="chat",
+        stream=value.get("stream") is True,
+        prompts=(_templated(messages),),
+        said=_last_said(messages),
+        parameters=_parameters(native, do_sample=value.get("temperature") != 0),
+        model=model if isinstance(model, str) and model != "tgi" else None,
+        logprobs=value.get("logprobs") is True,
+        top_logprobs=top or 0,
+        include_usage=isinstance(options, Mapping) and options.get("include_usage") is True,
+        has_tools=isinstance(value.get("tools"), Sequence) and choice != "none",
+        tool_names=tuple(_function_name(tool) for tool in tools),
+        tool_choice=choice,
+        forced_function=forced,
+        earlier_tool_ids=tuple(_earlier_ids(messages)),
+        roles=tuple(_text(message.get("role")) for message in messages),
+    )
+
+
+def _openai(value: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The parameters that the OpenAI routes share, under their native names.
+
+    Temperature 0 means greedy there, and becomes no temperature at all.
+    """
+    names = ("top_p", "seed", "frequency_penalty", "repetition_penalty", "stop")
+    native: dict[str, JSON] = {name: value[name] for name in names if value.get(name) is not None}
+    if value.get("temperature") not in {None, 0}:
+        native["temperature"] = value["temperature"]
+    limit = value.get("max_tokens", value.get("max_completion_tokens"))
+    if limit is not None:
+        native["max_new_tokens"] = limit
+    return native
+
+
+def _parameters(raw: Mapping[str, JSON], *, do_sample: bool) -> Parameters:
+    grammar = raw.get("grammar")
+    return Parameters(
+        best_of=_integer(raw.get("best_of")),
+        temperature=_number(raw.get("temperature")),
+        repetition_penalty=_number(raw.get("repetition_penalty")),
+        frequency_penalty=_number(raw.get("frequency_penalty")),
+        top_k=_integer(raw.get("top_k")),
+        top_p=_number(raw.get("top_p")),
+        typical_p=_number(raw.get("typical_p")),
+        do_sample=do_sample,
+        max_new_tokens=_integer(raw.get("max_new_tokens")),
+        stop=tuple(_text(item) for item in _items(raw.get("stop"))),
+        truncate=_integer(raw.get("truncate")),
+        seed=_integer(raw.get("seed")),
+        decoder_input_details=raw.get("decoder_input_details") is True,
+        top_n_tokens=_integer(raw.get("top_n_tokens")),
+        grammar=cast("Mapping[str, JSON]", grammar) if isinstance(grammar, Mapping) else None,
+    )
+
+
+def _templated(messages: Sequence[Mapping[str, JSON]]) -> str:
+    turns = (
+        _TURN.format_map({"role": _text(message.get("role")), "content": message_text(message)})
+        for message in messages
+    )
+    return "<s>" + "".join(turns) + "<|assistant|>\n"
+
+
+def message_text(message: Mapping[str, JSON]) -> str:
+    """The text of one chat message; images become Markdown, as TGI puts them into the prompt."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if content is None:
+        calls = message.get("tool_calls")
+        return json.dumps(calls) if calls else ""
+    return "".join(_chunk_text(chunk) for chunk in _items(content))
+
+
+def _chunk_text(chunk: JSON) -> str:
+    if not isinstance(chunk, Mapping):
+        return ""
+    if chunk.get("type") == "text":
+        return _text(chunk.get("text"))
+    image = chunk.get("image_url")
+    return f"![]({_text(image.get('url'))})" if isinstance(image, Mapping) else ""
+
+
+def _last_said(messages: Sequence[Mapping[str, JSON]]) -> str:
+    said = [message_text(message) for message in messages if message.get("role") == "user"]
+    return said[-1] if said else ""
+
+
+def _tool_choice(value: JSON) -> tuple[str, str | None]:
+    """The choice, and the function that it forces.
+
+    A string that is no keyword is taken as a function's name.
+    """
+    if value is None:
+        return "auto", None
+    if isinstance(value, str):
+        return (value, None) if value in {"auto", "none", "required"} else ("function", value)
+    if isinstance(value, Mapping):
+        function = value.get("function")
+        name = function.get("name") if isinstance(function, Mapping) else None
+        return "function", _text(name)
+    return "auto", None
+
+
+def _function_name(tool: Mapping[str, JSON]) -> str:
+    function = tool.get("function")
+    return _text(function.get("name")) if isinstance(function, Mapping) else ""
+
+
+def _earlier_ids(messages: Sequence[Mapping[str, JSON]]) -> list[str]:
+    """Ids of tool calls in earlier turns; a message with content has none for TGI."""
+    ids = []
+    for message in messages:
+        if message.get("content") is None:
+            calls = (call for call in _items(message.get("tool_calls")) if isinstance(call, Mapping))
+            ids += [_text(call.get("id")) for call in calls]
+    return ids
+
+
+def _items(value: JSON) -> Sequence[JSON]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _text(value: JSON) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: JSON) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _integer(value: JSON) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,291 @@
+"""One TCP connection: bytes in, plans out. The only place that writes to a client's socket."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Final, cast
+
+from tgi_conformance.contracts.journal import ClosedBy
+from tgi_conformance.fake_server.http_parsing import ParseError, Request, RequestReader
+from tgi_conformance.fake_server.journal_builder import ExchangeRecord
+from tgi_conformance.fake_server.plans import Ending, Gate, Plan, Step, Wait, Write
+
+if TYPE_CHECKING:
+    from tgi_conformance.fake_server.spaces import Space
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_MAX_PIPELINED: Final = 1000
+
+#: Space, request, its record -> what is done for it.
+Respond = Callable[["Space", Request, ExchangeRecord], Plan]
+#: Space, origin -> what is done for a new connection, if the script has something for it.
+Accept = Callable[["Space", str], "tuple[str, Plan] | None"]
+#: Status, space -> the answer to bytes that are no request, or to a body that broke off.
+Refuse = Callable[[int], bytes]
+
+
+class Connection(asyncio.Protocol):
+    """Serves the requests of one connection one after another, each by its plan."""
+
+    def __init__(
+        self, space: "Space", origin: str, *, respond: Respond, accept: Accept, refuse: Refuse
+    ) -> None:
+        self._space = space
+        self._origin = origin
+        self._respond = respond
+        self._accept = accept
+        self._refuse = refuse
+        self._reader = RequestReader(max_body=space.max_body)
+        self._queue: deque[Request] = deque()
+        self._current: ExchangeRecord | None = None
+        self._plan: Plan | None = None
+        self._steps: deque[Step] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._leave_gate: Callable[[], None] | None = None
+        self._paused = False
+        self._running = False
+        self._silent: str | None = None
+        self._ended = False
+        self._gone: ClosedBy | None = None
+        self._written = 0
+
+    # --- what asyncio calls ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Book the connection, and play what the script has for accept."""
+        self._transport = cast("asyncio.Transport", transport)
+        # With no room above zero, writing pauses until the kernel has taken every byte.
+        self._transport.set_write_buffer_limits(high=0)
+        wrapped = transport.get_extra_info("socket")
+        self._socket = socket.socket(wrapped.family, wrapped.type, wrapped.proto, fileno=wrapped.fileno())
+        self._record = self._space.journal.open_connection(self._origin, monotonic())
+        self._space.connections.add(self)
+        accepted = None if self._space.closed else self._accept(self._space, self._origin)
+        if accepted is not None:
+            self._silent, plan = accepted
+            self._end(plan.ending)
+
+    def data_received(self, data: bytes) -> None:
+        """Read requests and serve them."""
+        now = monotonic()
+        try:
+            requests = self._reader.feed(data, now)
+        except ParseError as error:
+            self._space.journal.note(f"connection {self._record.id}: {error}: {self._reader.raw[:2000]!r}")
+            self._write(self._refuse(error.status))
+            self._close("server")
+            return
+        if self._reader.expects_continue and self._silent is None:
+            self._reader.expects_continue = False
+            self._transport.write(CONTINUE)
+        self._queue.extend(requests)
+        if len(self._queue) > _MAX_PIPELINED:
+            self._space.journal.note(f"connection {self._record.id}: over {_MAX_PIPELINED} requests in a row")
+            self.abort()
+            return
+        if self._current is None:
+            self._serve_next()
+
+    def eof_received(self) -> bool:
+        """Take the client's FIN: whoever shuts the write side gets no answer (as hyper does)."""
+        self._client_went("client-fin")
+        unfinished = self._reader.unfinished
+        if unfinished is not None and self._current is None:
+            self._book(unfinished).ending = "none"
+            self._write(self._refuse(0))
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Book the end and let go of everything."""
+        if exc is not None:
+            self._client_went("client-rst")
+        elif self._gone is None:
+            self._space.journal.close_connection(self._record, "server", monotonic())
+        if self._current is not None:
+            self._finish("fault" if self._ended else "client")
+        self._stop_waiting()
+        self._space.connections.discard(self)
+        self._socket.detach()
+
+    def pause_writing(self) -> None:
+        """Wait for the kernel."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Go on: the kernel has every byte."""
+        self._paused = False
+        self._run()
+
+    # --- what the space calls ----------------------------------------------------------------------
+
+    def peek(self) -> None:
+        """Book a close that the client has sent but the loop has not yet reported."""
+        if self._gone is not None or self._record.closed_at is not None:
+            return
+        try:
+            if self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
+                self._client_went("client-fin")
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._client_went("client-rst")
+
+    def end_with_space(self) -> None:
+        """End an exchange that still runs; an idle connection stays, for what comes late on it."""
+        if self._current is not None or self._silent is not None:
+            self._ended = True
+            self.abort()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    # --- serving -----------------------------------------------------------------------------------
+
+    def _serve_next(self) -> None:
+        while self._queue and self._current is None and not self._ended:
+            request = self._queue.popleft()
+            for other in tuple(self._space.connections):
+                other.peek()
+            record = self._book(request)
+            if self._silent is not None:
+                record.reply, self._current, self._ended = self._silent, record, True
+                return
+            if self._gone is not None:
+                record.gone_at, record.ending = self._record.closed_at, "client"
+                self._transport.abort()
+                return
+            self._current = record
+            plan = self._respond(self._space, request, record)
+            self._plan = plan
+            self._steps.extend(plan.steps)
+            record.status = plan.status
+            record.progress = self._sent
+            self._written = 0
+            self._run()
+
+    def _book(self, request: Request) -> ExchangeRecord:
+        space = self._space
+        key = space.alias(request.first.get("authorization"))
+        return space.journal.book(request, self._record, key=key, late=space.closed)
+
+    def _run(self) -> None:
+        """Do steps until one has to wait."""
+        if self._running or self._current is None or self._timer is not None or self._leave_gate is not None:
+            return
+        self._running = True
+        while self._steps and not self._paused:
+            step = self._steps.popleft()
+            if isinstance(step, Write):
+                self._write(step.data)
+            elif not self._waits(step):
+                continue
+            else:
+                break
+        self._running = False
+        blocked = self._paused or self._timer is not None or self._leave_gate is not None
+        if not self._steps and not blocked and self._plan is not None:
+            self._complete(self._plan)
+
+    def _waits(self, step: Wait | Gate) -> bool:
+        """Begin to wait; false where there is nothing to wait for."""
+        if isinstance(step, Wait):
+            self._timer = asyncio.get_running_loop().call_later(step.seconds, self._waited)
+            return True
+        gate = self._space.gate(step.name)
+        if gate.enter(self._passed):
+            return False
+        self._leave_gate = lambda: gate.leave(self._passed)
+        return True
+
+    def _waited(self) -> None:
+        self._timer = None
+        self._run()
+
+    def _passed(self) -> None:
+        self._leave_gate = None
+        self._run()
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._leave_gate is not None:
+            self._leave_gate()
+            self._leave_gate = None
+
+    def _write(self, data: bytes) -> None:
+        if self._current is not None and self._current.reply_at is None:
+            self._current.reply_at = monotonic()
+        self._written += len(data)
+        self._transport.write(data)
+
+    def _sent(self) -> int:
+        return self._written - self._transport.get_write_buffer_size()
+
+    def _complete(self, plan: Plan) -> None:
+        self._plan = None
+        if plan.ending == "keep":
+            self._finish("complete")
+            self._serve_next()
+        elif plan.ending == "stall":
+            self._ended = True
+        else:
+            self._finish("fault" if plan.faulty else "complete")
+            self._end(plan.ending)
+
+    def _finish(self, ending: str) -> None:
+        record, self._current = self._current, None
+        if record is None:
+            return
+        self._steps.clear()
+        self._plan = None
+        now = monotonic()
+        record.sent_bytes = self._sent()
+        record.progress = None
+        if ending != "client" and record.gone_at is None:
+            record.replied_at = now
+            record.ending = "fault" if ending == "fault" else "complete"
+        else:
+            record.ending = "client"
+            record.gone_at = record.gone_at or now
+        self._space.journal.changed()
+
+    def _end(self, ending: Ending) -> None:
+        """End the connection as a plan says."""
+        self._ended = True
+        if ending == "rst":
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._book_close("server")
+            self._transport.abort()
+        elif ending == "half-close":
+            self._transport.write_eof()
+        elif ending in {"fin", "close"}:
+            self._close("server")
+
+    def _close(self, by: ClosedBy) -> None:
+        self._ended = True
+        self._book_close(by)
+        # A close with unread bytes would reset the connection and could take the answer with it.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        self._transport.close()
+
+    def _book_close(self, by: ClosedBy) -> None:
+        self._space.journal.close_connection(self._record, by, monotonic())
+
+    def _client_went(self, how: ClosedBy) -> None:
+        if self._gone is not None or self._record.closed_at is not None:
+            return
+        self._gone = how
+        now = monotonic()
+        if self._current is not None and self._current.gone_at is None:
+            self._current.gone_at = now
+        self._space.journal.close_connection(self._record, how, now)

@@ -1,0 +1,303 @@
+"""Requests from bytes, without I/O: heads as hyper reads them, bodies by length or chunks.
+
+httptools reads the head (with hyper's leniencies); where the head and the body end is judged on the
+raw bytes here, so that a journal can keep a head exactly as it was received.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+import httptools
+
+MAX_HEAD: Final = 417_792
+"""hyper's own bound: 8 KiB and 4 KiB for each of 100 headers."""
+
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+
+
+class ParseError(ValueError):
+    """Bytes that are no request; ``status`` is what hyper answers before it closes."""
+
+    def __init__(self, status: int, problem: str) -> None:
+        super().__init__(problem)
+        self.status = status
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as it came in. Times are monotonic seconds."""
+
+    method: str
+    target: str
+    version: str
+    headers: tuple[tuple[str, str], ...]
+    head: bytes
+    first_byte_at: float
+    body: bytes = b""
+    complete: bool = True
+    too_large: bool = False
+    received_at: float = 0.0
+    #: Names in lower case, first value each.
+    first: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def close(self) -> bool:
+        """Whether the connection ends with this exchange."""
+        tokens = self.first.get("connection", "").lower()
+        return "close" in tokens or (self.version == "1.0" and "keep-alive" not in tokens)
+
+
+class _HeadReader:
+    """Callbacks of httptools for one head."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: list[tuple[str, str]] = []
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+
+
+def parse_head(head: bytes, at: float) -> Request:
+    """Read one whole head; raises :class:`ParseError`."""
+    reader = _HeadReader()
+    parser = httptools.HttpRequestParser(reader)
+    parser.set_dangerous_leniencies(
+        lenient_optional_cr_before_lf=True,
+        lenient_optional_lf_after_cr=True,
+        lenient_chunked_length=True,
+        lenient_data_after_close=True,
+    )
+    try:
+        parser.feed_data(head)
+        method = parser.get_method().decode("ascii")
+    except httptools.HttpParserUpgrade:
+        method = parser.get_method().decode("ascii")
+    except httptools.HttpParserError as error:
+        return _unknown_method(head, at, error)
+    return _request(method, reader.target, parser.get_http_version(), tuple(reader.headers), head, at)
+
+
+def _unknown_method(head: bytes, at: float, error: httptools.HttpParserError) -> Request:
+    """Read a head whose method llhttp does not know but hyper takes; raises :class:`ParseError`."""
+    line, _, rest = head.partition(b"\n")
+    words = line.split()
+    if len(words) != 3 or not re.fullmatch(rb"[A-Za-z!#$%&'*+.^_`|~0-9-]+", words[0]):
+        raise ParseError(400, str(error)) from error
+    if not isinstance(error, httptools.HttpParserInvalidMethodError) and words[0] in _LLHTTP_METHODS:
+        raise ParseError(400, str(error)) from error
+    known = parse_head(b"GET " + words[1] + b" " + words[2] + b"\r\n" + rest, at)
+    known.method, known.head = words[0].decode("ascii"), head
+    return known
+
+
+_LLHTTP_METHODS: Final = frozenset(
+    {b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"TRACE"}
+)
+
+
+def _request(  # noqa: PLR0913
+    method: str, target: bytes, version: str, headers: tuple[tuple[str, str], ...], head: bytes, at: float
+) -> Request:
+    first: dict[str, str] = {}
+    for name, value in headers:
+        first.setdefault(name.lower(), value)
+    return Request(method, target.decode("latin-1"), version, headers, head, at, first=first)
+
+
+class RequestReader:
+    """Turns the bytes of one connection into requests.
+
+    ``feed`` returns the requests that the bytes complete, in order. ``expects_continue`` is true
+    while a body is awaited whose sender waits for ``100 Continue``. Raises :class:`ParseError`.
+    """
+
+    def __init__(self, *, max_body: int, max_head: int = MAX_HEAD) -> None:
+        self._max_body = max_body
+        self._max_head = max_head
+        self._buffer = bytearray()
+        self._request: Request | None = None
+        self._length: int | None = None
+        self._chunks: _ChunkReader | None = None
+        self._first_byte_at = 0.0
+        self.expects_continue = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether an unfinished request is held."""
+        return bool(self._buffer) or self._request is not None
+
+    @property
+    def unfinished(self) -> Request | None:
+        """The request whose body has not ended yet."""
+        if self._request is not None:
+            self._request.body = bytes(self._chunks.body if self._chunks else self._buffer)
+            self._request.complete = False
+        return self._request
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes that no request has taken, for a note on what was not understood."""
+        return bytes(self._buffer)
+
+    def feed(self, data: bytes, at: float) -> list[Request]:
+        """Take the next bytes, which came at monotonic time ``at``."""
+        if not self._buffer and self._request is None:
+            self._first_byte_at = at
+        self._buffer += data
+        done: list[Request] = []
+        while (request := self._next(at)) is not None:
+            request.received_at = at
+            done.append(request)
+            self._request = self._length = self._chunks = None
+            self._first_byte_at = at
+            self.expects_continue = False
+            if request.too_large:
+                self._buffer.clear()
+        return done
+
+    def _next(self, at: float) -> Request | None:
+        if self._request is None:
+            self._request = self._take_head()
+            if self._request is None:
+                return None
+            self._frame(self._request)
+        request = self._request
+        if request.too_large:
+            return request
+        if self._chunks is not None:
+            return self._take_chunks(request)
+        if self._length is not None and len(self._buffer) >= self._length:
+            request.body = bytes(self._buffer[: self._length])
+            del self._buffer[: self._length]
+            return request
+        return None
+
+    def _take_head(self) -> Request | None:
+        while self._buffer[:2] == b"\r\n" or self._buffer[:1] == b"\n":
+            del self._buffer[: self._buffer.index(b"\n") + 1]
+        if not self._buffer:
+            return None
+        end = _HEAD_END.search(self._buffer)
+        size = end.end() if end else len(self._buffer)
+        if size > self._max_head:
+            raise ParseError(431, f"a request head of more than {self._max_head} bytes")
+        if end is None:
+            return None
+        head = bytes(self._buffer[:size])
+        request = parse_head(head, self._first_byte_at)
+        if len(request.headers) > 100:
+            raise ParseError(431, f"{len(request.headers)} request headers; at most 100 are read")
+        del self._buffer[:size]
+        return request
+
+    def _frame(self, request: Request) -> None:
+        """Decide how the body ends."""
+        coding = request.first.get("transfer-encoding")
+        length = request.first.get("content-length")
+        if coding is not None:
+            if coding.lower().rpartition(",")[2].strip() != "chunked":
+                raise ParseError(400, f"transfer-encoding {coding!r} does not end in chunked")
+            self._chunks = _ChunkReader(self._max_body)
+        elif length is not None:
+            if not _LENGTH.fullmatch(length.strip()):
+                raise ParseError(400, f"content-length {length!r} is no number")
+            self._length = int(length)
+        else:
+            self._length = 0
+        request.too_large = self._length is not None and self._length > self._max_body
+        request.complete = not request.too_large
+        awaited = self._chunks is not None or (self._length or 0) > len(self._buffer)
+        self.expects_continue = awaited and request.first.get("expect", "").lower() == "100-continue"
+
+    def _take_chunks(self, request: Request) -> Request | None:
+        chunks = self._chunks
+        if chunks is None or not chunks.feed(self._buffer):
+            return None
+        request.body = bytes(chunks.body)
+        request.too_large = chunks.too_large
+        request.complete = not chunks.too_large
+        return request
+
+
+class _ChunkReader:
+    """Chunked body: sizes in hex, extensions and trailers ignored, lone LF taken as hyper does."""
+
+    def __init__(self, max_body: int) -> None:
+        self.body = bytearray()
+        self.too_large = False
+        self._max_body = max_body
+        self._state = "size"
+        self._left = 0
+
+    def feed(self, buffer: bytearray) -> bool:
+        """Take what ``buffer`` has of the body off it; true once the body has ended."""
+        step = {"size": self._size, "data": self._data, "line": self._line, "trailer": self._trailer}
+        while self._state != "done":
+            if not step[self._state](buffer):
+                return False
+        return True
+
+    def _size(self, buffer: bytearray) -> bool:
+        if b"\n" not in buffer:
+            if len(buffer) > 16_384:
+                raise ParseError(400, "a chunk size line without an end")
+            return False
+        match = _SIZE_LINE.match(buffer)
+        if match is None:
+            line = bytes(buffer[: buffer.index(b"\n")])
+            raise ParseError(400, f"{line!r} is no chunk size")
+        self._left = int(match[1], 16)
+        del buffer[: match.end()]
+        self._state = "data" if self._left else "trailer"
+        return True
+
+    def _data(self, buffer: bytearray) -> bool:
+        piece = buffer[: self._left]
+        if len(self.body) + len(piece) > self._max_body:
+            self.too_large = True
+            self._state = "done"
+            return True
+        self.body += piece
+        self._left -= len(piece)
+        del buffer[: len(piece)]
+        if self._left:
+            return False
+        self._state = "line"
+        return True
+
+    def _line(self, buffer: bytearray) -> bool:
+        """The line end after a chunk's data."""
+        return self._line_end(buffer, "size")
+
+    def _trailer(self, buffer: bytearray) -> bool:
+        end = buffer.find(b"\n")
+        if end < 0:
+            return False
+        blank = bytes(buffer[: end + 1]).strip() == b""
+        del buffer[: end + 1]
+        self._state = "done" if blank else "trailer"
+        return True
+
+    def _line_end(self, buffer: bytearray, following: str) -> bool:
+        if buffer[:2] == b"\r\n":
+            del buffer[:2]
+        elif buffer[:1] == b"\n":
+            del buffer[:1]
+        elif len(buffer) >= 2 or (buffer and buffer[:1] != b"\r"):
+            raise ParseError(400, "a chunk is longer than its size said")
+        else:
+            return False
+        self._state = following
+        return True

@@ -1,0 +1,172 @@
+"""What one space saw, as it grows: mutable records inside, the frozen journal outside."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tgi_conformance.contracts import journal as contract
+from tgi_conformance.fake_server.http_parsing import Request
+
+#: Bytes of heads and bodies that one journal keeps; beyond it bodies are dropped and a note says so.
+MAX_BYTES: Final = 256 * 1024 * 1024
+#: Exchanges that one journal keeps.
+MAX_EXCHANGES: Final = 200_000
+MAX_NOTES: Final = 200
+
+
+@dataclass(slots=True)
+class ConnectionRecord:
+    """One connection while it lives."""
+
+    id: int
+    origin: str
+    opened_at: float
+    closed_at: float | None = None
+    closed_by: contract.ClosedBy | None = None
+    requests: int = 0
+
+    def frozen(self) -> contract.Connection:
+        """The contract's form."""
+        return contract.Connection(
+            id=self.id,
+            origin=self.origin,
+            opened_at=self.opened_at,
+            closed_at=self.closed_at,
+            closed_by=self.closed_by,
+            requests=self.requests,
+        )
+
+
+@dataclass(slots=True)
+class ExchangeRecord:
+    """One exchange while it runs."""
+
+    id: int
+    connection: ConnectionRecord
+    request: Request
+    key: str
+    body: bytes
+    late: bool = False
+    reply: str | None = None
+    status: int | None = None
+    sent_bytes: int = 0
+    ending: contract.ReplyEnding = "open"
+    reply_at: float | None = None
+    replied_at: float | None = None
+    gone_at: float | None = None
+    #: Tells how many bytes the kernel has taken so far, while the answer runs.
+    progress: Callable[[], int] | None = field(default=None, repr=False)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen in it."""
+        return self.ending != "open"
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the client still waits for (the rest of) its answer."""
+        return self.ending == "open" and self.gone_at is None
+
+    def frozen(self) -> contract.Exchange:
+        """The contract's form."""
+        request = self.request
+        return contract.Exchange(
+            id=self.id,
+            connection=self.connection.id,
+            origin=self.connection.origin,
+            method=request.method,
+            target=request.target,
+            http_version=request.version,
+            headers=request.headers,
+            head=request.head,
+            body=self.body,
+            body_complete=request.complete,
+            key=self.key,
+            reply=self.reply,
+            status=self.status,
+            sent_bytes=self.progress() if self.progress else self.sent_bytes,
+            ending=self.ending,
+            first_byte_at=request.first_byte_at,
+            received_at=request.received_at,
+            reply_at=self.reply_at,
+            replied_at=self.replied_at,
+            gone_at=self.gone_at,
+            late=self.late,
+        )
+
+
+class JournalBuilder:
+    """The journal of one space; ``changed`` is called after each booking with the time of it."""
+
+    def __init__(self, clock: Callable[[], float], *, max_bytes: int = MAX_BYTES) -> None:
+        self.exchanges: list[ExchangeRecord] = []
+        self.connections: list[ConnectionRecord] = []
+        self.lag = 0.0
+        self.last_activity = clock()
+        self._clock = clock
+        self._notes: list[str] = []
+        self._bytes_left = max_bytes
+        self._on_change: list[Callable[[], None]] = []
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after each booking; returns what ends that."""
+        self._on_change.append(callback)
+        return lambda: self._on_change.remove(callback)
+
+    def changed(self) -> None:
+        """Note that something was booked."""
+        self.last_activity = self._clock()
+        for callback in tuple(self._on_change):
+            callback()
+
+    def note(self, text: str) -> None:
+        """Add what the server itself has to say."""
+        if len(self._notes) < MAX_NOTES:
+            self._notes.append(text)
+        elif len(self._notes) == MAX_NOTES:
+            self._notes.append(f"more than {MAX_NOTES} notes; further ones are dropped")
+        self.changed()
+
+    def open_connection(self, origin: str, at: float) -> ConnectionRecord:
+        """Book a new connection."""
+        record = ConnectionRecord(len(self.connections), origin, at)
+        self.connections.append(record)
+        self.changed()
+        return record
+
+    def close_connection(self, record: ConnectionRecord, by: contract.ClosedBy, at: float) -> None:
+        """Book the end of a connection; the first cause stands."""
+        if record.closed_at is None:
+            record.closed_at, record.closed_by = at, by
+            self.changed()
+
+    def book(self, request: Request, connection: ConnectionRecord, *, key: str, late: bool) -> ExchangeRecord:
+        """Book a request."""
+        record = ExchangeRecord(
+            len(self.exchanges), connection, request, key, self._kept(request.body), late=late
+        )
+        connection.requests += 1
+        if len(self.exchanges) < MAX_EXCHANGES:
+            self.exchanges.append(record)
+        else:
+            self.note(f"more than {MAX_EXCHANGES} exchanges; {request.method} {request.target} is not kept")
+        self.changed()
+        return record
+
+    def _kept(self, body: bytes) -> bytes:
+        if len(body) > self._bytes_left:
+            self._notes.append(f"journal memory is used up: a body of {len(body)} bytes was not kept")
+            return b""
+        self._bytes_left -= len(body)
+        return body
+
+    def frozen(self, replies: tuple[contract.ReplyUse, ...]) -> contract.Journal:
+        """The journal as it stands."""
+        return contract.Journal(
+            exchanges=tuple(record.frozen() for record in self.exchanges),
+            connections=tuple(record.frozen() for record in self.connections),
+            replies=replies,
+            lag=self.lag,
+            notes=tuple(self._notes),
+            now=self._clock(),
+        )

@@ -1,0 +1,271 @@
+"""From an answer and how it is to be delivered to a plan: the writes, waits, gates and the end.
+
+Pure: no socket and no clock. A plan is what one request gets on its connection, byte for byte.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import accumulate
+from typing import Final, Literal, TypeAlias
+
+from tgi_conformance.contracts.script import Delivery, Fault
+
+Ending: TypeAlias = Literal["keep", "close", "fin", "rst", "stall", "half-close"]
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Bytes handed to the socket in one call."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Seconds of silence."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Silence until the gate of that name lets one hold pass."""
+
+    name: str
+
+
+Step: TypeAlias = Write | Wait | Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done for one request, in order, and how it ends.
+
+    ``keep`` leaves the connection to the next request, ``close`` closes after a whole answer; the
+    other endings are faults.
+    """
+
+    steps: tuple[Step, ...]
+    ending: Ending = "keep"
+    status: int | None = None
+    #: Whether the script ended the answer wrongly (also with an ending that looks like a close).
+    faulty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer before it is cut into writes.
+
+    ``parts`` are the frames of a stream, or the body of a plain answer as one part.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    parts: tuple[bytes, ...] = ()
+    reason: str | None = None
+    framing: Literal["content-length", "chunked", "close"] = "content-length"
+    #: A content-length that lies.
+    content_length: int | None = None
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What the writer has to know of the request."""
+
+    date: str
+    head_only: bool = False
+    #: The client wants the connection closed, or speaks HTTP/1.0.
+    close: bool = False
+    http_1_0: bool = False
+
+
+_DEFAULT_DELIVERY: Final = Delivery()
+
+
+def plan_answer(answer: Answer, exchange: Exchange, delivery: Delivery = _DEFAULT_DELIVERY) -> Plan:
+    """Lay out an answer as a plan."""
+    chunked = answer.framing == "chunked" and not exchange.http_1_0
+    closes = exchange.close or delivery.close is not None or answer.framing == "close"
+    closes = closes or (answer.framing == "chunked" and exchange.http_1_0)
+    head = _head(answer, exchange, delivery, chunked=chunked, closes=closes)
+    ending: Ending = "close" if closes else "keep"
+    if delivery == _DEFAULT_DELIVERY and not answer.streamed and not chunked:
+        body = b"" if _has_no_body(answer, exchange) else b"".join(answer.parts)
+        return Plan((Write(head + body),), ending, answer.status)
+    parts = () if _has_no_body(answer, exchange) else answer.parts
+    layout = _Layout(parts, delivery, chunked=chunked and not _has_no_body(answer, exchange))
+    return layout.plan(head, ending, answer, merge=not answer.streamed)
+
+
+def plan_raw(content: bytes, exchange: Exchange, delivery: Delivery = _DEFAULT_DELIVERY) -> Plan:
+    """Lay out bytes that stand in place of a whole answer; the connection is closed after them."""
+    del exchange
+    answer = Answer(status=0, parts=(content,) if content else ())
+    layout = _Layout(answer.parts, delivery, chunked=False)
+    plan = layout.plan(b"", "close", answer, merge=True)
+    return Plan(plan.steps, plan.ending, _status_of(content), plan.faulty)
+
+
+def plan_nothing(fault: Fault, delay_ms: float = 0.0) -> Plan:
+    """Lay out a fault that leaves nothing to answer."""
+    steps = (Wait(delay_ms / 1000),) if delay_ms else ()
+    return Plan(steps, _ending_of(fault), None, faulty=True)
+
+
+def _status_of(content: bytes) -> int | None:
+    line = content.split(b"\r\n", 1)[0].split(b" ", 2)
+    code = line[1] if len(line) > 1 and line[0].startswith(b"HTTP/") else b""
+    return int(code) if code.isdigit() and len(code) == 3 else None
+
+
+def _has_no_body(answer: Answer, exchange: Exchange) -> bool:
+    return exchange.head_only or answer.status in {204, 304} or 100 <= answer.status < 200
+
+
+def _head(answer: Answer, exchange: Exchange, delivery: Delivery, *, chunked: bool, closes: bool) -> bytes:
+    reason = reason_of(answer.status) if answer.reason is None else answer.reason
+    given = {name.lower() for name, _ in answer.headers}
+    lines = [f"HTTP/1.1 {answer.status} {reason}", *(f"{name}: {value}" for name, value in answer.headers)]
+    announce = closes and delivery.close != "silent" and "connection" not in given
+    if (
+        answer.framing == "content-length"
+        and "content-length" not in given
+        and answer.status not in {204, 304}
+    ):
+        length = answer.content_length
+        size = sum(map(len, answer.parts)) if length is None else length
+        lines.append(f"content-length: {size}")
+    if announce:
+        lines.append("connection: close")
+    if chunked and "transfer-encoding" not in given:
+        lines.append("transfer-encoding: chunked")
+    if "date" not in given:
+        lines.append(f"date: {exchange.date}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+
+
+#: Names as hyper writes them where the standard library's differ.
+_REASONS: Final = {413: "Payload Too Large", 422: "Unprocessable Entity", 416: "Range Not Satisfiable"}
+
+
+def reason_of(status: int) -> str:
+    """The reason phrase of a status; empty for one that has none."""
+    if status in _REASONS:
+        return _REASONS[status]
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _ending_of(fault: Fault) -> Ending:
+    return "fin" if fault.ending == "no-last-chunk" else fault.ending
+
+
+class _Layout:
+    """Cuts one payload into steps."""
+
+    def __init__(self, parts: tuple[bytes, ...], delivery: Delivery, *, chunked: bool) -> None:
+        self._payload = b"".join(parts)
+        self._ends = tuple(accumulate(len(part) for part in parts))
+        self._starts = (0, *self._ends[:-1]) if parts else ()
+        self._delivery = delivery
+        self._chunked = chunked
+        self._limit = self._cut_at()
+
+    def plan(self, head: bytes, ending: Ending, answer: Answer, *, merge: bool) -> Plan:
+        fault = self._delivery.fault
+        steps: list[Step] = []
+        if self._delivery.delay_ms:
+            steps.append(Wait(self._delivery.delay_ms / 1000))
+        steps += (Gate(hold.gate) for hold in self._delivery.holds if hold.before == "head")
+        if head:
+            steps.append(Write(head))
+        if fault is None or fault.at != "head":
+            steps += self._body()
+        whole = fault is None
+        steps += self._before_end() if whole or fault.ending == "no-last-chunk" else ()
+        if whole and self._chunked:
+            steps.append(Write(LAST_CHUNK))
+        merged = _merge(steps) if merge or self._delivery.splits == "whole" else steps
+        status = answer.status or None
+        return Plan(tuple(merged), _ending_of(fault) if fault else ending, status, faulty=fault is not None)
+
+    def _cut_at(self) -> int:
+        """How many payload bytes go out."""
+        fault = self._delivery.fault
+        size = len(self._payload)
+        if fault is None:
+            return size
+        if fault.byte is not None:
+            return min(fault.byte, size)
+        if fault.event is not None:
+            return self._event_start(fault.event)
+        return 0 if fault.at == "head" else size
+
+    def _event_start(self, event: int) -> int:
+        return self._starts[event] if event < len(self._starts) else len(self._payload)
+
+    def _body(self) -> Iterable[Step]:
+        cuts = sorted(cut for cut in {0, *self._cuts()} if cut <= self._limit)
+        for start, end in zip(cuts, [*cuts[1:], self._limit], strict=True):
+            yield from self._before(start)
+            if end > start:
+                yield Write(self._frame(self._payload[start:end]))
+
+    def _cuts(self) -> Iterable[int]:
+        """Offsets where one write ends and the next begins."""
+        splits = self._delivery.splits
+        if splits == "events":
+            yield from self._starts
+        elif splits == "bytes":
+            yield from range(len(self._payload))
+        elif not isinstance(splits, str):
+            yield from splits
+        for pause in self._delivery.pauses:
+            yield pause.before
+        for hold in self._delivery.holds:
+            if hold.byte is not None:
+                yield hold.byte
+            if hold.event is not None and hold.event < len(self._starts):
+                yield self._event_start(hold.event)
+        if self._delivery.event_gap_ms:
+            yield from self._starts
+
+    def _before(self, offset: int) -> Iterable[Step]:
+        """What happens before the byte at ``offset`` goes out."""
+        if self._delivery.event_gap_ms and offset and offset in self._starts:
+            yield Wait(self._delivery.event_gap_ms / 1000)
+        yield from (Wait(pause.ms / 1000) for pause in self._delivery.pauses if pause.before == offset)
+        for hold in self._delivery.holds:
+            at = self._event_start(hold.event) if hold.event is not None else hold.byte
+            beyond = hold.event is not None and hold.event >= len(self._starts)
+            if at == offset and not beyond:
+                yield Gate(hold.gate)
+
+    def _before_end(self) -> Iterable[Step]:
+        """Holds before the end, and those at an event that the stream does not have."""
+        for hold in self._delivery.holds:
+            missing = hold.event is not None and hold.event >= len(self._starts)
+            beyond = hold.byte is not None and hold.byte > self._limit
+            if hold.before == "end" or missing or beyond:
+                yield Gate(hold.gate)
+
+    def _frame(self, data: bytes) -> bytes:
+        return b"%X\r\n%b\r\n" % (len(data), data) if self._chunked else data
+
+
+def _merge(steps: Iterable[Step]) -> list[Step]:
+    """Join the head with the first write after it: a plain answer leaves in one segment."""
+    merged: list[Step] = []
+    for step in steps:
+        last = merged[-1] if merged else None
+        if len(merged) <= 1 and isinstance(step, Write) and isinstance(last, Write):
+            merged[-1] = Write(last.data + step.data)
+        else:
+            merged.append(step)
+    return merged

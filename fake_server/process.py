@@ -1,0 +1,154 @@
+"""The fake server as a process: options in, one ready line out, a clean end."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import resource
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from tgi_conformance.contracts.script import Script, Server
+from tgi_conformance.contracts.script_loading import ScriptError, load_script
+from tgi_conformance.fake_server.control import Control, ControlConnection
+from tgi_conformance.fake_server.heartbeat import Heartbeat
+from tgi_conformance.fake_server.precise_timers import precise_event_loop
+from tgi_conformance.fake_server.serving import connect
+from tgi_conformance.fake_server.spaces import Spaces
+
+#: Bytes of one request body that are read at all; TGI's own limit (413) is the script's.
+MAX_BODY: Final = 64 * 1024 * 1024
+_SERVER_OPTIONS: Final = (
+    "max_input_tokens",
+    "max_total_tokens",
+    "max_concurrent_requests",
+    "max_best_of",
+    "max_stop_sequences",
+    "max_top_n_tokens",
+    "max_client_batch_size",
+    "payload_limit",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How one process is started."""
+
+    script: Script
+    keys: dict[str, str]
+    host: str = "127.0.0.1"
+    port: int = 0
+    owner_pipe: bool = False
+    max_body: int = MAX_BODY
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server until SIGTERM, SIGINT or (with --owner-pipe) the end of stdin."""
+    try:
+        options = read_options(arguments)
+    except (OSError, ScriptError, ValueError) as error:
+        print(f"fake server: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    _raise_file_limit()
+    with asyncio.Runner(loop_factory=precise_event_loop) as runner:
+        return runner.run(serve(options))
+
+
+def read_options(arguments: Sequence[str] | None) -> Options:
+    """Options from the command line; the launcher's names are TGI's."""
+    given = _parser().parse_args(arguments)
+    # Loading also the empty script compiles the schema before the first space needs it.
+    value = {} if given.script is None else json.loads(given.script.read_text(encoding="utf-8"))
+    script = load_script(value)
+    changes = {name: getattr(given, name) for name in _SERVER_OPTIONS if getattr(given, name) is not None}
+    if given.model_id is not None:
+        changes["model_id"] = given.model_id
+    server: Server = replace(script.server, **changes)
+    if given.api_key is not None:
+        server = replace(server, check_key=True)
+    return Options(
+        script=replace(script, server=server),
+        keys={} if given.api_key is None else {"A": given.api_key},
+        host=given.hostname,
+        port=given.port,
+        owner_pipe=given.owner_pipe,
+        max_body=given.max_body,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fake-tgi", description="A scriptable TGI server.")
+    parser.add_argument("--hostname", default="127.0.0.1", help="address to bind (default: loopback)")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of the first listener (default: a free one)"
+    )
+    parser.add_argument("--model-id", help="name that /info and answers carry")
+    parser.add_argument("--api-key", help="answer 401 unless a request carries this key")
+    parser.add_argument("--script", type=Path, help="script (JSON) that the first listener plays")
+    parser.add_argument("--max-body", type=int, default=MAX_BODY, help="bytes of a request body read at all")
+    parser.add_argument("--owner-pipe", action="store_true", help="end when standard input closes")
+    for name in _SERVER_OPTIONS:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int)
+    return parser
+
+
+async def serve(options: Options) -> int:
+    """Serve until told to end; prints the ready line once everything listens."""
+    loop = asyncio.get_running_loop()
+    spaces = Spaces(connect, options.host, max_body=options.max_body)
+    heartbeat = Heartbeat(spaces.late)
+    token = secrets.token_urlsafe(24)
+    control = Control(spaces, heartbeat, token)
+    listener = await loop.create_server(lambda: ControlConnection(control), "127.0.0.1", 0)
+    try:
+        space = await spaces.open(options.script, options.keys, port=options.port)
+    except OSError as error:
+        print(f"fake server: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)  # noqa: T201
+        listener.close()
+        return 2
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    if options.owner_pipe:
+        _watch_owner(loop, ended)
+    heartbeat.start()
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    first = next(port for origin, port in space.ports.items() if not origin.startswith("refused:"))
+    ready = {
+        "ready": True,
+        "control": f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}",
+        "token": token,
+        "base_url": f"http://{host}:{first}{options.script.mount}",
+    }
+    print(json.dumps(ready), flush=True)  # noqa: T201
+    await ended.wait()
+    heartbeat.stop()
+    listener.close()
+    spaces.retire_all()
+    return 0
+
+
+def _watch_owner(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """End when the owner closes our stdin, which also happens when it dies."""
+    descriptor = sys.stdin.fileno()
+
+    def read() -> None:
+        if not sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
+            loop.remove_reader(descriptor)
+            ended.set()
+
+    loop.add_reader(descriptor, read)
+
+
+def _raise_file_limit() -> None:
+    """Two hundred closed spaces keep their listeners: take as many descriptors as are allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,106 @@
+"""Which reply of a script serves a request. Pure but for the counts, which only grow."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+from tgi_conformance.contracts.journal import GENERATION_ROUTES, ReplyUse
+from tgi_conformance.contracts.script import Reply, When
+from tgi_conformance.fake_server.http_parsing import Request
+
+
+class Replies:
+    """The replies of one space in order, with how often each was asked for."""
+
+    def __init__(self, replies: Iterable[Reply]) -> None:
+        self._replies: list[Reply] = []
+        self._names: list[str] = []
+        self._uses: list[int] = []
+        self.extend(replies)
+
+    def extend(self, replies: Iterable[Reply]) -> None:
+        """Append replies; an unnamed one is called by its number."""
+        for reply in replies:
+            self._names.append(reply.name or str(len(self._replies)))
+            self._replies.append(reply)
+            self._uses.append(0)
+
+    def take(self, request: Request, path: str, *, key: str, origin: str) -> tuple[str, Reply] | None:
+        """The reply for a request, counted as used; None where none is for it.
+
+        ``path`` is the request's path below the mount. A reply that names neither path nor method
+        is for POSTs to generation routes only.
+        """
+        generation = request.method == "POST" and path in GENERATION_ROUTES
+        for index, reply in enumerate(self._replies):
+            if self._used_up(index) or _at_accept(reply):
+                continue
+            if not generation and reply.when.path is None and reply.when.method is None:
+                continue
+            if matches(reply.when, request, path, key=key, origin=origin):
+                return self._use(index)
+        return None
+
+    def take_at_accept(self, origin: str) -> tuple[str, Reply] | None:
+        """The reply for a new connection: the next one in order for that origin, if it faults at accept."""
+        for index, reply in enumerate(self._replies):
+            if self._used_up(index) or reply.when.origin not in {None, origin}:
+                continue
+            return self._use(index) if _at_accept(reply) else None
+        return None
+
+    def uses(self) -> tuple[ReplyUse, ...]:
+        """How often each reply was asked for, against what it expected."""
+        rows = zip(self._names, self._replies, self._uses, strict=True)
+        return tuple(
+            ReplyUse(reply=name, requests=used, at_least=reply.requests[0], at_most=reply.requests[1])
+            for name, reply, used in rows
+        )
+
+    def _used_up(self, index: int) -> bool:
+        most = self._replies[index].requests[1]
+        return most is not None and self._uses[index] >= most
+
+    def _use(self, index: int) -> tuple[str, Reply]:
+        self._uses[index] += 1
+        return self._names[index], self._replies[index]
+
+
+def _at_accept(reply: Reply) -> bool:
+    fault = reply.delivery.fault
+    return fault is not None and fault.at == "accept"
+
+
+def matches(when: When, request: Request, path: str, *, key: str, origin: str) -> bool:
+    """Whether all conditions hold."""
+    paths = (when.path,) if isinstance(when.path, str) else when.path
+    return (
+        (paths is None or path in paths)
+        and when.method in {None, request.method}
+        and when.key in {None, key}
+        and when.origin in {None, origin}
+        and (when.contains is None or body_contains(request.body, when.contains))
+    )
+
+
+def body_contains(body: bytes, text: str) -> bool:
+    """Whether a body holds a text: as it is, or in any string of it where it is JSON."""
+    decoded = body.decode("utf-8", "replace")
+    if text in decoded:
+        return True
+    try:
+        value = json.loads(decoded)
+    except (ValueError, RecursionError):
+        return False
+    return any(text in string for string in _strings(value))
+
+
+def _strings(value: object) -> Iterator[str]:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, list):
+            pending += item
+        elif isinstance(item, dict):
+            pending += [*item.keys(), *item.values()]

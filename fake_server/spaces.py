@@ -1,0 +1,218 @@
+"""A space: one case's listeners, script, keys, gates and journal."""
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.script import Reply, Script
+from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
+from tgi_conformance.fake_server.selection import Replies
+
+if TYPE_CHECKING:
+    from tgi_conformance.fake_server.connection import Connection
+
+BACKLOG: Final = 1024
+REFUSED: Final = "refused:"
+
+
+class SpaceGate:
+    """Holds that wait under one name."""
+
+    def __init__(self) -> None:
+        self._permits = 0
+        self._open = False
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def enter(self, passed: Callable[[], None]) -> bool:
+        """True if the hold passes at once; otherwise ``passed`` is called when it may."""
+        if self._open:
+            return True
+        if self._permits:
+            self._permits -= 1
+            return True
+        self._waiting.append(passed)
+        return False
+
+    def leave(self, passed: Callable[[], None]) -> None:
+        """Take a waiting hold back (its connection is gone)."""
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(passed)
+
+    def release(self, count: int | None) -> None:
+        """Let ``count`` holds pass, now or later; None opens the gate for good."""
+        if count is None:
+            self._open = True
+            count = len(self._waiting)
+        self._permits += count
+        while self._permits and self._waiting:
+            self._permits -= 1
+            self._waiting.popleft()()
+        if self._open:
+            self._permits = 0
+
+
+class Space:
+    """What one case has to itself. Times are monotonic seconds."""
+
+    def __init__(self, space_id: str, script: Script, keys: Mapping[str, str], *, max_body: int) -> None:
+        self.id = space_id
+        self.script = script
+        self.max_body = max_body
+        self.journal = JournalBuilder(monotonic)
+        self.replies = Replies(script.replies)
+        self.connections: set["Connection"] = set()
+        self.ports: dict[str, int] = {}
+        self.closed = False
+        self._permits: list[ExchangeRecord] = []
+        self._keys = {value: alias for alias, value in keys.items()}
+        self._gates: dict[str, SpaceGate] = {}
+        self._servers: list[asyncio.Server] = []
+        self._refusing: list[socket.socket] = []
+
+    async def listen(self, connect: Callable[["Space", str], "Connection"], host: str, port: int = 0) -> None:
+        """Open a listener for each origin; a refused one has its port bound, and nobody listens."""
+        loop = asyncio.get_running_loop()
+        for origin in self.script.origins:
+            listener = _bound(host, port)
+            port = 0
+            self.ports[origin] = listener.getsockname()[1]
+            if origin.startswith(REFUSED):
+                self._refusing.append(listener)
+                continue
+            server = await loop.create_server(
+                lambda origin=origin: connect(self, origin),  # type: ignore[misc]
+                sock=listener,
+                backlog=BACKLOG,
+            )
+            self._servers.append(server)
+
+    def alias(self, authorization: str | None) -> str:
+        """The alias of the key in an Authorization value: "none" without one, "other" if unknown."""
+        if authorization is None:
+            return "none"
+        scheme, _, key = authorization.partition(" ")
+        return self._keys.get(key, "other") if scheme.lower() == "bearer" else "other"
+
+    def has_key(self, alias: str) -> bool:
+        """Whether an alias stands for one of the space's keys."""
+        return alias in self._keys.values()
+
+    @property
+    def permits_used(self) -> int:
+        """How many requests are being answered as TGI would: each holds a permit."""
+        if self._permits:
+            self._permits = [record for record in self._permits if record.unanswered]
+        return len(self._permits)
+
+    def hold_permit(self, record: ExchangeRecord) -> None:
+        """Count an exchange among those that hold a permit until it is over."""
+        self._permits.append(record)
+
+    def gate(self, name: str) -> SpaceGate:
+        """The gate of a name."""
+        return self._gates.setdefault(name, SpaceGate())
+
+    def play(self, replies: tuple[Reply, ...]) -> None:
+        """Append replies."""
+        self.replies.extend(replies)
+
+    def snapshot(self) -> Journal:
+        """The journal as it stands."""
+        for connection in tuple(self.connections):
+            connection.peek()
+        return self.journal.frozen(self.replies.uses())
+
+    def close(self) -> Journal:
+        """End what still runs; the listeners stay, for requests that come late."""
+        journal = self.snapshot()
+        self.closed = True
+        for connection in tuple(self.connections):
+            connection.end_with_space()
+        return journal
+
+    def retire(self) -> None:
+        """Close the listeners and whatever still hangs on them."""
+        for server in self._servers:
+            server.close()
+        for refusing in self._refusing:
+            refusing.close()
+        for connection in tuple(self.connections):
+            connection.abort()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.setblocking(False)  # noqa: FBT003
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class Spaces:
+    """All spaces of the process; a closed one stays reachable for the next ``kept`` spaces."""
+
+    def __init__(self, connect: Callable[[Space, str], "Connection"], host: str, *, max_body: int) -> None:
+        self._connect = connect
+        self._host = host
+        self._max_body = max_body
+        self._spaces: dict[str, Space] = {}
+        self._closed: deque[Space] = deque()
+        self._count = 0
+        self.kept = 200
+
+    def __len__(self) -> int:
+        return sum(not space.closed for space in self._spaces.values())
+
+    async def open(self, script: Script, keys: Mapping[str, str], *, port: int = 0) -> Space:
+        """Open a space; raises OSError if a port cannot be had (then nothing of it is left)."""
+        self._count += 1
+        space = Space(str(self._count), script, keys, max_body=self._max_body)
+        try:
+            await space.listen(self._connect, self._host, port)
+        except OSError:
+            space.retire()
+            raise
+        self._spaces[space.id] = space
+        self._retire_old()
+        return space
+
+    def get(self, space_id: str) -> Space | None:
+        """The space of an id, also a closed one that is still kept."""
+        return self._spaces.get(space_id)
+
+    def close(self, space: Space) -> Journal:
+        """Close a space; its listeners stay bound for the spaces to come."""
+        if space.closed:
+            return space.snapshot()
+        journal = space.close()
+        self._closed.append(space)
+        return journal
+
+    def late(self, lag: float) -> None:
+        """Book a lateness of the heartbeat with every space that lives."""
+        for space in self._spaces.values():
+            if not space.closed and lag > space.journal.lag:
+                space.journal.lag = lag
+
+    def retire_all(self) -> None:
+        """Close everything."""
+        for space in self._spaces.values():
+            space.retire()
+        self._spaces.clear()
+
+    def _retire_old(self) -> None:
+        while len(self._closed) > self.kept:
+            space = self._closed.popleft()
+            space.retire()
+            del self._spaces[space.id]
