@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from tgi_conformance.backends.events import (
     End,
@@ -68,14 +68,14 @@ class Call:
             return self._changed.wait_for(lambda: self._entered_at is not None or self.done, timeout)
 
     def wait(self, deadline: float) -> Outcome:
-        """Wait for the end, reading a stream to its end; silence past ``deadline`` seconds is a hang."""
+        """Wait for the end, reading a stream to its end; no end within ``deadline`` seconds is a hang."""
         until = time.monotonic() + deadline
         if self._until(lambda: self._streaming, until) and not self.done:
             self._ask(ALL_PIECES)
         return self._finished(until, deadline)
 
     def read(self, n: int, deadline: float) -> tuple[Piece, ...]:
-        """Return the next ``n`` pieces; fewer: the call has ended. Silence past the deadline is a hang."""
+        """Return the next ``n`` pieces; fewer: the call has ended. None in time is a hang."""
         until = time.monotonic() + deadline
         self.pull(n, deadline)
         wanted = self._handed + n
@@ -87,7 +87,7 @@ class Call:
         return pieces
 
     def pull(self, n: int, deadline: float = 10.0) -> None:
-        """Ask for ``n`` more pieces than were read, and do not wait for them (only for the stream to be there)."""
+        """Ask for ``n`` pieces beyond those read, and wait for the stream to be there, not for them."""
         if not self._until(lambda: self._streaming, time.monotonic() + deadline):
             self._hang(deadline)
         missing = self._handed + n - self._asked
@@ -128,7 +128,7 @@ class Call:
     def on_event(self, event: Event) -> bool:
         """Take an event of the host; True if the host has ended the call."""
         with self._changed:
-            ended = _HANDLERS[type(event)](self, event)
+            ended = self._HANDLERS[type(event)](self, event)
             self._changed.notify_all()
         return ended
 
@@ -164,7 +164,7 @@ class Call:
         return self._outcome or self._hang(deadline)
 
     def _hang(self, deadline: float) -> Outcome:
-        outcome = self._end("hang", detail=f"{self.method}(): no end and no piece within {deadline:g} s")
+        outcome = self._end("hang", detail=f"{self.method}(): no answer within {deadline:g} s")
         if self._port is not None and outcome.ending == "hang":
             self._port.give_up(self, outcome.detail)
         return outcome
@@ -219,6 +219,7 @@ class Call:
             self._pieces.append(piece_of(event.value))
         except DecodeError as error:
             self.violate(f"{self.method}(): piece {len(self._pieces)}: {error}")
+            self._send("cancel", how="cancel")
         else:
             self._times.append(event.at)
         return False
@@ -267,17 +268,16 @@ class Call:
         self.violate(f"{self.method}(): {event.text}")
         return True
 
-
-_HANDLERS: Final[dict[type[Event], Callable[..., bool]]] = {
-    Entered: Call._on_entered,
-    Stream: Call._on_stream,
-    PieceCame: Call._on_piece,
-    Result: Call._on_result,
-    End: Call._on_end,
-    Left: Call._on_left,
-    Raised: Call._on_raised,
-    Refused: Call._on_refused,
-}
+    _HANDLERS: ClassVar[Mapping[type[Event], Callable[..., bool]]] = {
+        Entered: _on_entered,
+        Stream: _on_stream,
+        PieceCame: _on_piece,
+        Result: _on_result,
+        End: _on_end,
+        Left: _on_left,
+        Raised: _on_raised,
+        Refused: _on_refused,
+    }
 
 
 def answer_of(value: JSON) -> tuple[Answer, JSON]:

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 START_DEADLINE: Final = 30.0
+GONE: Final = "the backend's process ended twice before a call reached it"
 #: Calls that take generation parameters.
 PARAMETER_METHODS: Final = ("generate", "chat", "completions")
 
@@ -77,10 +78,13 @@ class Driver:
         if stream:
             args = {**args, "stream": True}
         try:
-            session = self._living()
+            call = self._living().start_call(method, args, stream=stream)
+            # None: the host ended just now, before this call reached it.
+            return (
+                call or self._living().start_call(method, args, stream=stream) or _ended(method, crash=GONE)
+            )
         except BackendStartError as error:
             return _ended(method, crash=str(error))
-        return session.start_call(method, args, stream=stream)
 
     def run(
         self,

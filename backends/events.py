@@ -96,7 +96,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
-    """An exception of the backend; ``info`` is what ``classify`` made of it, ``problem`` why it made nothing."""
+    """An exception of the backend; ``info``: what ``classify`` made of it; ``problem``: why nothing."""
 
     id: int
     info: JSON
@@ -127,7 +127,7 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Census:
-    """What lives in the backend's process, without the host's own; lists hold what came since the last census.
+    """What lives in the backend's process, without the host's own; lists: what came since the last census.
 
     ``None``: the host cannot tell (another language).
     """

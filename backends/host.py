@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""The Python host: runs one adapter in a process of its own and speaks the adapter protocol (docs/adapter-protocol.md).
+"""The Python host: runs one adapter in a process of its own, by the adapter protocol.
+
+The protocol is told in docs/adapter-protocol.md and in the schema adapter-message.
 
 One file, standard library only, Python 3.9 or later, so that ``python host.py`` works under an interpreter
 that holds the adapter's dependencies and nothing of this project. The driver takes the wire form (tags,
@@ -54,7 +56,9 @@ TAGS = frozenset({"$float", "$int", "$bytes", "$object", "$map"})
 #: Longest text of an exception, a log record, an object's repr; characters.
 TEXT_LIMIT = 16 << 10
 CHAIN_LIMIT = 20
+#: Of one kind of records between two censuses: their number, and characters of text.
 RECORDS_LIMIT = 10_000
+RECORDS_TEXT = 8 << 20
 TICK = 0.02
 DESCRIPTORS = "/proc/self/fd" if Path("/proc/self/fd").is_dir() else "/dev/fd"
 OWN_THREAD = "tgic-"
@@ -109,7 +113,7 @@ class WireError(ValueError):
 class Encoder:
     """Turns one value into JSON values, with tags for what JSON lacks.
 
-    ``strict``: an object of an unknown type is an error; else it goes out as ``$object`` with its repr and str.
+    ``strict``: an object of an unknown type is an error; else it goes out as ``$object``, with its texts.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -141,7 +145,7 @@ class Encoder:
         self._spend(20)
         if isinstance(value, int):
             return int(value) if abs(value) <= EXACT_INT else {"$int": str(int(value))}
-        if value != value:  # noqa: PLR0124 -- NaN is the one value that differs from itself
+        if value != value:  # NaN is the one value that differs from itself
             return {"$float": "nan"}
         if value in (float("inf"), float("-inf")):
             return {"$float": "inf" if value > 0 else "-inf"}
@@ -391,10 +395,10 @@ def same(left: object, right: object) -> bool:
     if type(left) is not type(right):
         return False
     if isinstance(left, dict) and isinstance(right, dict):
-        return list(left) == list(right) and all(same(left[key], right[key]) for key in left)
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(same, left, right))
-    return left == right or (left != left and right != right)  # noqa: PLR0124 -- NaN
+    return left == right or (left != left and right != right)  # NaN
 
 
 def is_future(value: object) -> bool:
@@ -435,13 +439,15 @@ class Journal:
         self._distinct = distinct
         self._items: dict[Any, None] = {}
         self._dropped = 0
+        self._room = RECORDS_TEXT
 
-    def add(self, item: Any) -> None:
-        """Add a record; over the limit it is counted only."""
+    def add(self, item: Any, size: int = 100) -> None:
+        """Add a record of ``size`` characters; over the limits it is counted only."""
         with self._lock:
-            if len(self._items) >= RECORDS_LIMIT:
+            if len(self._items) >= RECORDS_LIMIT or size > self._room:
                 self._dropped += 1
             else:
+                self._room -= size
                 self._items[item if self._distinct else (len(self._items), item)] = None
 
     def take(self) -> tuple[list[Any], int]:
@@ -449,6 +455,7 @@ class Journal:
         with self._lock:
             items, self._items = self._items, {}
             dropped, self._dropped = self._dropped, 0
+            self._room = RECORDS_TEXT
         return (list(items) if self._distinct else [item for _, item in items]), dropped
 
 
@@ -467,7 +474,8 @@ class LogTap(logging.Handler):
             text = f"{record.msg!r} % {record.args!r}"
         if record.exc_info and record.exc_info[1] is not None:
             text += "\n" + "".join(traceback.format_exception(*record.exc_info))
-        self._journal.add((record.levelno, record.name, cut(text)))
+        text = cut(text)
+        self._journal.add((record.levelno, record.name, text), len(text))
 
 
 #: The call whose thread or task runs now.
@@ -477,8 +485,8 @@ current_call: contextvars.ContextVar[Call | None] = contextvars.ContextVar("tgic
 class Watch:
     """Logs, warnings, connects, name look-ups and descriptors of this process."""
 
-    _audited: Watch | None = None
-    _hooked = False
+    audited: Watch | None = None
+    hooked = False
 
     def __init__(self, own_descriptors: set[int]) -> None:
         self.logs = Journal()
@@ -497,10 +505,10 @@ class Watch:
         root.setLevel(1)
         warnings.simplefilter("always")
         warnings.showwarning = self._show_warning
-        Watch._audited = self
-        if not Watch._hooked:
+        Watch.audited = self
+        if not Watch.hooked:
             sys.addaudithook(_audit)
-            Watch._hooked = True
+            Watch.hooked = True
 
     def stop(self) -> None:
         """Hook out, so that what is said at exit goes to stderr as usual."""
@@ -509,12 +517,13 @@ class Watch:
         root.removeHandler(self._tap)
         root.setLevel(level)
         warnings.showwarning = show
+        warnings.resetwarnings()  # also makes the interpreter forget what it decided by the old filters
         warnings.filters[:] = filters  # type: ignore[index]
-        Watch._audited = None
+        Watch.audited = None
 
     def _show_warning(self, message: Any, category: type[Warning], *_args: Any, **_kwargs: Any) -> None:
         text = cut(f"{category.__name__}: {message}")
-        self.warnings.add(text)
+        self.warnings.add(text, len(text))
         call = current_call.get()
         if call is not None and len(call.warnings) < CHAIN_LIMIT * 5:
             call.warnings.append(text)
@@ -540,13 +549,13 @@ class Watch:
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:
-    watch = Watch._audited
+    watch = Watch.audited
     if watch is not None and event.startswith("socket."):
         watch.audit(event, args)
 
 
 class Loop:
-    """The one event loop of async calls, in one thread, with a ticker that measures how long it was held up."""
+    """The one event loop of async calls, in a thread; a ticker measures how long it was held up."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -732,21 +741,23 @@ class Call:
     def _run(self) -> None:
         value = self.invoke()
         if inspect.isawaitable(value) or hasattr(value, "__aiter__"):
-            self.host.loop.submit(self.start_task, value)
+            self.host.loop.submit(self.start_task, [value])
             return
         if is_future(value):
             self.future = value
             if self.cancelled:
                 self._cancel_future()
             value = value.result()
-        if is_stream(value, asked=self.stream_asked):
-            self._stream(iter(value))
-        else:
+            self.future = None
+        if not is_stream(value, asked=self.stream_asked):
             self.finish("result", value=value, truthy=truth(value))
+            return
+        holder = [iter(value)]
+        del value
+        self._stream(holder)
 
-    def _stream(self, stream: Any) -> None:
-        holder = [stream]
-        del stream
+    def _stream(self, holder: list[Any]) -> None:
+        """Serve a stream; ``holder`` has the only reference to it, so that it can be dropped."""
         self.host.wire.send("stream", id=self.id, at=now())
         while not self.ended:
             op, value = self.commands.get()
@@ -776,15 +787,16 @@ class Call:
             with contextlib.suppress(ConsumerError):
                 _raise_while_holding(holder.pop())
         holder.clear()
-        gc.collect()
+        if how != "close":
+            gc.collect()
         self.finish("left")
 
     # the same in the loop
 
-    def start_task(self, value: Any = None) -> None:
-        """Start the task of an async call (in the loop's thread)."""
+    def start_task(self, given: list[Any]) -> None:
+        """Start the task of an async call (in the loop's thread); ``given``: what a plain method returned."""
         self.wake = asyncio.Event()
-        self.task = self.host.loop.spawn(self._run_async(value), f"tgic-call-{self.id}")
+        self.task = self.host.loop.spawn(self._run_async(given), f"tgic-call-{self.id}")
         self.task.add_done_callback(self._done)
         if self.cancelled:
             self.task.cancel()
@@ -794,26 +806,28 @@ class Call:
         if task.cancelled() and not self.ended:
             self.fail_with(asyncio.CancelledError("cancelled before it began"), None, None)
 
-    async def _run_async(self, value: Any) -> None:
+    async def _run_async(self, given: list[Any]) -> None:
         current_call.set(self)
         try:
-            await self._run_inside(value)
+            await self._run_inside(given)
         except BaseException as error:  # noqa: BLE001 -- CancelledError is what the awaiter sees: an outcome
             info, problem = await self._classify_async(error)
             self.fail_with(error, info, problem)
 
-    async def _run_inside(self, value: Any) -> None:
-        if value is None:
-            value = self.invoke()
+    async def _run_inside(self, given: list[Any]) -> None:
+        value = given.pop() if given else self.invoke()
         while inspect.isawaitable(value):
             value = await value
         if is_future(value):
             self.future = value
             value = await self._future_value(value)
-        if is_stream(value, asked=self.stream_asked):
-            await self._stream_async([value.__aiter__() if hasattr(value, "__aiter__") else _aiter(value)])
-        else:
+            self.future = None
+        if not is_stream(value, asked=self.stream_asked):
             self.finish("result", value=value, truthy=truth(value))
+            return
+        holder = [value.__aiter__() if hasattr(value, "__aiter__") else _aiter(value)]
+        del value
+        await self._stream_async(holder)
 
     async def _future_value(self, future: Any) -> Any:
         if isinstance(future, Future):
@@ -864,7 +878,8 @@ class Call:
                 _raise_while_holding(holder.pop())
         close = None
         holder.clear()
-        gc.collect()
+        if how != "close":
+            gc.collect()
         await asyncio.sleep(0)  # the loop closes a dropped async generator in a task of its own
         self.finish("left")
 
@@ -951,6 +966,12 @@ class StartError(Exception):
         self.stage = stage
 
 
+def check_protocol(offered: list[int]) -> None:
+    """Raise :class:`StartError` where the driver does not speak this protocol."""
+    if PROTOCOL not in offered:
+        raise StartError("protocol", f"this host speaks protocol {PROTOCOL}, not {offered}")
+
+
 def load_adapter(spec: str) -> Any:
     """Load and make the adapter that ``package.module:Class`` or ``folder/file.py:Class`` names."""
     where, _, attribute = spec.rpartition(":")
@@ -1000,7 +1021,7 @@ class Host:
     # the main thread
 
     def serve(self) -> None:
-        """Run until the driver leaves. This thread runs a plain call when it is free; the others get their own."""
+        """Run until the driver leaves. A plain call runs in this thread if it is free, else in its own."""
         self.watch.start()
         if self._own_process:
             signal.signal(signal.SIGINT, self._on_sigint)
@@ -1019,7 +1040,7 @@ class Host:
             raise KeyboardInterrupt
 
     def interrupt(self, call: Call) -> None:
-        """Raise KeyboardInterrupt in a plain call: by SIGINT in the main thread, else at its next bytecode."""
+        """Raise KeyboardInterrupt in a plain call: SIGINT in the main thread, else at its next bytecode."""
         if call is self._main_call and self._own_process:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         elif call.thread is not None:
@@ -1031,7 +1052,7 @@ class Host:
 
     def _read_all(self) -> None:
         assembler = Assembler()
-        with open(self._read_fd, "rb", closefd=False) as lines:  # noqa: PTH123 -- a descriptor
+        with open(self._read_fd, "rb", closefd=False) as lines:
             for line in lines:
                 try:
                     message = assembler.feed(line.rstrip(b"\r\n"))
@@ -1065,7 +1086,7 @@ class Host:
         call = Call(self, message)
         self._calls[call.id] = call
         if runs_on_loop(call.target):
-            self.loop.submit(call.start_task)
+            self.loop.submit(call.start_task, [])
             return
         with self._main_lock:
             free, self._main_free = self._main_free, False
@@ -1133,10 +1154,7 @@ class Host:
     def _start(self, message: Message) -> None:
         stage = "import"
         try:
-            if PROTOCOL not in message["protocol"]:
-                raise StartError(
-                    "protocol", f"this host speaks protocol {PROTOCOL}, not {message['protocol']}"
-                )
+            check_protocol(message["protocol"])
             sys.path[:0] = [path for path in message.get("path", []) if path not in sys.path]
             made = load_adapter(message["adapter"])
             stage = "create"
@@ -1230,7 +1248,7 @@ def move_protocol() -> tuple[int, int]:
     os.close(empty)
     os.dup2(2, 1)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+        stream.reconfigure(write_through=True, errors="backslashreplace")  # type: ignore[union-attr]
     return read_fd, write_fd
 
 

@@ -8,7 +8,7 @@ OUTPUT_LIMIT: Final = 1 << 20
 
 
 class OutputLog:
-    """The last MiB of the bytes that a child printed; thread-safe. A mark is a count of bytes since the start."""
+    """The last MiB of what a child printed; thread-safe. A mark counts the bytes since the start."""
 
     def __init__(self, limit: int = OUTPUT_LIMIT) -> None:
         self._limit = limit

@@ -35,8 +35,11 @@ class HostProcess(Protocol):
 
     stdin: int
     stdout: int
-    stderr: int | None
     pid: int
+
+    @property
+    def stderr(self) -> int | None:
+        """Descriptor of the prints."""
 
     def poll(self) -> int | None:
         """Return the exit status (negative: the signal), None while it runs."""
@@ -128,7 +131,7 @@ class InprocHost:
     def __init__(self) -> None:
         host_reads, self.stdin = os.pipe()
         self.stdout, self._host_writes = os.pipe()
-        self.stderr: int | None = None
+        self.stderr = None
         self.pid = os.getpid()
         self._host_reads = host_reads
         os.set_blocking(self.stdin, False)

@@ -1,6 +1,5 @@
 """One life of a host process: its pipes, the thread that reads them, the calls that run in it."""
 
-import contextlib
 import itertools
 import os
 import select
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tgi_conformance.backends.call import Call
-from tgi_conformance.backends.events import PREFIX, Census, Event, Failed, Hello, read_event
+from tgi_conformance.backends.events import PREFIX, Census, Event, Failed, Hello, Refused, read_event
 from tgi_conformance.backends.host import LINE_LIMIT, PROTOCOL, Assembler, Encoder, WireError, to_lines
 from tgi_conformance.backends.output import OutputLog
 from tgi_conformance.backends.process import HostProcess, open_process, what_is_missing
@@ -102,6 +101,7 @@ class Session:
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._over = ""
+        self._released = False
         self._reason = ""
         self._assembler = Assembler()
         self._line = bytearray()
@@ -145,18 +145,18 @@ class Session:
             raise BackendStartError(event.stage, f"{self._spec.label}: {text}", output)
         raise BackendStartError("hello", f"{self._spec.label}: {problem}", output)
 
-    def start_call(self, method: str, args: Mapping[str, object], *, stream: bool) -> Call:
-        """Send a call; raises TypeError or UnsendableError for arguments that cannot travel."""
+    def start_call(self, method: str, args: Mapping[str, object], *, stream: bool) -> Call | None:
+        """Send a call; None where the host has ended.
+
+        Raises TypeError or UnsendableError for arguments that cannot travel.
+        """
         encoded = Encoder(strict=True).encode(args)
         call = Call(next(self._ids), method, self)
         with self._lock:
-            over = self._over
-            if not over:
-                self._calls[call.id] = call
-        if over:
-            call.crash(over)
-        else:
-            self.send({"op": "call", "id": call.id, "method": method, "args": encoded, "stream": stream})
+            if self._over:
+                return None
+            self._calls[call.id] = call
+        self.send({"op": "call", "id": call.id, "method": method, "args": encoded, "stream": stream})
         return call
 
     def census(self, deadline: float) -> Census:
@@ -189,7 +189,7 @@ class Session:
         """Send a message whose values are encoded; nothing happens where the host is gone."""
         lines = to_lines({"tgic": PROTOCOL, **message}, next(self._ids))
         with self._write_lock:
-            read = all(self._write(line) for line in lines)
+            read = self._released or all(self._write(line) for line in lines)
         if not read:
             self.kill(f"it left its input unread for {WRITE_DEADLINE:g} s")
 
@@ -247,8 +247,9 @@ class Session:
         ready = selector.select(0.5)
         data = self._read(self._process.stdout)
         # What was printed before a message was sent is in the pipe by now: keep it first.
-        if self._drain_prints() and self._process.stderr in selector.get_map():
-            selector.unregister(self._process.stderr)
+        prints = self._process.stderr
+        if self._drain_prints() and prints is not None and prints in selector.get_map():
+            selector.unregister(prints)
         if data:
             self._take(data)
         return data != b"" and (bool(ready) or self._process.poll() is None)
@@ -297,22 +298,24 @@ class Session:
 
     def _deliver(self, event: Event) -> None:
         call = self._calls.get(event.id) if event.id is not None else None
+        reply = self._replies.get(event.id) if event.id is not None else None
         if call is not None and not isinstance(event, Hello | Failed | Census):
             if call.on_event(event):
                 self._calls.pop(call.id, None)
-            return
-        reply = self._replies.get(event.id) if event.id is not None else None
-        if reply is None or not isinstance(event, Hello | Failed | Census):
+        elif reply is not None and isinstance(event, Hello | Failed | Census):
+            reply.put(event)
+        elif reply is not None and isinstance(event, Refused):
+            reply.put(None, event.text)
+        else:
             raise WireError(f"{type(event).__name__} for id {event.id}, which nothing waits for")
-        reply.put(event)
 
     def _violate(self, text: str, message: Mapping[str, Any] | None) -> None:
         """Fail the call that the bad line names, or, where it names none, all that wait."""
         self.violations.append(text)
         named = message.get("id") if message is not None else None
-        call = self._calls.get(named) if isinstance(named, int) else None
-        if call is not None:
-            call.violate(text)
+        if isinstance(named, int) and named not in self._replies:
+            if (call := self._calls.get(named)) is not None:
+                call.violate(text)
             return
         for each in list(self._calls.values()):
             each.violate(text)
@@ -337,5 +340,6 @@ class Session:
             call.crash(self._over)
         for reply in replies:
             reply.put(None, self._over)
-        with contextlib.suppress(OSError):
+        with self._write_lock:  # a descriptor's number is given out again: nothing may be written to it
+            self._released = True
             self._process.release()

@@ -43,7 +43,7 @@ class BackendSpec:
     @property
     def argv(self) -> tuple[str, ...]:
         """The child's command line."""
-        return self.command or (self.python, str(HOST))
+        return self.command or (self.python, "-u", "-X", "faulthandler", str(HOST))
 
 
 def parse_backend(
