@@ -265,8 +265,8 @@ def chat_chunks(generation: Generation, request: GenerationRequest, stamp: Stamp
     one = made(generation, request)
     head = _stamped("chat.completion.chunk", Stamp(stamp.created, request.model or stamp.model))
     if generation.tool_calls:
-        for delta in _tool_deltas(generation.tool_calls, request):
-            yield _chunk(head, delta, None, None)
+        for tool_delta in _tool_deltas(generation.tool_calls, request):
+            yield _chunk(head, tool_delta, None, None)
     else:
         for index, token in enumerate(one.tokens):
             last = index == len(one.tokens) - 1

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from tgi_conformance.contracts.json_types import JSON
 
@@ -92,7 +92,7 @@ def request_of(route: RouteKind, value: Mapping[str, JSON]) -> GenerationRequest
 
 def _native(route: RouteKind, value: Mapping[str, JSON]) -> GenerationRequest:
     given = value.get("parameters")
-    raw = cast("Mapping[str, JSON]", given) if isinstance(given, Mapping) else {}
+    raw: Mapping[str, JSON] = given if isinstance(given, Mapping) else {}
     # Without a parameters object the struct's own default is taken, and that one samples.
     parameters = _parameters(raw, do_sample=raw.get("do_sample") is True or "parameters" not in value)
     full_text = raw.get("return_full_text")
@@ -186,7 +186,7 @@ def _parameters(raw: Mapping[str, JSON], *, do_sample: bool) -> Parameters:
         seed=_integer(raw.get("seed")),
         decoder_input_details=raw.get("decoder_input_details") is True,
         top_n_tokens=_integer(raw.get("top_n_tokens")),
-        grammar=cast("Mapping[str, JSON]", grammar) if isinstance(grammar, Mapping) else None,
+        grammar=grammar if isinstance(grammar, Mapping) else None,
     )
 
 

@@ -38,9 +38,9 @@ def refusal(request: GenerationRequest, server: Server) -> TGIError | None:
         if role not in ROLES:
             text = f"Template error: syntax error: Unknown role: {role} (in <string>:1)"
             return handler_error(text, "template_error")
-    if request.forced_function is not None and request.has_tools:
-        if request.forced_function not in request.tool_names:
-            return unknown_tool(request.forced_function)
+    forced = request.forced_function
+    if forced is not None and request.has_tools and forced not in request.tool_names:
+        return unknown_tool(forced)
     return None
 
 

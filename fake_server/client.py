@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self, cast
 from urllib.parse import urlsplit
@@ -55,7 +55,7 @@ class FakeServerError(RuntimeError):
     """The fake server did not start, died, or refused a call; never a fault of a backend."""
 
 
-class WaitTimeout(FakeServerError):  # noqa: N818
+class WaitTimeout(FakeServerError):
     """What was waited for did not come; ``journal`` is what had come until then."""
 
     def __init__(self, condition: Condition, timeout: float, journal: Journal) -> None:
@@ -79,9 +79,7 @@ class FakeServer:
     def start(cls, python: str = sys.executable, extra_args: Sequence[str] = ()) -> Self:
         """Start a server process that ends with this one; raises :class:`FakeServerError`."""
         command = [python, "-m", "tgi_conformance.fake_server", "--owner-pipe", *extra_args]
-        process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None
-        )
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None)
         try:
             ready = _read_ready_line(process)
         except BaseException:
@@ -112,7 +110,7 @@ class FakeServer:
         """The token of the control API."""
         return self._control.token
 
-    def space(self, script: Script, *, keys: Mapping[str, str] = {}) -> "Space":  # noqa: B006
+    def space(self, script: Script, *, keys: Mapping[str, str] = {}) -> "Space":
         """Open a space; raises ``ScriptError`` with the pointer of the mistake."""
         body: JSON = {"script": to_json(script), "keys": dict(keys)}
         return self.space_from_json(body)
@@ -278,8 +276,10 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     """Close the owner pipe; a process that does not end on that is terminated, then killed."""
     if process.stdin is not None:
         process.stdin.close()
-    for insist in (lambda: None, process.terminate, process.kill):
-        insist()
+    steps: tuple[Callable[[], None] | None, ...] = (None, process.terminate, process.kill)
+    for insist in steps:
+        if insist is not None:
+            insist()
         try:
             process.wait(timeout=3)
             break

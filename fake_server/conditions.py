@@ -1,7 +1,8 @@
 """What a suite may wait for: conditions over a journal that is still growing. Pure."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from tgi_conformance.contracts.journal import GENERATION_ROUTES
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
@@ -66,8 +67,8 @@ def quiet_at(condition: Condition, journal: JournalBuilder) -> float:
     return journal.last_activity + condition.seconds
 
 
-_IS = {
-    "received": lambda record: True,
+_IS: Final[Mapping[str, Callable[[ExchangeRecord], bool]]] = {
+    "received": lambda _: True,
     "open_requests": lambda record: record.unanswered,
     "answered": lambda record: record.ending in {"complete", "fault"},
     "gone": lambda record: record.gone_at is not None,

@@ -21,8 +21,8 @@ from time import monotonic
 from typing import Any, Final, cast
 
 from tgi_conformance.contracts.codec import DecodeError, from_json, to_json
-from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script_loading import ScriptError, load_replies, load_script
 from tgi_conformance.contracts.tgi_info import VERSION
 from tgi_conformance.fake_server.conditions import Condition, holds, quiet_at

@@ -6,7 +6,7 @@ The order of questions is the router's: path, method, key, then what the script 
 import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final
 
 from tgi_conformance.contracts import tgi_answers, tgi_headers
 from tgi_conformance.contracts.journal import GENERATION_ROUTES
@@ -23,9 +23,6 @@ from tgi_conformance.fake_server.http_parsing import Request
 from tgi_conformance.fake_server.plans import Answer, Exchange, Plan, plan_answer, plan_nothing, plan_raw
 
 HEALTHY: Final = Reply(tgi=Generation(echo=True))
-
-#: "permit": TGI's own answer, which takes a permit while it runs.
-Kind: TypeAlias = Literal["plain", "permit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +140,9 @@ def _generate(
     if request.too_large or len(request.body) > server.payload_limit:
         return plan_answer(_error(TOO_LARGE), Exchange(date=state.date, close=True), _SILENT_CLOSE)
     try:
-        asked = _asked(cast("RouteKind", kind), request, server)
-    except BodyError as error:
-        return plan_answer(_error(error.error), exchange, delivery)
+        asked = _asked(kind, request, server)
+    except BodyError as refused:
+        return plan_answer(_error(refused.error), exchange, delivery)
     error = _refused(generation, asked, state)
     if error is not None:
         return plan_answer(_failed(error, asked), exchange, delivery)

@@ -107,7 +107,7 @@ _LLHTTP_METHODS: Final = frozenset(
 )
 
 
-def _request(  # noqa: PLR0913
+def _request(
     method: str, target: bytes, version: str, headers: tuple[tuple[str, str], ...], head: bytes, at: float
 ) -> Request:
     first: dict[str, str] = {}
@@ -157,7 +157,7 @@ class RequestReader:
             self._first_byte_at = at
         self._buffer += data
         done: list[Request] = []
-        while (request := self._next(at)) is not None:
+        while (request := self._next()) is not None:
             request.received_at = at
             done.append(request)
             self._request = self._length = self._chunks = None
@@ -167,7 +167,7 @@ class RequestReader:
                 self._buffer.clear()
         return done
 
-    def _next(self, at: float) -> Request | None:
+    def _next(self) -> Request | None:
         if self._request is None:
             self._request = self._take_head()
             if self._request is None:

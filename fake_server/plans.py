@@ -187,9 +187,9 @@ class _Layout:
             steps.append(Write(head))
         if fault is None or fault.at != "head":
             steps += self._body()
-        whole = fault is None
-        steps += self._before_end() if whole or fault.ending == "no-last-chunk" else ()
-        if whole and self._chunked:
+        if fault is None or fault.ending == "no-last-chunk":
+            steps += self._before_end()
+        if fault is None and self._chunked:
             steps.append(Write(LAST_CHUNK))
         merged = _merge(steps) if merge or self._delivery.splits == "whole" else steps
         status = answer.status or None

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import resource
 import secrets
 import signal
@@ -138,7 +139,7 @@ def _watch_owner(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
     descriptor = sys.stdin.fileno()
 
     def read() -> None:
-        if not sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
+        if not os.read(descriptor, 4096):
             loop.remove_reader(descriptor)
             ended.set()
 

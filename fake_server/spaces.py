@@ -65,7 +65,7 @@ class Space:
         self.max_body = max_body
         self.journal = JournalBuilder(monotonic)
         self.replies = Replies(script.replies)
-        self.connections: set["Connection"] = set()
+        self.connections: set[Connection] = set()
         self.ports: dict[str, int] = {}
         self.closed = False
         self._permits: list[ExchangeRecord] = []
