@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 import pytest
-from hypothesis import strategies as st
 
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Exchange, Journal
@@ -24,6 +23,7 @@ from tgi_conformance.suites._expect import (
     expect_success,
     expect_text,
 )
+from tgi_conformance.suites._generators import texts
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._request_bodies import (
     Number,
@@ -158,14 +158,7 @@ def test_any_native_prompt_arrives_code_point_for_code_point(case: Case) -> None
         expect_success(example.call(prompt, endpoint=example.endpoint(), shape=NATIVE))
         _expect_same_text(NATIVE.prompt_of(_sent(space.journal()).json()), prompt, "inputs")
 
-    check_property(case, _texts(), check)
-
-
-def _texts() -> st.SearchStrategy[str]:
-    """Unicode without surrogates, the characters that clients trip over more often than the rest."""
-    odd = st.sampled_from("\0\t\n\r\v\f\x1b \x85\xa0\u2028\u2029\ufeff\u0301\u202e\"'\\/<>{}%$😀中é")
-    usual = st.characters(exclude_categories=("Cs",))
-    return st.text(st.one_of(odd, usual), min_size=1, max_size=80)
+    check_property(case, texts(least=1, most=80), check)
 
 
 def _expect_same_text(observed: str, wanted: str, what: str) -> None:
