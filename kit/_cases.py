@@ -146,9 +146,10 @@ class Cases:
         return at_level(ruled, _level(item), enforced=self.enforced)
 
     def _down(self, item: pytest.Item, error: BackendStartError) -> Ruled:
-        reason = " ".join(str(error).split())
+        first = next((line for line in error.text.splitlines() if line.strip()), "no reason given")
+        reason = f"the backend did not start ({error.stage}): {first.strip()}"
         note_down(self.scratch, item.stash[BACKEND], reason)
-        return Ruled(ruling=Ruling.FAILED, reason=reason[:400])
+        return Ruled(ruling=Ruling.FAILED, reason=reason)
 
     def _conclude(self, item: pytest.Item, report: pytest.TestReport, phases: _Phases) -> None:
         record = item.stash.get(RECORD, None) or CaseRecord(

@@ -1,0 +1,84 @@
+"""How the CLI starts pytest: its own settings and plugins, nothing of the user's (design, section 7)."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+SUITES: Final = "tgi_conformance.suites"
+#: Loaded in this order; autoload is off, it costs over a second and lets strangers in.
+PLUGINS: Final = ("xdist.plugin", "_hypothesis_pytestplugin", "tgi_conformance.plugin")
+#: What a shell may have set for the user's own tests.
+_NOT_OURS: Final = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What the user chose for a run."""
+
+    backends: tuple[str, ...] = ()
+    backend_python: str | None = None
+    backend_command: str | None = None
+    profile: str | None = None
+    seed: str | None = None
+    workers: int = 0
+    expression: str | None = None
+    cases: tuple[str, ...] = ()
+    results: str | None = None
+    enforce: str | None = None
+    inproc: bool = False
+    deadline: float | None = None
+    evidence: str | None = None
+
+
+def arguments(choice: Choice) -> list[str]:
+    """Return pytest's arguments for a run."""
+    words = ["-c", os.devnull, f"--rootdir={files(SUITES)}", "--noconftest", "--import-mode=importlib"]
+    words += ["-p", "no:cacheprovider", "--strict-markers", "--tb=short"]
+    for plugin in PLUGINS:
+        words += ["-p", plugin]
+    if choice.workers:
+        words += ["-n", str(choice.workers), "--dist=worksteal"]
+    if choice.inproc:
+        words.append("--capture=no")
+    if choice.expression:
+        words += ["-k", choice.expression]
+    words += _own(choice)
+    words += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+    return [*words, "--pyargs", SUITES]
+
+
+def _own(choice: Choice) -> Iterator[str]:
+    single = {
+        "--tgi-backend-python": choice.backend_python,
+        "--tgi-backend-command": choice.backend_command,
+        "--tgi-profile": choice.profile,
+        "--tgi-seed": choice.seed,
+        "--tgi-results": choice.results,
+        "--tgi-enforce": choice.enforce,
+        "--tgi-deadline": choice.deadline,
+        "--tgi-evidence": choice.evidence,
+    }
+    yield from (f"--tgi-backend={backend}" for backend in choice.backends)
+    yield from (f"{flag}={value}" for flag, value in single.items() if value is not None)
+    yield from (f"--tgi-case={case}" for case in choice.cases)
+    if choice.inproc:
+        yield "--tgi-inproc"
+
+
+@contextmanager
+def own_environment() -> Iterator[None]:
+    """Take the user's pytest settings out of the environment while the block runs; workers inherit it."""
+    before = {name: os.environ.pop(name, None) for name in _NOT_OURS}
+    before["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,146 @@
+"""The command ``tgi-conformance``: run, doctor, serve, list, explain.
+
+Each command's work is in a module of its own, imported when the command is called: ``--help`` must not cost
+what a run costs.
+"""
+
+import os
+import shlex
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from tgi_conformance import __version__
+
+_USAGE: Final = 4
+_INTERRUPTED: Final = 2
+_ENDPOINT_UNUSABLE: Final = 14
+
+EXIT_CODES: Final = """\b
+Exit codes:
+   0  all that was judged is as it must be
+   1  the backend breaks a clause, or the kit could not tell
+   2  interrupted            3  internal error of pytest
+   4  wrong use              5  no case was selected
+  10  differs from the baseline
+  11  the kit itself is at fault
+  12  the backend did not start or describe itself
+  13  fewer than 95 % of the applicable MUST cases were decided
+  14  the real endpoint is unusable, or its budget is used up
+"""
+
+_CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_CONTEXT, epilog=EXIT_CODES)
+@click.version_option(__version__, prog_name="tgi-conformance")
+def cli() -> None:
+    """Show whether a client backend of Text Generation Inference behaves, judged on the wire."""
+
+
+def _backend_options(command: Any) -> Any:
+    for option in reversed(
+        (
+            click.option(
+                "--backend",
+                "backends",
+                multiple=True,
+                metavar="SPEC",
+                help="Adapter under test: mypkg.adapter:MyAdapter or path/adapter.py:MyAdapter; repeatable. "
+                "Default: the reference backend.",
+            ),
+            click.option("--backend-python", metavar="PATH", help="Interpreter for the backend's process."),
+            click.option(
+                "--backend-command", metavar="CMD", help='Host in another language, as "node adapter.mjs".'
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@cli.command("run", context_settings=_CONTEXT, epilog=EXIT_CODES)
+@_backend_options
+@click.option(
+    "--profile",
+    type=click.Choice(["default", "thorough", "quick", "tgi-guide"]),
+    help="How much is tried; tgi-guide demands all 22 keys.",
+)
+@click.option("--seed", metavar="N|random", help="Seed of properties, chaos and canary keys.")
+@click.option(
+    "-n",
+    "--workers",
+    metavar="N|auto",
+    default="auto",
+    show_default=True,
+    help="Processes that run cases; 0: this one. auto: one a core, four at most.",
+)
+@click.option("-k", "expression", metavar="EXPR", help="Only cases whose test matches, as in pytest.")
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    metavar="ID",
+    help="Only this clause or case, as STREAM-12/*; repeatable.",
+)
+@click.option("--last-failed", is_flag=True, help="Only the cases that were red in the last run.")
+@click.option("--results", metavar="DIR", help="Folder that reports go to.  [default: collected_results]")
+@click.option(
+    "--enforce", type=click.Choice(["must", "should"]), help="should: a failed SHOULD fails the run."
+)
+@click.option(
+    "--inproc", is_flag=True, help="Run the backend in this process, for a debugger (implies -n 0)."
+)
+@click.option("--durations", type=click.IntRange(0), default=0, metavar="N", help="Show the N slowest cases.")
+@click.option("--deadline", type=float, metavar="S", help="Seconds a call may take before it is a hang.")
+@click.option(
+    "--evidence",
+    type=click.Choice(["failures", "all"]),
+    help="Cases whose scripts, journals and outcomes are kept.  [default: failures]",
+)
+@click.option("-v", "--verbose", is_flag=True, help="A line for each case, not for each failure only.")
+def run_command(workers: str, *, last_failed: bool, durations: int, verbose: bool, **chosen: Any) -> int:
+    """Run the suites against a backend and write the reports."""
+    if os.environ.get("TGI_ENDPOINT"):
+        raise click.ClickException(
+            "TGI_ENDPOINT is set, but runs against a real endpoint are not built yet; unset it to run embedded"
+        )
+    module = import_module("tgi_conformance._cli_run")
+    count = 0 if chosen["inproc"] else _workers(workers, module.default_workers)
+    arguments = import_module("tgi_conformance._pytest_arguments")
+    choice = arguments.Choice(workers=count, **chosen)
+    return int(
+        module.run(
+            choice,
+            only_last_failed=last_failed,
+            durations=durations,
+            verbose=verbose,
+            command=["tgi-conformance", *map(shlex.quote, sys.argv[1:])],
+        )
+    )
+
+
+def _workers(word: str, automatic: Any) -> int:
+    if word == "auto":
+        return int(automatic())
+    if not word.isdecimal():
+        raise click.BadParameter(f"{word}: a whole number, or auto", param_hint="-n")
+    return int(word)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        code = cli.main(args=arguments, prog_name="tgi-conformance", standalone_mode=False)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except click.UsageError as error:
+        error.show()
+        return _USAGE
+    except click.ClickException as error:
+        error.show()
+        return _ENDPOINT_UNUSABLE
+    return code if isinstance(code, int) else 0
