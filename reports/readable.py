@@ -11,7 +11,10 @@ from tgi_conformance.reports.atomic import json_text
 #: Characters of one value that a page shows.
 LONGEST: Final = 4_000
 
-_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+#: Controls, line separators, marks that turn the direction of the text around, surrogates, non-characters.
+_CONTROL: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,9 +131,11 @@ def _escapes_of(character: str) -> str:
     unicode = "".join(rf"\\+u(?i:{unit})" for unit in units)
     percent = "".join(f"%(?:25)*(?i:{byte:02x})" for byte in character.encode("utf-8", "surrogatepass"))
     short = json.dumps(character, ensure_ascii=False)[1:-1]
-    options = [re.escape(character), percent, unicode]
+    options = [percent, unicode]
     if short != character:
         options.append(rf"\\+{re.escape(short[1:])}")
+    # Last: a "%" that stands for itself is also how its own code begins.
+    options.append(re.escape(character))
     return f"(?:{'|'.join(options)})"
 
 
