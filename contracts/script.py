@@ -72,6 +72,8 @@ class Body:
     base64: bytes | None = None
     #: Default by form: application/json, text/plain; charset=utf-8, text/html, octet-stream.
     content_type: str | None = None
+    #: On ``POST /`` the JSON goes out as the one item of an array, as TGI answers there (wire fact 25).
+    root_array: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a body of two forms."""

@@ -5,7 +5,7 @@ The order of questions is the router's: path, method, key, then what the script 
 
 import gzip
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tgi_conformance.contracts import tgi_answers, tgi_headers
@@ -109,7 +109,8 @@ def play(reply: Reply, request: Request, state: State) -> Plan:
     if reply.raw is not None:
         return plan_raw(reply.raw.base64, exchange, delivery)
     if reply.response is not None:
-        return plan_answer(_response(reply.response, request), exchange, delivery)
+        path = path_below(request.path, state.mount)
+        return plan_answer(_response(reply.response, request, path), exchange, delivery)
     if reply.stream is not None:
         return plan_answer(_stream(reply.stream), exchange, delivery)
     return _generate(reply.tgi or Generation(), request, state, exchange, delivery)
@@ -231,8 +232,11 @@ def _preflight(path: str) -> Answer:
 # --- scripted answers ---------------------------------------------------------------------------------
 
 
-def _response(response: Response, request: Request) -> Answer:
-    content, content_type = body_bytes(response.body)
+def _response(response: Response, request: Request, path: str | None) -> Answer:
+    body = response.body
+    if body.root_array and path == "/":
+        body = replace(body, json=[body.json])  # type: ignore[list-item]
+    content, content_type = body_bytes(body)
     headers = list(response.headers)
     given = {name.lower() for name, _ in headers}
     if content_type is not None and "content-type" not in given:

@@ -66,7 +66,7 @@ class Shape:
 
     def plain(self, text: str, *, finish: str = "length", usage: tuple[int, int] | None = None) -> Reply:
         """A healthy plain answer, spelled out."""
-        return status(200, json=self.body(text, finish=finish, usage=usage))
+        return status(200, json=self.body(text, finish=finish, usage=usage), root_array=True)
 
     def events(self, tokens: Sequence[str], *, finish: str = "length") -> tuple[Event, ...]:
         """The frames of a healthy stream of these tokens, the end marks included."""
