@@ -1,4 +1,4 @@
-"""GEN: generation parameters. Names and values as the router reads them; the router's rules decide, not the docs."""
+"""GEN: generation parameters, as the router reads them: its rules decide, not its documents."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,6 @@ import pytest
 
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Server, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example

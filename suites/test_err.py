@@ -1,0 +1,456 @@
+"""ERR: failures reach the caller as errors of the right kind, with what the server said."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import pytest
+from hypothesis import strategies as st
+
+from tgi_conformance.contracts.error_kinds import KINDS_FOR_STATUS, ErrorKind, kinds_for_status
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Reply, always, raw, silence, status, stream, tgi_error
+from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.fake_server.client import received
+from tgi_conformance.suites._black_hole import black_hole
+from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._clause import clause, timing
+from tgi_conformance.suites._expect import describe, error_text, expect, expect_error, expect_requests
+from tgi_conformance.suites._properties import check_property
+from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
+
+SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+FORM = pytest.mark.parametrize("stream_call", [False, True], ids=["plain", "stream"])
+#: Time limit given where one is needed (seconds), and the longest that a call may take with it.
+LIMIT: Final = 0.4
+BOUND: Final = 3.0
+
+
+def _failing(
+    case: Case, reply: Reply, *, shape: Shape | None = None, stream_call: bool = False, **arguments: object
+) -> Outcome:
+    """Make one call that gets this reply."""
+    shape = shape or case.shape()
+    case.needs(shape.capability, *(("stream",) if stream_call else ()))
+    case.serve(reply)
+    return case.call(endpoint=case.endpoint(), shape=shape, stream=stream_call, **arguments)
+
+
+def _recorded(name: str) -> Reply:
+    """A recorded error answer."""
+    example = wire_example(name)
+    return status(example.status, json=example.json) if example.body else status(example.status)
+
+
+#: Ways to fail, by slug; each gives the reply of one call of a shape.
+FAILURES: Final[Mapping[str, Callable[[Shape], Reply]]] = {
+    "400": lambda _: status(400, text="Failed to parse the request body as JSON"),
+    "401": lambda _: _recorded("auth-wrong"),
+    "403": lambda _: status(403, json={"error": "forbidden"}),
+    "404": lambda _: status(404),
+    "422": lambda _: tgi_error(422, "Input validation error: `seed`", "validation"),
+    "424": lambda _: _recorded("fail-shard-error-first-gen"),
+    "429": lambda _: _recorded("over-429-compat"),
+    "500": lambda _: _recorded("fail-incomplete-gen"),
+    "502": lambda _: status(502, html="<html><body>Bad Gateway</body></html>"),
+    "503": lambda _: _recorded("health-unhealthy-root"),
+    "204": lambda _: status(204),
+    "302": lambda _: status(302),
+    "closed": lambda _: silence("fin"),
+    "reset": lambda _: silence("rst"),
+    "answer-under-500": lambda shape: status(500, json=shape.body("not to be believed")),
+}
+
+
+@clause("ERR-01")
+@pytest.mark.parametrize("form", sorted(FAILURES))
+@SHAPE
+def test_a_failed_call_raises(case: Case, shape: Shape, form: str) -> None:
+    """``"Error: 500"`` as generated text is summarised, stored and shown as the model's words."""
+    expect_error(_failing(case, FAILURES[form](shape), shape=shape), because=f"the call failed: {form}")
+
+
+@clause("ERR-01", case="refused")
+@SHAPE
+def test_a_call_that_reaches_nobody_raises(case: Case, shape: Shape) -> None:
+    """Nothing was generated."""
+    case.needs(shape.capability)
+    space = case.serve(origins=("a", "refused:b"))
+    endpoint = case.endpoint(url=space.url("refused:b"))
+
+    expect_error(case.call(endpoint=endpoint, shape=shape), because="nobody listens there")
+
+
+@clause("ERR-01", case="mid-stream")
+@pytest.mark.parametrize("ending", ["rst", "error-event"])
+@SHAPE
+def test_a_stream_that_fails_raises(case: Case, shape: Shape, ending: str) -> None:
+    """An error text among the pieces is one more token to whoever joins them."""
+    events = shape.open_events([" one", " two"])
+    message = "Request failed during generation"
+    if ending == "rst":
+        reply = stream(*events).cut("rst", event=2)
+    else:
+        reply = stream(*events, *shape.error_frames(message))
+
+    outcome = _failing(case, reply, shape=shape, stream_call=True)
+
+    expect_error(outcome, because=f"the stream ended with {ending}")
+    expect(
+        message not in outcome.text,
+        expected="the error's text in the error alone",
+        observed=repr(outcome.text),
+    )
+
+
+@clause("ERR-02")
+@FORM
+@SHAPE
+def test_an_empty_401_is_an_authentication_error(case: Case, shape: Shape, *, stream_call: bool) -> None:
+    """TGI's 401 has no body: ``response.json()`` on it is a crash that hides what is wrong."""
+    outcome = _failing(case, _recorded("auth-wrong"), shape=shape, stream_call=stream_call)
+
+    expect_error(outcome, ErrorKind.AUTH, status=401, because="TGI's 401 has an empty body")
+
+
+#: TGI's own errors: status, error type, message.
+TGI_ERRORS: Final[Mapping[str, tuple[int, str, str]]] = {
+    "422-validation": (422, "validation", "Input validation error: `temperature` must be strictly positive"),
+    "424-generation": (
+        424,
+        "generation",
+        "Request failed during generation: Server error: CUDA out of memory",
+    ),
+    "429-overloaded": (429, "overloaded", "Model is overloaded"),
+    "500-incomplete": (500, "incomplete_generation", "Incomplete generation"),
+    "422-template": (422, "template_error", "Template error: the template has no tools"),
+    "422-tool": (422, "tool_error", "Tool error: Tool 'x' not found"),
+}
+
+
+@clause("ERR-03")
+@pytest.mark.parametrize("form", sorted(TGI_ERRORS))
+@SHAPE
+def test_tgis_message_reaches_the_caller(case: Case, shape: Shape, form: str) -> None:
+    """It names the parameter and the limit; "request failed" names nothing."""
+    code, error_type, message = TGI_ERRORS[form]
+
+    outcome = _failing(case, tgi_error(code, message, error_type), shape=shape)
+
+    expect_error(outcome, contains=message, because=f"TGI said so with its {code}")
+
+
+_HTML: Final = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+#: Bodies that are no JSON, and words of them that an excerpt shows.
+NO_JSON: Final[Mapping[str, tuple[int, Reply, str]]] = {
+    "400-text": (400, status(400, text="Failed to parse the request body as JSON: EOF"), "Failed to parse"),
+    "404-empty": (404, status(404), ""),
+    "405-empty": (405, status(405), ""),
+    "413-text": (413, status(413, text="length limit exceeded"), "length limit exceeded"),
+    "415-text": (415, status(415, text="Expected request with `Content-Type: application/json`"), "Expected"),
+    "422-text": (
+        422,
+        status(422, text="Failed to deserialize the JSON body into the target type: missing field `inputs`"),
+        "missing field `inputs`",
+    ),
+    "500-empty": (500, status(500), ""),
+    "502-html": (502, status(502, html=_HTML.format("502 Bad Gateway")), "502 Bad Gateway"),
+    "503-html": (503, status(503, html=_HTML.format("503 Service Unavailable")), "503 Service Unavailable"),
+    "504-html": (504, status(504, html=_HTML.format("504 Gateway Time-out")), "504 Gateway Time-out"),
+    "500-cut-json": (
+        500,
+        status(500, text='{"error": "Incompl', content_type="application/json"),
+        "Incompl",
+    ),
+}
+
+
+@clause("ERR-04")
+@pytest.mark.parametrize("form", sorted(NO_JSON))
+@FORM
+def test_an_error_body_that_is_no_json_keeps_its_status_and_words(
+    case: Case, form: str, *, stream_call: bool
+) -> None:
+    """The web layer and proxies answer in text and HTML; a parse error in place of a 502 misleads."""
+    code, reply, words = NO_JSON[form]
+
+    outcome = _failing(case, reply, stream_call=stream_call)
+
+    expect_error(outcome, status=code, contains=words or None, because=f"the server answered {code}")
+
+
+#: Characters of an error that may be shown where the server sent a hundred times as much.
+EXCERPT: Final = 20_000
+
+
+@clause("ERR-04", case="bounded")
+def test_the_excerpt_of_an_error_body_is_bounded(case: Case) -> None:
+    """A page of two megabytes in every log line costs more than the failure."""
+    outcome = _failing(case, status(502, html="<html>" + "Bad Gateway " * 170_000 + "</html>"))
+
+    expect_error(outcome, status=502, because="the server answered 502")
+    longest = max((len(link.message) for link in outcome.exception), default=0)
+    told = outcome.error.message if outcome.error is not None else ""
+    longest = max(longest, len(told) if isinstance(told, str) else 0)
+    expect(
+        longest <= EXCERPT,
+        expected=f"an excerpt of at most {EXCERPT} characters",
+        observed=f"a message of {longest} characters",
+    )
+
+
+#: JSON that an error path may not expect.
+ODD_ERRORS: Final[Mapping[str, JSON]] = {
+    "list": [{"error": "x"}],
+    "list-empty": [],
+    "string": "something went wrong",
+    "number": 42,
+    "null": None,
+    "true": True,
+    "empty": {},
+    "error-null": {"error": None},
+    "error-list": {"error": ["first", "second"]},
+    "error-number": {"error": 1},
+    "error-object": {"error": {"message": {"nested": "x"}, "code": "odd"}},
+    "error-empty": {"error": ""},
+    "error-type-null": {"error": "x", "error_type": None},
+    "error-type-object": {"error": "x", "error_type": {"a": 1}},
+    "detail-list": {"detail": [{"loc": ["body", "x"], "msg": "field required", "type": "missing"}]},
+    "detail-string": {"detail": "Not Found"},
+    "message-only": {"message": "x"},
+    "deep": {"error": {"error": {"error": {"error": ["x"]}}}},
+    "estimated-time-odd": {"error": "loading", "estimated_time": "soon"},
+}
+
+
+@clause("ERR-05")
+@pytest.mark.parametrize("form", sorted(ODD_ERRORS))
+@pytest.mark.parametrize("code", [422, 500])
+def test_no_error_body_crashes_the_error_path(case: Case, code: int, form: str) -> None:
+    """A ``KeyError: 'error'`` is the client's own failure in place of the server's."""
+    _expect_client_error(_failing(case, status(code, json=ODD_ERRORS[form])), code)
+
+
+_JSON: Final = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["error", "error_type", "message", "detail", "code", "a"]), inner, max_size=3
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+@clause("ERR-05", case="property")
+@SHAPE
+def test_no_json_value_at_all_crashes_the_error_path(case: Case, shape: Shape) -> None:
+    """Any status of failure, any JSON."""
+    case.needs(shape.capability)
+
+    def check(example: Case, given: tuple[int, JSON]) -> None:
+        code, body = given
+        _expect_client_error(_failing(example, status(code, json=body), shape=shape), code)
+
+    codes = st.sampled_from([400, 401, 404, 418, 422, 424, 429, 500, 503, 599])
+    check_property(case, st.tuples(codes, _JSON), check)
+
+
+def _expect_client_error(outcome: Outcome, code: int) -> None:
+    info = expect_error(outcome, status=code, because=f"the server answered {code}")
+    expect(
+        info is not None and info.kind is not ErrorKind.UNMAPPED,
+        expected="one of the client's own errors",
+        observed=describe(outcome),
+    )
+
+
+@clause("ERR-06", case="status")
+@pytest.mark.parametrize("code", sorted(KINDS_FOR_STATUS))
+def test_status_and_kind_can_be_read_by_program(case: Case, code: int) -> None:
+    """What to do about it depends on what it is; nobody should have to parse prose for that."""
+    outcome = _failing(case, status(code, json={"error": "no", "error_type": "some"}))
+
+    expect_error(outcome, *sorted(kinds_for_status(code)), status=code, because=f"the server answered {code}")
+
+
+@clause("ERR-06", case="transport")
+def test_a_failed_connection_is_told_apart_from_an_answer(case: Case) -> None:
+    """There is no status where there was no answer."""
+    space = case.serve(origins=("a", "refused:b"))
+
+    outcome = case.call(endpoint=case.endpoint(url=space.url("refused:b")))
+
+    expect_error(outcome, ErrorKind.TRANSPORT, because="nobody listens there")
+
+
+@clause("ERR-06", case="timeout")
+def test_a_timeout_is_told_apart_from_an_answer(case: Case) -> None:
+    """The one failure that may have cost a generation."""
+    case.needs("timeout")
+    case.needs_setting("timeout")
+    case.serve(silence("stall"))
+
+    outcome = case.call(endpoint=case.endpoint(timeout=LIMIT))
+
+    expect_error(outcome, ErrorKind.TIMEOUT, because=f"nothing came within {LIMIT} s")
+
+
+def _expect_in_time(case: Case, outcome: Outcome, what: str) -> None:
+    expect_error(outcome, ErrorKind.TIMEOUT, because=f"{what} with a limit of {LIMIT} s")
+    took = (outcome.ended_at or 0.0) - (outcome.entered_at or 0.0)
+    bound = BOUND + 10 * case.journal().lag
+    expect(took <= bound, expected=f"an end within {bound:.1f} s", observed=f"{took:.2f} s")
+
+
+def _needs_limit(case: Case, declared: str) -> None:
+    """End the case by what is declared where no limit can be set."""
+    if case.claims("timeout") and "timeout" in case.description.settings:
+        return
+    default = getattr(case.description.defaults, declared)
+    if default is None:
+        raise NotApplicable(f"no timeout can be set, and no {declared} is declared")
+    expect(
+        default != float("inf"),
+        expected="waits that are finite by default",
+        observed=f"{declared} is declared to be infinite",
+    )
+    case.note({"declared, not observed": {declared: default}})
+    raise NotApplicable(f"a {declared} of {default} s is declared, not observed")
+
+
+@clause("ERR-07", case="connect")
+@timing
+def test_the_wait_for_a_connection_is_finite(case: Case) -> None:
+    """A firewall that drops packets gives no sign at all."""
+    shape = case.shape()
+    _needs_limit(case, "connect_timeout")
+    case.serve()
+    with black_hole() as url:
+        endpoint = case.endpoint(url=url, timeout=LIMIT)
+        outcome = case.start(endpoint=endpoint, shape=shape).wait(BOUND + 2)
+
+    _expect_in_time(case, outcome, "the connection is never accepted")
+
+
+#: Servers that fall silent, by where.
+SILENT: Final[Mapping[str, Callable[[Shape], Reply]]] = {
+    "no-answer": lambda _: silence("stall"),
+    "after-the-head": lambda shape: shape.plain("never").cut("stall", at="head"),
+    "in-the-body": lambda shape: shape.plain("never").cut("stall", byte=9),
+}
+
+
+@clause("ERR-07", case="read")
+@pytest.mark.parametrize("form", sorted(SILENT))
+@timing
+def test_the_wait_for_an_answer_is_finite(case: Case, form: str) -> None:
+    """A worker that waits for ever is one worker less."""
+    shape = case.shape()
+    _needs_limit(case, "read_timeout")
+    case.serve(SILENT[form](shape))
+
+    outcome = case.start(endpoint=case.endpoint(timeout=LIMIT), shape=shape).wait(BOUND + 2)
+
+    _expect_in_time(case, outcome, f"the server falls silent: {form}")
+
+
+#: What is no HTTP answer.
+MALFORMED: Final[Mapping[str, bytes]] = {
+    "no-http": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    "no-status": b"HTTP/1.1 \r\ncontent-length: 0\r\n\r\n",
+    "status-no-number": b"HTTP/1.1 abc OK\r\ncontent-length: 0\r\n\r\n",
+    "cut-head": b"HTTP/1.1 200 OK\r\ncontent-ty",
+    "bad-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "nul-in-header": b"HTTP/1.1 200 OK\r\nx: a\0b\r\ncontent-length: 2\r\n\r\n{}",
+    "html-only": b"<html>gateway</html>\r\n\r\n",
+}
+#: A connection that fails, by slug.
+BROKEN: Final[Mapping[str, Reply]] = {
+    "reset": silence("rst"),
+    "closed": silence("fin"),
+    "reset-at-accept": silence("rst", at="accept"),
+    "closed-at-accept": silence("fin", at="accept"),
+}
+
+
+@clause("ERR-08")
+@pytest.mark.parametrize("form", sorted(BROKEN))
+def test_a_broken_connection_is_a_transport_error(case: Case, form: str) -> None:
+    """No answer came: nothing is known but that."""
+    shape = case.shape()
+    # A client may notice at once and connect again for the same request: the next connection breaks too.
+    case.serve(BROKEN[form].times(1, None))
+
+    outcome = case.call(endpoint=case.endpoint(), shape=shape)
+
+    expect_error(outcome, ErrorKind.TRANSPORT, because=f"the connection was {form}")
+
+
+@clause("ERR-08", case="malformed")
+@pytest.mark.parametrize("form", sorted(MALFORMED))
+def test_malformed_http_is_a_transport_error(case: Case, form: str) -> None:
+    """A crash of the HTTP parser is no way to say that a port speaks something else."""
+    outcome = _failing(case, always(raw(MALFORMED[form])))
+
+    expect_error(outcome, ErrorKind.TRANSPORT, ErrorKind.PROTOCOL, because="the answer is no HTTP")
+
+
+@clause("ERR-08", case="refused")
+def test_a_refused_connection_is_a_transport_error(case: Case) -> None:
+    """Nobody listens there."""
+    space = case.serve(origins=("a", "refused:b"))
+
+    outcome = case.call(endpoint=case.endpoint(url=space.url("refused:b")))
+
+    expect_error(outcome, ErrorKind.TRANSPORT, because="nobody listens there")
+
+
+@clause("ERR-09")
+@pytest.mark.parametrize("form", ["fail-shard-error-first-gen", "fail-incomplete-gen"], ids=["424", "500"])
+def test_a_failed_generation_is_no_validation_error(case: Case, form: str) -> None:
+    """The request was fine; changing it will not help."""
+    outcome = _failing(case, _recorded(form))
+
+    info = expect_error(outcome, because=f"the server answered {wire_example(form).status}")
+    blames_request = (ErrorKind.VALIDATION, ErrorKind.BAD_REQUEST, ErrorKind.INVALID_ARGUMENT)
+    expect(
+        info is not None and info.kind not in blames_request,
+        expected="an error that does not blame the request",
+        observed=describe(outcome),
+    )
+
+
+@clause("ERR-10")
+@pytest.mark.parametrize("how", ["cancel", "interrupt"])
+def test_cancellation_passes_through(case: Case, how: str) -> None:
+    """Swallowed, it leaves a caller waiting for a call that it had taken back."""
+    case.needs("cancel", "retry")
+    if how == "interrupt" and case.claims("async"):
+        raise NotApplicable("an interrupt goes to the event loop, not into a coroutine")
+    shape = case.shape()
+    space = case.serve(shape.plain("too late").held("answer"))
+    endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
+
+    running = case.start(endpoint=endpoint, shape=shape)
+    space.wait(received(1), 5.0)
+    running.cancel(how)
+    outcome = running.wait(2.0)
+
+    raised = outcome.exception[0].type.rpartition(".")[2] if outcome.exception else ""
+    kind = outcome.error.kind if outcome.error is not None else None
+    expect(
+        outcome.raised and (kind is ErrorKind.CANCELLED or raised in ("CancelledError", "KeyboardInterrupt")),
+        expected="the cancellation itself, or the client's own word for it",
+        observed=f"{describe(outcome)} {error_text(outcome)[:200]}",
+    )
+    space.release("answer")
+    expect_requests(
+        space.journal().generations, 1, because="the call was taken back", journal=space.journal()
+    )
