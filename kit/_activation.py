@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -54,7 +54,7 @@ def activate_late(config: pytest.Config, report: pytest.TestReport) -> None:
     """Activate in a controller that learns of the first case by its report, and take that report."""
     activate(config)
     shutil.rmtree(config.stash[SCRATCH], ignore_errors=True)
-    gathering = config.pluginmanager.get_plugin("tgi-gathering")
+    gathering = cast("Gathering", config.pluginmanager.get_plugin("tgi-gathering"))
     scratch = _new_scratch(str(getattr(report, "testrun_uid", "")))
     gathering.begin_late(scratch)
     gathering.pytest_runtest_logreport(report)

@@ -19,6 +19,7 @@ from tgi_conformance._backends_seen import backends_down, backends_seen
 from tgi_conformance._cases import VERDICT_ATTRIBUTE, Cases
 from tgi_conformance._collected import Collected, CollectedCase
 from tgi_conformance._collection import DURATIONS, OWN_TESTS, read_durations
+from tgi_conformance._guide_profile import rule_guide_profile
 from tgi_conformance._ids import find_clause
 from tgi_conformance._run_wide import rule_run_wide
 from tgi_conformance.contracts.catalogue import load_catalogue
@@ -87,7 +88,7 @@ class Gathering:
         self._collected = collected
         self.cases.narrowed = collected.narrowed
         self.remarks += collected.remarks
-        if self.writes and collected.cases:
+        if self.writes and collected.cases and not self.config.option.collectonly:
             prepare(self.settings.folder, narrowed=collected.narrowed)
 
     def begin_late(self, scratch: Path) -> None:
@@ -115,7 +116,7 @@ class Gathering:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
         """Rule on the run, write its files, set the exit code; also after Ctrl-C."""
         collected = self._collected or Collected()
-        if not collected.cases and not self.verdicts:
+        if self.config.option.collectonly or not (collected.cases or self.verdicts):
             shutil.rmtree(self.scratch, ignore_errors=True)
             return
         run = Run(self._info(collected), tuple(self._all_verdicts(collected, int(exitstatus))))
@@ -161,7 +162,10 @@ class Gathering:
             if (names.get(case.backend, case.backend), case.case) not in judged
         ]
         run_wide = rule_run_wide(verdicts, enforced=self.enforced, seed=self.settings.seed)
-        return sorted((*verdicts, *run_wide, *missing), key=_report_order)
+        everything = [*verdicts, *run_wide, *missing]
+        if self.settings.profile == "tgi-guide" and not collected.narrowed:
+            everything += rule_guide_profile(everything, self._backends(), seed=self.settings.seed)
+        return sorted(everything, key=_report_order)
 
     def _info(self, collected: Collected) -> RunInfo:
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -9,6 +9,13 @@ DEFAULT_SEED: Final = 20_26_11_24
 DEFAULT_RESULTS: Final = "collected_results"
 REFERENCE: Final = "tgi_conformance.backends.reference.adapter:ReferenceAdapter"
 
+ENDPOINT_VARIABLE: Final = "TGI_ENDPOINT"
+NO_REAL_ENDPOINT: Final = (
+    f"{ENDPOINT_VARIABLE} is set, but runs against a real endpoint are not built yet: "
+    "unset it to run embedded"
+)
+ENDPOINT_UNUSABLE: Final = 14
+
 Keywords = Mapping[str, object]
 
 #: Flag -> keywords of ``addoption``. Each default is "not given", so that it shows whether a flag was used.

@@ -11,7 +11,15 @@ from typing import cast, get_args
 import pytest
 
 from tgi_conformance._environment import EnvironmentProblem, endpoints_given
-from tgi_conformance._options import DEFAULT_RESULTS, DEFAULT_SEED, REFERENCE, text
+from tgi_conformance._options import (
+    DEFAULT_RESULTS,
+    DEFAULT_SEED,
+    ENDPOINT_UNUSABLE,
+    ENDPOINT_VARIABLE,
+    NO_REAL_ENDPOINT,
+    REFERENCE,
+    text,
+)
 from tgi_conformance.backends.spec import BackendSpec, parse_backend
 from tgi_conformance.contracts.codec import from_json, to_json
 from tgi_conformance.suites._session import Profile, Settings
@@ -24,6 +32,8 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
 
     Raises ``pytest.UsageError`` that says what is wrong and what to do.
     """
+    if environment.get(ENDPOINT_VARIABLE):
+        pytest.exit(NO_REAL_ENDPOINT, returncode=ENDPOINT_UNUSABLE)
     seed = read_seed(text(config, "--tgi-seed", str(DEFAULT_SEED)))
     try:
         return Settings(

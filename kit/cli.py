@@ -16,7 +16,9 @@ from tgi_conformance import __version__
 
 _USAGE: Final = 4
 _INTERRUPTED: Final = 2
+_INTERNAL: Final = 3
 _ENDPOINT_UNUSABLE: Final = 14
+_STANDARD_INPUT: Final = "/dev/stdin"
 
 EXIT_CODES: Final = """\b
 Exit codes:
@@ -90,9 +92,7 @@ def _backend_options(command: Any) -> Any:
 @click.option(
     "--enforce", type=click.Choice(["must", "should"]), help="should: a failed SHOULD fails the run."
 )
-@click.option(
-    "--inproc", is_flag=True, help="Run the backend in this process, for a debugger (implies -n 0)."
-)
+@click.option("--inproc", is_flag=True, help="Run the backend in this process, for a debugger; implies -n 0.")
 @click.option("--durations", type=click.IntRange(0), default=0, metavar="N", help="Show the N slowest cases.")
 @click.option("--deadline", type=float, metavar="S", help="Seconds a call may take before it is a hang.")
 @click.option(
@@ -104,9 +104,8 @@ def _backend_options(command: Any) -> Any:
 def run_command(workers: str, *, last_failed: bool, durations: int, verbose: bool, **chosen: Any) -> int:
     """Run the suites against a backend and write the reports."""
     if os.environ.get("TGI_ENDPOINT"):
-        raise click.ClickException(
-            "TGI_ENDPOINT is set, but runs against a real endpoint are not built yet; unset it to run embedded"
-        )
+        click.echo(f"Error: {import_module('tgi_conformance._options').NO_REAL_ENDPOINT}", err=True)
+        return _ENDPOINT_UNUSABLE
     module = import_module("tgi_conformance._cli_run")
     count = 0 if chosen["inproc"] else _workers(workers, module.default_workers)
     arguments = import_module("tgi_conformance._pytest_arguments")
@@ -120,6 +119,71 @@ def run_command(workers: str, *, last_failed: bool, durations: int, verbose: boo
             command=["tgi-conformance", *map(shlex.quote, sys.argv[1:])],
         )
     )
+
+
+@cli.command("doctor", context_settings=_CONTEXT)
+@_backend_options
+@click.option("--inproc", is_flag=True, help="Run the backend in this process.")
+def doctor_command(
+    backends: tuple[str, ...], backend_python: str | None, backend_command: str | None, *, inproc: bool
+) -> int:
+    """Examine an adapter: what it claims and has, and one healthy call of each kind.
+
+    Exit code 0: fit for a run; 1: problems; 12: it does not start or describe itself.
+    """
+    if not backends:
+        reference = import_module("tgi_conformance._options").REFERENCE
+        backends = ("",) if backend_command else (reference,)
+    module = import_module("tgi_conformance._cli_doctor")
+    return int(module.examine(backends, python=backend_python, command=backend_command, inproc=inproc))
+
+
+@cli.command(
+    "serve",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    add_help_option=False,
+)
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def serve_command(flags: tuple[str, ...]) -> int:
+    """Start the fake TGI server; prints one line of JSON when it is ready, ends with Ctrl-C.
+
+    Flags are those of TGI's launcher (--port, --hostname, --model-id, ...) and --script FILE, or - for
+    standard input; `serve --help` names them all.
+    """
+    process = import_module("tgi_conformance.fake_server.process")
+    words = [word.replace("--script=-", f"--script={_STANDARD_INPUT}") for word in flags]
+    try:
+        return _USAGE if process.main([_STANDARD_INPUT if word == "-" else word for word in words]) else 0
+    except SystemExit as end:  # argparse's own way out
+        return _USAGE if end.code else 0
+
+
+@cli.command("list", context_settings=_CONTEXT)
+@click.option("--area", "areas", multiple=True, metavar="A", help="Only this area, as STREAM; repeatable.")
+@click.option("--level", type=click.Choice(["MUST", "SHOULD", "MAY"], case_sensitive=False))
+@click.option("--cases", "with_cases", is_flag=True, help="With the cases that decide each clause.")
+@click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+def list_command(**chosen: Any) -> int:
+    """List the clauses."""
+    return _listing("show_list", **chosen)
+
+
+@cli.command("explain", context_settings=_CONTEXT)
+@click.argument("name", metavar="CLAUSE|CASE")
+@click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
+def explain_command(**chosen: Any) -> int:
+    """Say all there is to know of a clause or case: statement, sources, what decides it, how to run it."""
+    return _listing("explain", **chosen)
+
+
+def _listing(function: str, **chosen: Any) -> int:
+    module = import_module("tgi_conformance._cli_catalogue")
+    listing = import_module("tgi_conformance._case_listing")
+    try:
+        return int(getattr(module, function)(**chosen))
+    except listing.ListingError as error:
+        raise click.ClickException(f"the suites could not be collected:\n{error}") from error
 
 
 def _workers(word: str, automatic: Any) -> int:
@@ -142,5 +206,5 @@ def main(arguments: list[str] | None = None) -> int:
         return _USAGE
     except click.ClickException as error:
         error.show()
-        return _ENDPOINT_UNUSABLE
+        return _INTERNAL
     return code if isinstance(code, int) else 0

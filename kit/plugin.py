@@ -15,7 +15,7 @@ import pytest
 from tgi_conformance._options import add_options, any_given, names_suites
 
 if TYPE_CHECKING:
-    from xdist.workermanage import WorkerController
+    from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 SUITES: Final = "tgi_conformance.suites"
 #: Imported only when needed: it brings everything else with it.
