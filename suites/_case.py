@@ -32,6 +32,8 @@ _RETRY_SETTINGS: Final = tuple(f.name for f in dataclasses.fields(RetrySettings)
 _EVIDENCE_LIMIT: Final = 40
 #: Seconds that connections may take to close after close() (clause RES-05).
 _CLOSING: Final = 1.0
+#: After so many cases with connections left the oracle has seen enough.
+_LINGERING_LIMIT: Final = 5
 
 
 @dataclass(slots=True)
@@ -185,6 +187,7 @@ class Case:
         self, *, key: str | None = "A", url: str | None = None, model: str | None = None, **settings: object
     ) -> Outcome:
         """Call ``create_endpoint`` and give the outcome, whatever it is."""
+        self.probes.require_endpoint()
         arguments: dict[str, object] = {
             "base_url": self.space.base_url if url is None else url,
             "api_key": None if key is None else self.key(key),
@@ -249,7 +252,7 @@ class Case:
 
     def ask(self, method: str, **arguments: object) -> Outcome:
         """Call a method that generates nothing (``get_stats``, ``test_endpoint``, ``close``, ...)."""
-        outcome = self.driver.run(method, arguments, deadline=self.settings.deadline)
+        outcome = self.probes.ask(method, arguments, self.settings.deadline)
         self._outcomes.append((method, outcome))
         return outcome
 
@@ -320,12 +323,13 @@ class Case:
         ]
 
     def _closing_findings(self, space: Space) -> list[_oracles.Finding]:
-        if not self.claims("close"):
+        if not self.claims("close") or self.probes.lingering >= _LINGERING_LIMIT:
             return []
         try:
             journal = space.wait(connections_closed(), _CLOSING)
         except WaitTimeout as timeout:
             journal = timeout.journal
+            self.probes.lingering += 1
         return _oracles.connections_left(journal)
 
 

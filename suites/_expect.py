@@ -141,8 +141,8 @@ def _lines(exchanges: tuple[Exchange, ...]) -> str:
     start = exchanges[0].received_at if exchanges else 0.0
     lines = [
         f"  +{exchange.received_at - start:.3f}s conn {exchange.connection}"
-        f" {exchange.method} {exchange.target} key:{exchange.key} -> {exchange.status or 'no answer'} ({exchange.ending},"
-        f" {exchange.reply or 'unscripted'})"
+        f" {exchange.method} {exchange.target} key:{exchange.key} -> {exchange.status or 'no answer'}"
+        f" ({exchange.ending}, {exchange.reply or 'unscripted'})"
         for exchange in exchanges[:_SHOWN_EXCHANGES]
     ]
     if len(exchanges) > _SHOWN_EXCHANGES:

@@ -1,7 +1,7 @@
 """The fixtures of the suites; the plugin loads them, a user's own tests may use them too.
 
-``case`` is what the clauses work with. ``tgi_server`` and ``tgi_space`` are for tests that need the fake server
-alone.
+``case`` is what the clauses work with. ``tgi_server`` and ``tgi_space`` are for tests that need the fake
+server alone.
 """
 
 from collections.abc import Callable, Iterator

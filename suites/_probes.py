@@ -5,6 +5,7 @@ once a worker and call shape, again after the backend's process was restarted, t
 a shape whose probe fails is not run any further.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,37 +36,67 @@ class Probes:
     _failed: dict[str, str] = field(default_factory=dict)
     #: Probe -> generation of the backend's process in which it was last seen to work.
     _good: dict[str, int] = field(default_factory=dict)
+    #: Cases in which connections outlived their endpoint; a few are evidence enough (each costs a second).
+    lingering: int = 0
+    #: Method -> hangs and crashes in a row, and what the last one was.
+    _dead: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def require_endpoint(self) -> None:
+        """Raise :class:`ProbeFailed` unless an endpoint can be made for a healthy server."""
+        self._require("create_endpoint", self._probe_endpoint)
 
     def require(self, shape: Shape, *, streaming: bool) -> None:
         """Raise :class:`ProbeFailed` unless a healthy call of this kind works."""
         name = f"{shape.name} {'stream' if streaming else 'call'}"
+        self._require(name, lambda: self._probe_call(shape, streaming=streaming))
+
+    def ask(self, method: str, arguments: dict[str, object], deadline: float) -> Outcome:
+        """Call a method that generates nothing.
+
+        One that hung or crashed three times in a row is not called again.
+        """
+        count, seen = self._dead.get(method, (0, ""))
+        if count >= TRIES:
+            raise ProbeFailed(
+                f"{method} answers", f"backend does not answer ({method}: {seen}, {TRIES} tries)"
+            )
+        outcome = self.driver.run(method, arguments, deadline=deadline)
+        dead = outcome.ending in ("hang", "crash")
+        self._dead[method] = (count + 1, describe(outcome)) if dead else (0, "")
+        return outcome
+
+    def _require(self, name: str, probe: Callable[[], str | None]) -> None:
         if name not in self._failed and self._good.get(name) == self.driver.generation:
             return
         if name not in self._failed:
-            self._try(name, shape, streaming=streaming)
+            self._try(name, probe)
         if name in self._failed:
             raise ProbeFailed(
-                f"a healthy {name} is answered",
-                f"backend does not answer (probe {name}): {self._failed[name]}",
+                f"a healthy {name} works", f"backend does not answer (probe {name}): {self._failed[name]}"
             )
 
-    def _try(self, name: str, shape: Shape, *, streaming: bool) -> None:
+    def _try(self, name: str, probe: Callable[[], str | None]) -> None:
         seen = ""
         for _ in range(TRIES):
-            problem = self._probe(shape, streaming=streaming)
+            problem = probe()
             if problem is None:
                 self._good[name] = self.driver.generation
                 return
             seen = problem
         self._failed[name] = f"{seen} ({TRIES} tries)"
 
-    def _probe(self, shape: Shape, *, streaming: bool) -> str | None:
+    def _probe_endpoint(self) -> str | None:
+        with self.server.space(Script(), keys={}) as space:
+            created = self._create(space)
+            if not created.returned:
+                return describe(created)
+            self._close(created)
+        return None
+
+    def _probe_call(self, shape: Shape, *, streaming: bool) -> str | None:
         script = Script(replies=(always(shape.reply(_TEXT, streaming=streaming)),))
-        key = canary("probe", shape.name, streaming)
-        with self.server.space(script, keys={"A": key}) as space:
-            created = self.driver.run(
-                "create_endpoint", {"base_url": space.base_url, "api_key": key}, deadline=PROBE_DEADLINE
-            )
+        with self.server.space(script, keys={}) as space:
+            created = self._create(space)
             if not created.returned:
                 return f"create_endpoint: {describe(created)}"
             arguments = shape.arguments("Say ready.") | {"endpoint_id": created.value}
@@ -73,9 +104,16 @@ class Probes:
                 arguments["stream"] = True
             call = self.driver.call(shape.method, arguments, stream=streaming)
             problem = _judge(call.wait(PROBE_DEADLINE), space)
-            if "close_endpoint" in self.driver.implemented:
-                self.driver.run("close_endpoint", {"endpoint_id": created.value}, deadline=PROBE_DEADLINE)
+            self._close(created)
             return problem
+
+    def _create(self, space: Space) -> Outcome:
+        arguments = {"base_url": space.base_url, "api_key": canary("probe", space.id)}
+        return self.driver.run("create_endpoint", arguments, deadline=PROBE_DEADLINE)
+
+    def _close(self, created: Outcome) -> None:
+        if "close_endpoint" in self.driver.implemented:
+            self.driver.run("close_endpoint", {"endpoint_id": created.value}, deadline=PROBE_DEADLINE)
 
 
 def _judge(outcome: Outcome, space: Space) -> str | None:

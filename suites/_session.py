@@ -16,7 +16,7 @@ Profile = Literal["default", "thorough", "quick", "tgi-guide"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointGiven:
-    """One endpoint of the environment (HF_API_KEY_n, HF_MODEL_ID_n). The key is a canary, not the real one."""
+    """One endpoint that the environment asks for (HF_API_KEY_n, HF_MODEL_ID_n); its key is a canary."""
 
     alias: str
     key: str
