@@ -1,0 +1,254 @@
+"""STREAM: what is handed over, when, and to whom."""
+
+import random
+
+import pytest
+
+from tgi_conformance.contracts.adapter import Piece
+from tgi_conformance.contracts.error_kinds import ErrorKind
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.script import Event, data, done, raw_event
+from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites._case import Case, Running
+from tgi_conformance.suites._clause import clause, load, timing
+from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success
+from tgi_conformance.suites._generators import token_lists
+from tgi_conformance.suites._properties import check_property
+from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Draft, Shape
+from tgi_conformance.suites._streams import (
+    ALL,
+    allowance,
+    each_shape,
+    expect_end,
+    heard,
+    needs_stream_of,
+    play,
+)
+
+WORDS = (" Deep", " learning", " is", " fun")
+TEXT = "".join(WORDS)
+#: The read timeout of the cases about it, and the pause of a stream that talks steadily (seconds).
+TIMEOUT = 0.4
+STEADY = 0.15
+
+
+def _chunk(**delta: JSON) -> Event:
+    """A chat chunk whose delta is exactly this."""
+    (event,) = CHAT.open_events([""])
+    draft: Draft = event.json  # type: ignore[assignment]
+    draft["choices"][0]["delta"] = delta
+    return data(draft)
+
+
+def _usage_chunk() -> Event:
+    return data(dict(wire_example("chat-stream-include-usage").events[-1]))
+
+
+def _after_two(*events: Event) -> tuple[Event, ...]:
+    """These frames between the second and the third token."""
+    whole = CHAT.events(WORDS)
+    return (*whole[:2], *events, *whole[2:])
+
+
+#: Chunks without text, all seen from TGI or from servers of the same form.
+TEXTLESS: dict[str, tuple[Event, ...]] = {
+    "usage-chunk": (*CHAT.events(WORDS)[:-1], _usage_chunk(), done()),
+    "choices-empty": _after_two(_usage_chunk()),
+    "delta-empty": _after_two(_chunk()),
+    "content-null": _after_two(_chunk(role="assistant", content=None)),
+    "content-empty": _after_two(_chunk(role="assistant", content="")),
+    "role-only-first": (_chunk(role="assistant", content=""), *CHAT.events(WORDS)),
+}
+
+
+@clause("STREAM-18")
+@pytest.mark.parametrize("form", sorted(TEXTLESS))
+def test_a_chunk_without_text_is_tolerated_and_is_not_the_end(case: Case, form: str) -> None:
+    """``choices[0]`` of an empty list is the classic crash; an empty delta is no end either."""
+    needs_stream_of(case, CHAT)
+
+    outcome = play(case, CHAT, {form: CHAT.frames(*TEXTLESS[form])})[form]
+
+    expect_end(outcome, TEXT, "chunks without text say nothing about the end")
+
+
+@clause("STREAM-19", case="property")
+@each_shape
+def test_the_pieces_joined_are_the_text(case: Case, shape: Shape) -> None:
+    """Property P-04: none lost, repeated or reordered, whatever the tokens; the role is one word."""
+    needs_stream_of(case, shape)
+
+    def check(inner: Case, tokens: tuple[str, ...]) -> None:
+        outcome = play(inner, shape, {"tokens": shape.stream(tokens)})["tokens"]
+        expect_success(outcome, "the stream")
+        text = "".join(tokens)
+        joined = "".join(heard(outcome.pieces))
+        wanted = text.strip() if inner.description.trims else text
+        shown = joined.strip() if inner.description.trims else joined
+        expect(shown == wanted, expected=f"the text {text!r}", observed=repr(joined))
+        _expect_one_role(outcome.pieces)
+
+    check_property(case, token_lists(plain=True, most=10), check)
+
+
+def _expect_one_role(pieces: tuple[Piece, ...]) -> None:
+    roles = {piece.role for piece in pieces if piece.role}
+    expect(roles <= {"assistant"}, expected="the role 'assistant', one word", observed=repr(roles))
+
+
+@clause("STREAM-20")
+@each_shape
+def test_each_token_is_handed_over_before_the_next_is_sent(case: Case, shape: Shape) -> None:
+    """The server sends token k + 1 only after the caller has token k: who buffers never gets on."""
+    needs_stream_of(case, shape)
+    reply = shape.stream(WORDS)
+    for at in range(1, len(WORDS)):
+        reply = reply.held(f"token-{at}", event=at)
+    space = case.serve(reply)
+    endpoint = case.endpoint()
+
+    running = case.start(endpoint=endpoint, shape=shape, stream=True)
+    running.call.pull(ALL)
+    for at in range(1, len(WORDS)):
+        so_far = "".join(WORDS[:at])
+        came = _wait_text(running, so_far)
+        if not came:
+            seen = heard(running.call.pieces_so_far())
+            running.call.abandon()
+            expect(
+                came,
+                expected=f"{so_far!r} handed over before token {at + 1} is sent",
+                observed=f"{seen!r} after 2 s",
+                journal=space.journal(),
+            )
+        space.release(f"token-{at}")
+
+    expect_end(running.wait(), TEXT, "every token was released")
+
+
+def _wait_text(running: Running, text: str) -> bool:
+    """Wait until the pieces so far make that text; False after two seconds without a new piece."""
+    while "".join(heard(running.call.pieces_so_far())) != text:
+        if not running.call.wait_pieces(len(running.call.pieces_so_far()) + 1, 2.0):
+            return "".join(heard(running.call.pieces_so_far())) == text
+    return True
+
+
+@clause("STREAM-21", case="recorded")
+def test_special_tokens_stay_out_of_the_text(case: Case) -> None:
+    """TGI streams ``</s>`` as a token marked special; its own full text leaves it out."""
+    needs_stream_of(case, NATIVE)
+    example = wire_example("gens-details-eos")
+    frames = tuple(raw_event(frame.encode()) for frame in example.frames)
+
+    outcome = play(case, NATIVE, {"eos": NATIVE.frames(*frames)})["eos"]
+
+    expect_end(outcome, str(example.events[-1]["generated_text"]), "generated_text says what the text is")
+
+
+@clause("STREAM-25", case="silence")
+@each_shape
+@timing
+def test_a_silent_stream_ends_in_a_timeout(case: Case, shape: Shape) -> None:
+    """A server that has died without a word must not hold the caller for ever."""
+    needs_stream_of(case, shape)
+    case.needs("timeout")
+    case.needs_setting("timeout")
+    space = case.serve(shape.stream(WORDS).cut("stall", event=2))
+    endpoint = case.endpoint(timeout=TIMEOUT)
+
+    running = case.start(endpoint=endpoint, shape=shape, stream=True)
+    running.call.pull(ALL)
+    outcome = running.wait_briefly(allowance(space.journal()) + TIMEOUT)
+    if outcome is None:
+        running.call.abandon()
+
+    expect(
+        outcome is not None,
+        expected=f"an error within the timeout of {TIMEOUT} s and a second",
+        observed="it still waits",
+        journal=space.journal(),
+    )
+    if outcome is not None:
+        expect_error(outcome, ErrorKind.TIMEOUT, because="the server fell silent after two tokens")
+
+
+@clause("STREAM-25", case="steady")
+@timing
+def test_a_stream_that_talks_steadily_is_not_cut(case: Case) -> None:
+    """The timeout counts silence: an answer may take longer than it."""
+    case.needs("stream", "timeout")
+    case.needs_setting("timeout")
+    shape = case.shape()
+    tokens = tuple(f" {number}" for number in range(9))
+    case.serve(shape.stream(tokens).deliver(event_gap_ms=STEADY * 1000))
+    endpoint = case.endpoint(timeout=TIMEOUT)
+
+    outcome = case.call(endpoint=endpoint, shape=shape, stream=True)
+
+    expect_end(outcome, "".join(tokens), f"never silent for more than {STEADY} s of {TIMEOUT} s")
+
+
+@clause("STREAM-26")
+def test_streams_of_several_prompts_are_split_by_index(case: Case) -> None:
+    """TGI interleaves the choices as they come; ``finish_reason: ""`` on a chunk is no end."""
+    needs_stream_of(case, COMPLETIONS)
+    said = {0: (" a", " b", " c"), 1: (" x", " y", " z", " w")}
+    order = ((1, 0), (0, 0), (1, 1), (1, 2), (0, 1), (1, 3), (0, 2))
+    frames = [_choice(said, index, at) for index, at in order]
+    case.serve(COMPLETIONS.frames(*frames, done()))
+    endpoint = case.endpoint()
+    prompt = case.prompt()
+
+    outcome = case.call(
+        prompt, endpoint=endpoint, shape=COMPLETIONS, stream=True, subject=[prompt, f"{prompt} again"]
+    )
+
+    expect_success(outcome, "the stream")
+    if all(piece.index is UNSET for piece in outcome.pieces):
+        raise NotApplicable("the index of a piece's prompt is not exposed")
+    for index, tokens in said.items():
+        text = "".join(heard([piece for piece in outcome.pieces if piece.index == index]))
+        expect(
+            text == "".join(tokens),
+            expected=f"{''.join(tokens)!r} for prompt {index}",
+            observed=f"{text!r}; {describe(outcome)}",
+        )
+
+
+def _choice(said: dict[int, tuple[str, ...]], index: int, at: int) -> Event:
+    """Token ``at`` of a choice; the last one of each ends it."""
+    tokens = said[index]
+    last = at == len(tokens) - 1
+    event = COMPLETIONS.events(tokens)[at] if last else COMPLETIONS.open_events(tokens)[at]
+    draft: Draft = event.json  # type: ignore[assignment]
+    draft["choices"][0]["index"] = index
+    return data(draft)
+
+
+@clause("STREAM-27")
+@load
+def test_concurrent_streams_never_exchange_pieces(case: Case) -> None:
+    """Sixteen streams at once, each in letters of its own."""
+    case.needs("stream")
+    shape = case.shape()
+    chance = random.Random(case.settings.seed)  # noqa: S311 - reproducible, not secret
+    texts = {
+        case.prompt(letter): tuple(f" {letter * 3}{n}" for n in range(6)) for letter in "abcdefghijklmnop"
+    }
+    case.serve(
+        *(
+            shape.stream(tokens).deliver(event_gap_ms=chance.uniform(0.5, 4)).where(contains=prompt)
+            for prompt, tokens in texts.items()
+        )
+    )
+    endpoint = case.endpoint(max_concurrent_requests=16, queue_size=16, pool_size=16)
+
+    running = {prompt: case.start(prompt, endpoint=endpoint, shape=shape, stream=True) for prompt in texts}
+    for stream in running.values():
+        stream.call.pull(ALL)
+
+    for prompt, stream in running.items():
+        expect_end(stream.wait(), "".join(texts[prompt]), "each stream has letters of its own")

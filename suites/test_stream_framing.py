@@ -1,0 +1,376 @@
+"""STREAM: from bytes to events. Each stream is judged against the same events in TGI's own encoding."""
+
+import pytest
+from hypothesis import strategies as st
+
+from tgi_conformance.contracts.sse import BOM
+from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._clause import clause
+from tgi_conformance.suites._expect import expect, expect_requests
+from tgi_conformance.suites._generators import (
+    Encoding,
+    LineEnd,
+    encodings,
+    splits,
+    stratified,
+    texts,
+    token_lists,
+    utf8_places,
+)
+from tgi_conformance.suites._properties import check_property
+from tgi_conformance.suites._shapes import Shape
+from tgi_conformance.suites._streams import (
+    bytes_reply,
+    each_shape,
+    expect_end,
+    expect_same_events,
+    needs_stream_of,
+    play,
+)
+
+#: Recorded streams of the genuine router, by call shape.
+RECORDED = {
+    "native": "gens-details-eos",
+    "chat": "chat-stream-include-usage",
+    "completions": "cmpl-stream-length",
+}
+WORDS = (" Deep", " learning", " is", " fun")
+MIB = 1 << 20
+
+
+@clause("STREAM-01", case="recorded")
+@each_shape
+def test_any_split_of_a_recorded_stream_gives_the_same_events(case: Case, shape: Shape) -> None:
+    """TCP keeps no message borders: a write may carry half an event, or many."""
+    needs_stream_of(case, shape)
+    content = "".join(wire_example(RECORDED[shape.name]).frames).encode()
+    cuts = stratified(len(content), 6, whole=False)[1:]
+    replies = {
+        "whole": bytes_reply(shape, content),
+        "every-byte": bytes_reply(shape, content, splits="bytes"),
+    }
+    replies |= {f"cut-{at}": bytes_reply(shape, content, splits=(at,)) for at in cuts}
+
+    outcomes = play(case, shape, replies)
+
+    expect_same_events(outcomes, "whole", "only the writes differ")
+
+
+@clause("STREAM-01", case="property")
+@each_shape
+def test_any_split_of_any_stream_gives_the_same_events(case: Case, shape: Shape) -> None:
+    """Property P-01 for writes alone: plain tokens in TGI's own encoding, cut anywhere."""
+    needs_stream_of(case, shape)
+
+    def example(tokens: tuple[str, ...]) -> st.SearchStrategy[tuple[bytes, object]]:
+        content = Encoding(ascii=True).stream(shape.events(tokens))
+        return st.tuples(st.just(content), splits(content))
+
+    def check(inner: Case, drawn: tuple[bytes, object]) -> None:
+        content, cuts = drawn
+        replies = {"whole": bytes_reply(shape, content), "cut": bytes_reply(shape, content, splits=cuts)}
+        expect_same_events(play(inner, shape, replies), "whole", "only the writes differ")
+
+    check_property(case, token_lists(plain=True).flatmap(example), check, cost="split")
+
+
+@clause("STREAM-01", case="one-mib-line")
+def test_a_data_line_of_one_mib_is_one_event(case: Case) -> None:
+    """A long line comes in many reads; buffers of fixed size lose its tail."""
+    case.needs("stream")
+    shape = case.shape()
+    long = "x" * MIB
+
+    outcomes = play(case, shape, {"long": shape.stream([" begin ", long, " end"])})
+
+    text = outcomes["long"].text
+    expect(
+        outcomes["long"].returned and text == f" begin {long} end",
+        expected=f"a normal end with {MIB + 11} characters",
+        observed=f"{outcomes['long'].ending} with {len(text)} characters",
+    )
+
+
+#: Characters of two, three and four bytes in UTF-8.
+WIDE = {"2-bytes": "éß", "3-bytes": "中✅", "4-bytes": "😀𝄞"}
+
+
+@clause("STREAM-02")
+@pytest.mark.parametrize("width", sorted(WIDE))
+@each_shape
+def test_a_character_cut_between_writes_decodes_whole(case: Case, shape: Shape, width: str) -> None:
+    """Decoding each read by itself turns the halves into U+FFFD, or raises."""
+    needs_stream_of(case, shape)
+    content = Encoding().stream(shape.events([" a", WIDE[width], " b"]))
+    replies = {"whole": bytes_reply(shape, content)}
+    replies |= {f"cut-{at}": bytes_reply(shape, content, splits=(at,)) for at in utf8_places(content)[:6]}
+    replies["every-byte"] = bytes_reply(shape, content, splits="bytes")
+
+    outcomes = play(case, shape, replies)
+
+    expect_same_events(outcomes, "whole", "a character was cut between two writes")
+
+
+@clause("STREAM-02", case="property")
+def test_any_cut_inside_any_characters_decodes_whole(case: Case) -> None:
+    """Property P-01 for cuts inside characters alone, on any text."""
+    case.needs("stream")
+    shape = case.shape()
+
+    def example(text: str) -> st.SearchStrategy[tuple[bytes, tuple[int, ...]]]:
+        content = Encoding().stream(shape.events([" a", f"{text}é"]))
+        cuts = st.sets(st.sampled_from(utf8_places(content)), min_size=1, max_size=6)
+        return st.tuples(st.just(content), cuts.map(lambda chosen: tuple(sorted(chosen))))
+
+    def check(inner: Case, drawn: tuple[bytes, tuple[int, ...]]) -> None:
+        content, cuts = drawn
+        replies = {"whole": bytes_reply(shape, content), "cut": bytes_reply(shape, content, splits=cuts)}
+        expect_same_events(play(inner, shape, replies), "whole", "characters were cut between writes")
+
+    check_property(case, texts(most=6).flatmap(example), check, cost="split")
+
+
+#: How the lines of a stream may end.
+LINE_ENDS: dict[str, tuple[LineEnd, ...]] = {
+    "crlf": ("\r\n",),
+    "cr": ("\r",),
+    "mixed": ("\r\n", "\n", "\r"),
+}
+
+
+@clause("STREAM-03")
+@pytest.mark.parametrize("style", sorted(LINE_ENDS))
+@each_shape
+def test_lf_cr_and_crlf_all_end_a_line(case: Case, shape: Shape, style: str) -> None:
+    """The standard names three line ends; a proxy may rewrite TGI's LF."""
+    needs_stream_of(case, shape)
+    events = shape.events(WORDS)
+    replies = {
+        "lf": bytes_reply(shape, Encoding().stream(events)),
+        style: bytes_reply(shape, Encoding(line_ends=LINE_ENDS[style]).stream(events)),
+        f"{style}-every-byte": bytes_reply(
+            shape, Encoding(line_ends=LINE_ENDS[style]).stream(events), splits="bytes"
+        ),
+    }
+
+    expect_same_events(play(case, shape, replies), "lf", "only the line ends differ")
+
+
+@clause("STREAM-03", case="crlf-cut")
+@each_shape
+def test_a_crlf_cut_in_two_is_one_line_end(case: Case, shape: Shape) -> None:
+    """CR ending one read and LF starting the next must not make a blank line inside an event."""
+    needs_stream_of(case, shape)
+    events = shape.events(WORDS[:2])
+    lines = {
+        "lf": Encoding(spread=(True, False)),
+        "crlf": Encoding(spread=(True, False), line_ends=("\r\n",)),
+    }
+    crlf = lines["crlf"].stream(events)
+    cuts = tuple(at for at in range(1, len(crlf)) if crlf[at - 1 : at + 1] == b"\r\n")
+    replies = {
+        "lf": bytes_reply(shape, Encoding(spread=(True, False)).stream(events)),
+        "crlf-cut": bytes_reply(shape, crlf, splits=cuts),
+    }
+
+    expect_same_events(play(case, shape, replies), "lf", "each CRLF was cut between CR and LF")
+
+
+#: Characters that some splitters take for a line end, and that are none in an event stream.
+NO_LINE_ENDS = {
+    "U+0085": "\x85",
+    "U+2028": "\u2028",
+    "U+2029": "\u2029",
+    "VT": "\x0b",
+    "FF": "\x0c",
+    "FS": "\x1c",
+    "GS": "\x1d",
+    "RS": "\x1e",
+}
+
+
+@clause("STREAM-04")
+@pytest.mark.parametrize("name", sorted(NO_LINE_ENDS))
+@each_shape
+def test_no_other_character_ends_a_line(case: Case, shape: Shape, name: str) -> None:
+    """``splitlines()`` cuts at eleven characters, an event stream at two.
+
+    TGI sends the raw character inside a token where JSON allows it (U+0085, U+2028, U+2029); the control
+    characters, which JSON wants escaped, stand in a comment.
+    """
+    needs_stream_of(case, shape)
+    character = NO_LINE_ENDS[name]
+    raw_in_json = character > "\x1f"
+    events = shape.events([" a", f" b{character}data: c", " d"] if raw_in_json else WORDS)
+    comment = Encoding(before=((f": x{character}data: hello{character}{character}",),))
+    replies = {
+        "escaped": bytes_reply(shape, Encoding(ascii=True).stream(events)),
+        "raw": bytes_reply(shape, (Encoding() if raw_in_json else comment).stream(events)),
+    }
+
+    expect_same_events(play(case, shape, replies), "escaped", f"{name} ends no line")
+
+
+#: Content types of a stream; the router's own names no charset.
+CONTENT_TYPES = {
+    "no-charset": "text/event-stream",
+    "charset": "text/event-stream; charset=utf-8",
+    "charset-quoted": 'text/event-stream;charset="UTF-8"',
+}
+
+
+@clause("STREAM-05")
+@pytest.mark.parametrize("declared", sorted(CONTENT_TYPES))
+@each_shape
+def test_the_stream_is_utf8_whatever_charset_is_declared(case: Case, shape: Shape, declared: str) -> None:
+    """The standard fixes UTF-8; a default of ISO-8859-1 turns ``é`` into two letters."""
+    needs_stream_of(case, shape)
+    tokens = (" é", "✅", " 中", " end")
+
+    outcomes = play(case, shape, {declared: shape.stream(tokens, content_type=CONTENT_TYPES[declared])})
+
+    expect_end(outcomes[declared], "".join(tokens), f"content-type: {CONTENT_TYPES[declared]}")
+
+
+#: Blanks after the colon; TGI up to 2.0 sent none.
+BLANKS = {"none": (False,), "mixed": (False, True, True)}
+
+
+@clause("STREAM-06")
+@pytest.mark.parametrize("style", sorted(BLANKS))
+@each_shape
+def test_a_blank_after_the_colon_is_optional(case: Case, shape: Shape, style: str) -> None:
+    """``data:x`` and ``data: x`` mean the same."""
+    needs_stream_of(case, shape)
+    events = shape.events(WORDS)
+    replies = {
+        "blank": bytes_reply(shape, Encoding().stream(events)),
+        style: bytes_reply(shape, Encoding(blanks=BLANKS[style]).stream(events)),
+    }
+
+    expect_same_events(play(case, shape, replies), "blank", "only the blank after the colon differs")
+
+
+@clause("STREAM-06", case="one-blank-at-most")
+@each_shape
+def test_further_blanks_after_the_colon_belong_to_the_data(case: Case, shape: Shape) -> None:
+    """Blanks before JSON are JSON's own white space: the event reads the same."""
+    needs_stream_of(case, shape)
+    frames = Encoding().frames(shape.events(WORDS))
+    content = b"".join(
+        frame.replace(b"data: {", b"data:   {", 1) if at % 2 else frame for at, frame in enumerate(frames)
+    )
+    replies = {"one": bytes_reply(shape, b"".join(frames)), "three": bytes_reply(shape, content)}
+
+    expect_same_events(play(case, shape, replies), "one", "blanks before JSON mean nothing")
+
+
+#: Comment lines before each frame and after the last; an empty one is a blank line.
+COMMENTS = {
+    "tgi-keep-alive": (":", ""),
+    "ping": (": ping", ""),
+    "no-blank": (":x", ""),
+    "like-data": (':data: {"a":1}', ""),
+    "before-the-data-line": (": ping",),
+}
+
+
+@clause("STREAM-07")
+@pytest.mark.parametrize("form", sorted(COMMENTS))
+@each_shape
+def test_comments_are_passed_over(case: Case, shape: Shape, form: str) -> None:
+    """TGI sends an empty comment after 15 s of silence; none of them is text, an event or an end."""
+    needs_stream_of(case, shape)
+    events = shape.events(WORDS)
+    content = Encoding(before=(COMMENTS[form],)).stream(events)
+    tail = "".join(f"{line}\n" for line in COMMENTS[form]).encode()
+    replies = {
+        "none": bytes_reply(shape, Encoding().stream(events)),
+        form: bytes_reply(shape, content + tail),
+    }
+
+    expect_same_events(play(case, shape, replies), "none", "comments say nothing to a client")
+
+
+@clause("STREAM-07", case="after-the-data-line")
+@each_shape
+def test_a_comment_between_data_and_blank_line_is_passed_over(case: Case, shape: Shape) -> None:
+    """A comment ends no event, and does not join its data."""
+    needs_stream_of(case, shape)
+    frames = Encoding().frames(shape.events(WORDS))
+    content = b"".join(frame.removesuffix(b"\n") + b": ping\n\n" for frame in frames)
+    replies = {"none": bytes_reply(shape, b"".join(frames)), "after": bytes_reply(shape, content)}
+
+    expect_same_events(play(case, shape, replies), "none", "comments say nothing to a client")
+
+
+@clause("STREAM-08", case="three-data-lines")
+@each_shape
+def test_data_lines_of_one_event_join_with_lf(case: Case, shape: Shape) -> None:
+    """JSON over several lines is one value, as a proxy that pretty-prints sends it."""
+    needs_stream_of(case, shape)
+    events = shape.events(WORDS)
+    replies = {
+        "one-line": bytes_reply(shape, Encoding().stream(events)),
+        "spread": bytes_reply(shape, Encoding(spread=(True,)).stream(events)),
+    }
+
+    expect_same_events(play(case, shape, replies), "one-line", "the lines join with LF")
+
+
+#: Field lines that say nothing to this kind of client.
+IGNORED = {
+    "id": ("id: 7",),
+    "retry": ("retry: 10",),
+    "unknown": ("x-cost: 3", "meta"),
+    "all": ("id", "retry: 1", "x:y"),
+}
+
+
+@clause("STREAM-08", case="field")
+@pytest.mark.parametrize("field", sorted(IGNORED))
+@each_shape
+def test_other_fields_are_ignored(case: Case, shape: Shape, field: str) -> None:
+    """``retry:`` is for clients that reconnect: a generation is not asked for twice because of it."""
+    needs_stream_of(case, shape)
+    events = shape.events(WORDS)
+    replies = {
+        "data-only": bytes_reply(shape, Encoding().stream(events)),
+        field: bytes_reply(shape, Encoding(before=(IGNORED[field],)).stream(events)),
+    }
+
+    expect_same_events(play(case, shape, replies), "data-only", "the field says nothing to a client")
+    expect_requests(case.journal().generations, 2, because="one a call", journal=case.journal())
+
+
+@clause("STREAM-08", case="bom")
+@each_shape
+def test_a_leading_byte_order_mark_is_ignored(case: Case, shape: Shape) -> None:
+    """The standard strips one BOM at the start; left in, the first line is no data line."""
+    needs_stream_of(case, shape)
+    content = Encoding().stream(shape.events(WORDS))
+    replies = {
+        "none": bytes_reply(shape, content),
+        "bom": bytes_reply(shape, BOM + content),
+        "bom-cut": bytes_reply(shape, BOM + content, splits=(1, 2, 3)),
+    }
+
+    expect_same_events(play(case, shape, replies), "none", "a byte order mark is no data")
+
+
+@clause("STREAM-08", case="property")
+def test_any_mix_of_comments_fields_and_line_ends_gives_the_same_events(case: Case) -> None:
+    """Property P-01 for encodings: whatever the standard allows around the same data."""
+    case.needs("stream")
+    shape = case.shape()
+    events = shape.events(WORDS)
+
+    def check(inner: Case, encoding: Encoding) -> None:
+        replies = {
+            "plain": bytes_reply(shape, Encoding().stream(events)),
+            "encoded": bytes_reply(shape, encoding.stream(events)),
+        }
+        expect_same_events(play(inner, shape, replies), "plain", f"only the encoding differs: {encoding}")
+
+    check_property(case, encodings(ignored=True, spread=True), check)
