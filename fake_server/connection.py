@@ -125,17 +125,20 @@ class Connection(asyncio.Protocol):
 
     # --- what the space calls ----------------------------------------------------------------------
 
-    def peek(self) -> None:
-        """Book a close that the client has sent but the loop has not yet reported."""
+    def peek(self, at: float | None = None) -> None:
+        """Book a close that the client has sent but the loop has not yet reported.
+
+        ``at`` is the time (monotonic seconds) that it is booked with at the latest; default now.
+        """
         if self._gone is not None or self._record.closed_at is not None:
             return
         try:
             if self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
-                self._client_went("client-fin")
+                self._client_went("client-fin", at)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            self._client_went("client-rst")
+            self._client_went("client-rst", at)
 
     def end_with_space(self) -> None:
         """End an exchange that still runs; an idle connection stays, for what comes late on it."""
@@ -150,10 +153,10 @@ class Connection(asyncio.Protocol):
     # --- serving -----------------------------------------------------------------------------------
 
     def _serve_next(self) -> None:
-        while self._queue and self._current is None and not self._ended:
+        while self._queue and self._current is None and (self._silent is not None or not self._ended):
             request = self._queue.popleft()
             for other in tuple(self._space.connections):
-                other.peek()
+                other.peek(request.received_at)
             record = self._book(request)
             if self._silent is not None:
                 record.reply, self._current, self._ended = self._silent, record, True
@@ -281,11 +284,11 @@ class Connection(asyncio.Protocol):
     def _book_close(self, by: ClosedBy) -> None:
         self._space.journal.close_connection(self._record, by, monotonic())
 
-    def _client_went(self, how: ClosedBy) -> None:
+    def _client_went(self, how: ClosedBy, at: float | None = None) -> None:
         if self._gone is not None or self._record.closed_at is not None:
             return
         self._gone = how
-        now = monotonic()
+        now = monotonic() if at is None else at
         if self._current is not None and self._current.gone_at is None:
             self._current.gone_at = now
         self._space.journal.close_connection(self._record, how, now)
