@@ -74,6 +74,10 @@ class Call:
             self._ask(ALL_PIECES)
         return self._finished(until, deadline)
 
+    def wait_done(self, timeout: float) -> bool:
+        """Wait that long (seconds) for the outcome, reading nothing; False: still running, which is no fault."""
+        return self._until(lambda: False, time.monotonic() + timeout)
+
     def read(self, n: int, deadline: float) -> tuple[Piece, ...]:
         """Return the next ``n`` pieces; fewer: the call has ended. None in time is a hang."""
         until = time.monotonic() + deadline
