@@ -121,10 +121,13 @@ class FakeServer:
         ports = cast("dict[str, int]", opened["ports"])
         return Space(self._control, str(opened["id"]), ports, str(opened["mount"]))
 
+    def status(self) -> Mapping[str, JSON]:
+        """What the server says of itself: ``lag`` (seconds), open ``spaces``, TGI ``version``."""
+        return cast("dict[str, JSON]", self._control.call("GET", "/status"))
+
     def lag(self) -> float:
         """The largest lateness (seconds) of the server's heartbeat so far."""
-        status = cast("dict[str, float]", self._control.call("GET", "/status"))
-        return status["lag"]
+        return cast("float", self.status()["lag"])
 
     def close(self) -> None:
         """End the process and wait for it."""

@@ -66,7 +66,7 @@ class _HeadReader:
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        self.headers.append((name.decode("latin-1"), value.decode("latin-1").rstrip(" \t")))
 
 
 def parse_head(head: bytes, at: float) -> Request:

@@ -124,7 +124,9 @@ def request(
     headers: Mapping[str, str] | None = None,
 ) -> bytes:
     """The bytes of a request; the body is JSON unless it is bytes already."""
-    content = body if isinstance(body, bytes) else json.dumps({"inputs": "x"} if body is None else body).encode()
+    content = (
+        body if isinstance(body, bytes) else json.dumps({"inputs": "x"} if body is None else body).encode()
+    )
     if method in {"GET", "HEAD", "OPTIONS"}:
         content = b""
     lines = [f"{method} {path} HTTP/1.1", "host: x", *(f"{k}: {v}" for k, v in (headers or {}).items())]

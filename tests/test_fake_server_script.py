@@ -81,7 +81,11 @@ EXAMPLES: list[Reply] = [
     overloaded(("retry-after", "0")),
     tgi_error(424, "Request failed", "generation"),
     stream(data({"a": 1}), comment(), done(), raw_event(b"data: torn")),
-    Reply(stream=EventStream(events=(data(1, fields=(("event", "x"),)),), encoding=Encoding(line_end="\r", bom=True))),
+    Reply(
+        stream=EventStream(
+            events=(data(1, fields=(("event", "x"),)),), encoding=Encoding(line_end="\r", bom=True)
+        )
+    ),
     raw(b"HTTP/1.1 999\r\n"),
     silence(),
     silence("rst", "accept"),
@@ -105,7 +109,13 @@ def test_every_builder_example_is_valid_and_comes_back_the_same(reply: Reply) ->
 
 def test_a_journal_is_valid_and_comes_back_the_same() -> None:
     exchange = Exchange(
-        id=0, connection=0, method="POST", target="/generate", headers=(("a", "b"),), head=b"\xff", gone_at=1.5
+        id=0,
+        connection=0,
+        method="POST",
+        target="/generate",
+        headers=(("a", "b"),),
+        head=b"\xff",
+        gone_at=1.5,
     )
     journal = Journal(
         exchanges=(exchange,),
@@ -125,7 +135,10 @@ REFUSED = {
     "wrong type": ({"replies": [{"response": {"status": "429"}}]}, "/replies/0/response/status"),
     "two kinds": ({"replies": [{"tgi": {}, "response": {}}]}, "/replies/0"),
     "no kind": ({"replies": [{}]}, "/replies/0"),
-    "negative time": ({"replies": [{"tgi": {}, "delivery": {"delay_ms": -1}}]}, "/replies/0/delivery/delay_ms"),
+    "negative time": (
+        {"replies": [{"tgi": {}, "delivery": {"delay_ms": -1}}]},
+        "/replies/0/delivery/delay_ms",
+    ),
     "line end in a header": (
         {"replies": [{"response": {"headers": [["x", "a\r\nb: c"]]}}]},
         "/replies/0/response/headers/0/1",
@@ -139,12 +152,18 @@ REFUSED = {
         {"replies": [{"tgi": {}, "delivery": {"fault": {"ending": "rst", "byte": 1, "event": 1}}}]},
         "/replies/0/delivery/fault",
     ),
-    "fault nowhere": ({"replies": [{"tgi": {}, "delivery": {"fault": {"ending": "rst"}}}]}, "/replies/0/delivery/fault"),
+    "fault nowhere": (
+        {"replies": [{"tgi": {}, "delivery": {"fault": {"ending": "rst"}}}]},
+        "/replies/0/delivery/fault",
+    ),
     "empty range": ({"replies": [{"tgi": {}, "requests": [3, 1]}]}, "/replies/0"),
     "nobody listens": ({"origins": ["refused:a"]}, "/origins"),
     "future version": ({"version": 2}, "/version"),
     "no base64": ({"replies": [{"raw": {"base64": "%"}}]}, "/replies/0/raw/base64"),
-    "descending splits": ({"replies": [{"tgi": {}, "delivery": {"splits": [4, 1]}}]}, "/replies/0/delivery/splits"),
+    "descending splits": (
+        {"replies": [{"tgi": {}, "delivery": {"splits": [4, 1]}}]},
+        "/replies/0/delivery/splits",
+    ),
     "mount without slash": ({"mount": "gw"}, "/mount"),
 }
 

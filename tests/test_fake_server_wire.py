@@ -71,7 +71,10 @@ def test_encoding_decides_line_ends_blanks_and_byte_order_mark(fake: FakeServer)
 
 def test_fields_raw_bytes_and_escapes_go_out_as_scripted(fake: FakeServer) -> None:
     reply = stream(
-        data("é", fields=(("event", "x"), ("id", "7"))), data("é", ascii=True), raw_event(b"data: \xff"), done()
+        data("é", fields=(("event", "x"), ("id", "7"))),
+        data("é", ascii=True),
+        raw_event(b"data: \xff"),
+        done(),
     )
     expected = 'event: x\nid: 7\ndata: "é"\n\n'.encode() + b'data: "\\u00e9"\n\n' + b"data: \xff" + DONE
     assert ask(play(fake, reply).base_url).body == expected
@@ -86,7 +89,9 @@ def test_fields_raw_bytes_and_escapes_go_out_as_scripted(fake: FakeServer) -> No
         ("bytes", tuple(bytes([byte]) for byte in A + DONE)),
     ],
 )
-def test_splits_cut_the_payload_into_chunks(fake: FakeServer, splits: object, chunks: tuple[bytes, ...]) -> None:
+def test_splits_cut_the_payload_into_chunks(
+    fake: FakeServer, splits: object, chunks: tuple[bytes, ...]
+) -> None:
     got = ask(play(fake, TWO.deliver(splits=splits)).base_url)
     assert got.chunks == chunks
 
@@ -108,7 +113,9 @@ def test_headers_go_out_in_order_and_as_given(fake: FakeServer) -> None:
 
 
 def test_a_lying_content_length_is_sent(fake: FakeServer) -> None:
-    space = play(fake, Reply(response=Response(body=Body(text="abc"), content_length=10)).deliver(close="silent"))
+    space = play(
+        fake, Reply(response=Response(body=Body(text="abc"), content_length=10)).deliver(close="silent")
+    )
     with Wire(space.base_url) as wire:
         wire.send(request())
         got, how = wire.read_to_end()
@@ -425,7 +432,9 @@ def test_what_is_sent_counts_what_the_kernel_took(fake: FakeServer) -> None:
         ),
     ],
 )
-def test_bytes_that_are_no_request_are_refused_and_noted(fake: FakeServer, sent: bytes, expected: bytes) -> None:
+def test_bytes_that_are_no_request_are_refused_and_noted(
+    fake: FakeServer, sent: bytes, expected: bytes
+) -> None:
     space = play(fake)
     with Wire(space.base_url) as wire:
         wire.send(sent)
