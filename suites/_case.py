@@ -83,6 +83,8 @@ class Case:
     probes: Probes
     record: CaseRecord
     settings: Settings
+    #: The server itself shows the key in its answers: a key in an outcome is then advisory (SEC-01).
+    key_echoed: bool = False
     _spaces: list[Space] = field(default_factory=list)
     _scripts: list[Script] = field(default_factory=list)
     _endpoints: dict[str, RetryPolicy] = field(default_factory=dict)
@@ -310,6 +312,8 @@ class Case:
                 if "close_endpoint" in self.driver.implemented:
                     self.close_endpoint(endpoint)
         findings = _oracles.leaks_in_outcomes((o for _, o in self._outcomes), self.record.keys)
+        if self.key_echoed:
+            findings = [dataclasses.replace(finding, advisory=True) for finding in findings]
         for space, script in zip(self._spaces, self._scripts, strict=True):
             findings += self._closing_findings(space)
             journal = space.close()

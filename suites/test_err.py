@@ -13,7 +13,7 @@ from tgi_conformance.contracts.script import Reply, always, raw, silence, status
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.fake_server.client import received
 from tgi_conformance.suites._black_hole import black_hole
-from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._case import Case, Running
 from tgi_conformance.suites._clause import clause, timing
 from tgi_conformance.suites._expect import describe, error_text, expect, expect_error, expect_requests
 from tgi_conformance.suites._properties import check_property
@@ -438,7 +438,7 @@ def test_cancellation_passes_through(case: Case, how: str) -> None:
     space = case.serve(shape.plain("too late").held("answer"))
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
 
-    running = case.start(endpoint=endpoint, shape=shape)
+    running = _cancellable(case, endpoint, shape, how)
     space.wait(received(1), 5.0)
     running.cancel(how)
     outcome = running.wait(2.0)
@@ -454,3 +454,12 @@ def test_cancellation_passes_through(case: Case, how: str) -> None:
     expect_requests(
         space.journal().generations, 1, because="the call was taken back", journal=space.journal()
     )
+
+
+def _cancellable(case: Case, endpoint: str, shape: Shape, how: str) -> Running:
+    """Start a call that can be taken back; a sync one is cancelled through ``submit``."""
+    if how == "interrupt" or case.claims("async"):
+        return case.start(endpoint=endpoint, shape=shape)
+    if "submit" not in case.driver.implemented:
+        raise NotApplicable("a sync call is cancelled through submit, which is not implemented")
+    return case.start(endpoint=endpoint, shape=shape, method="submit", kind=shape.method)

@@ -1,0 +1,391 @@
+"""SEC: the key goes to its own origin, in one header, and nowhere else."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tgi_conformance.contracts.codec import to_json
+from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Reply, always, raw, silence, status
+from tgi_conformance.contracts.verdict import Finding
+from tgi_conformance.fake_server.client import Space
+from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._clause import clause
+from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_success
+from tgi_conformance.suites._oracles import find_key, leaks_in_outcomes, leaks_in_output, stray_keys
+from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._self_signed import self_signed
+from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
+
+SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+#: Failures whose errors clients build from the request that failed, key and all.
+FAILURES: Final[Mapping[str, Reply]] = {
+    "401": status(401),
+    "422": status(422, json={"error": "Input validation error: `seed`", "error_type": "validation"}),
+    "500": status(500, html="<html>oops</html>"),
+    "malformed": raw(b"HTTP/1.1 abc\r\n\r\n"),
+    "reset": silence("rst"),
+    "garbage": status(200, text="{", content_type="application/json").named("in-band-fault"),
+    "redirect": status(302, ("location", "/login")),
+}
+
+
+def _expect_none(findings: list[Finding]) -> None:
+    breaches = [finding.message for finding in findings if finding.breach and not finding.advisory]
+    expect(not breaches, expected="no key there", observed="; ".join(breaches))
+
+
+@clause("SEC-01")
+@pytest.mark.parametrize("form", sorted(FAILURES))
+@SHAPE
+def test_no_failure_shows_the_key(case: Case, shape: Shape, form: str) -> None:
+    """Exceptions are logged, reported and pasted into issues."""
+    case.needs(shape.capability)
+    case.serve(always(FAILURES[form]))
+
+    outcome = case.call(endpoint=case.endpoint(), shape=shape)
+
+    _expect_none(leaks_in_outcomes([outcome], case.record.keys))
+
+
+@clause("SEC-01", case="refused")
+def test_a_refused_connection_does_not_show_the_key(case: Case) -> None:
+    """The chain of causes counts too: it is printed whole."""
+    space = case.serve(origins=("a", "refused:b"))
+
+    outcome = case.call(endpoint=case.endpoint(url=space.url("refused:b")))
+
+    _expect_none(leaks_in_outcomes([outcome], case.record.keys))
+
+
+@clause("SEC-01", case="bad-base-url")
+@pytest.mark.parametrize(
+    "url", ["no url", "ftp://127.0.0.1/x", "http://[::1"], ids=["words", "ftp", "bracket"]
+)
+def test_a_refused_setting_does_not_show_the_key(case: Case, url: str) -> None:
+    """``repr`` of all arguments is a handy error message, and a leak."""
+    case.serve()
+    created = case.try_endpoint(url=url)
+    outcomes = [created]
+    if created.returned:
+        outcomes.append(case.call(endpoint=str(created.value)))
+
+    _expect_none(leaks_in_outcomes(outcomes, case.record.keys))
+
+
+@clause("SEC-01", case="echoed")
+def test_a_key_that_the_server_echoes_is_noted(case: Case) -> None:
+    """A proxy that shows the request's headers in its error page puts the key into every excerpt."""
+    case.key_echoed = True
+    page = f"<html>bad request: Authorization: Bearer {case.key()}</html>"
+    case.serve(status(400, html=page))
+
+    outcome = case.call(endpoint=case.endpoint())
+
+    expect_error(outcome, because="the server answered 400")
+    breaches = [finding for finding in leaks_in_outcomes([outcome], case.record.keys) if finding.breach]
+    case.note({"an echoed key is shown": bool(breaches)})
+
+
+@clause("SEC-02")
+def test_neither_logs_nor_output_show_the_key(case: Case) -> None:
+    """Logs outlive keys, and more people read them."""
+    shape = case.shape()
+    replies = (shape.plain("fine"), FAILURES["401"], FAILURES["500"], FAILURES["malformed"])
+    case.serve(*replies)
+    mark = case.driver.mark_output()
+    endpoint = case.endpoint()
+
+    for _ in replies:
+        case.call(endpoint=endpoint, shape=shape)
+    case.close_endpoint(endpoint)
+
+    records = [(log.level, log.logger, log.text) for log in case.driver.census().logs]
+    findings = leaks_in_output(case.driver.output_since(mark), records, case.record.keys)
+    case.record.findings += findings
+    _expect_none(findings)
+
+
+@clause("SEC-03", case="call")
+@FORM
+@SHAPE
+def test_the_key_travels_in_the_authorization_header_alone(case: Case, shape: Shape, *, stream: bool) -> None:
+    """Query strings and bodies are logged by every proxy on the way (RFC 6750 section 5.3)."""
+    case.needs(shape.capability, *(("stream",) if stream else ()))
+    space = case.serve(shape.reply("fine", streaming=stream))
+
+    outcome = case.call(endpoint=case.endpoint(), shape=shape, stream=stream)
+
+    _expect_one_place(case, space.journal())
+    expect_success(outcome)
+
+
+@clause("SEC-03", case="probe")
+def test_the_probes_key_travels_in_the_authorization_header_alone(case: Case) -> None:
+    """The probe is a request like any other."""
+    case.needs("probe")
+    space = case.serve_healthy()
+
+    case.ask("test_endpoint", base_url=space.base_url, api_key=case.key())
+
+    _expect_none(stray_keys(space.journal(), case.record.keys))
+
+
+def _expect_one_place(case: Case, journal: Journal) -> None:
+    _expect_none(stray_keys(journal, case.record.keys))
+    for exchange in journal.generations:
+        values = exchange.header_values("authorization")
+        expect(
+            values == (f"Bearer {case.key()}",),
+            expected="one header Authorization: Bearer <key:A>",
+            observed=f"{len(values)} Authorization headers, key:{exchange.key}",
+        )
+
+
+#: Redirects; all but the last two let a client change the method.
+REDIRECTS: Final = (301, 302, 303, 307, 308)
+
+
+def _answers_all(shape: Shape) -> tuple[Reply, Reply]:
+    """A server that answers any GET and POST, on any path a client may be sent to."""
+    paths = (*shape.plain_paths, "/elsewhere")
+    reply = shape.plain("from the other origin").where(path=paths).times(0, None)  # type: ignore[arg-type]
+    return reply.where(method="GET"), reply.where(method="POST")
+
+
+@clause("SEC-04")
+@pytest.mark.parametrize("code", REDIRECTS)
+@pytest.mark.parametrize("target", ["route", "elsewhere"])
+def test_no_credentials_go_to_another_origin(case: Case, code: int, target: str) -> None:
+    """Whoever can make a server redirect would be handed the keys of its clients."""
+    shape = case.shape()
+    other = case.serve(*_answers_all(shape))
+    path = shape.plain_paths[0] if target == "route" else "/elsewhere"
+    headers = (("location", other.base_url + path), ("set-cookie", "session=secret; Path=/"))
+    space = case.serve(status(code, *headers))
+
+    case.call(endpoint=case.endpoint(url=space.base_url), shape=shape)
+
+    journal = other.journal()
+    leaked = [name for e in journal for name, value in e.headers if _credential(case, name, value)]
+    bodies = [e for e in journal if find_key(e.head.decode("latin-1"), case.record.keys)]
+    expect(
+        not leaked and not bodies,
+        expected="no Authorization, cookie or key at the other origin",
+        observed=f"{len(journal.exchanges)} requests with {', '.join(leaked) or 'the key in the target'}",
+        journal=journal,
+    )
+
+
+def _credential(case: Case, name: str, value: str) -> bool:
+    named = name.lower() in ("authorization", "cookie", "proxy-authorization", "x-api-key", "api-key")
+    return named or find_key(value, case.record.keys) is not None
+
+
+@clause("SEC-05", case="method")
+@pytest.mark.parametrize("code", REDIRECTS)
+@pytest.mark.parametrize("page", ["html", "answer"])
+def test_a_redirect_never_makes_a_get_whose_answer_counts(case: Case, code: int, page: str) -> None:
+    """The prompt stays behind: what the GET finds answers nobody's question."""
+    shape = case.shape()
+    found = shape.plain("from the GET") if page == "answer" else status(200, html="<html>Welcome</html>")
+    space = case.serve(
+        status(code, ("location", "/elsewhere")),
+        found.where(method="GET", path="/elsewhere").times(0, None),
+        shape.plain("from the POST").where(method="POST", path="/elsewhere").times(0, None),
+    )
+
+    outcome = case.call(endpoint=case.endpoint(), shape=shape)
+
+    if outcome.raised:
+        return
+    journal = space.journal()
+    followed = [e for e in journal if e.path == "/elsewhere"]
+    kept = len(followed) == 1 and followed[0].method == "POST"
+    expect(
+        outcome.returned
+        and outcome.text == "from the POST"
+        and kept
+        and followed[0].body == _first_body(journal),
+        expected="an error, or the answer to the same POST at the new place",
+        observed=f"{describe(outcome)} after {', '.join(e.method for e in followed) or 'nothing'}",
+        journal=journal,
+    )
+
+
+def _first_body(journal: Journal) -> bytes:
+    return journal.generations[0].body
+
+
+#: More redirects than any client has a reason to follow (RFC 9110 section 15.4 leaves the number open).
+MANY: Final = 50
+
+
+@clause("SEC-05", case="loop")
+@pytest.mark.parametrize("code", [302, 307, 308])
+def test_a_redirect_to_itself_ends_in_an_error(case: Case, code: int) -> None:
+    """Followed for ever it hangs the caller and floods the server."""
+    shape = case.shape()
+    space = case.serve(
+        always(status(code, ("location", "/elsewhere"))),
+        *(
+            always(status(code, ("location", "/elsewhere")), at_least=0).where(
+                path="/elsewhere", method=method
+            )
+            for method in ("GET", "POST")
+        ),
+    )
+
+    outcome = case.call(endpoint=case.endpoint(), shape=shape, attempts=MANY)
+
+    expect_error(outcome, because="the redirect leads to itself")
+    expect(
+        len(space.journal().exchanges) <= MANY,
+        expected=f"at most {MANY} requests",
+        observed=f"{len(space.journal().exchanges)} requests",
+    )
+
+
+#: What would begin a header of its own, or end the block.
+INJECTIONS: Final[Mapping[str, str]] = {
+    "crlf": "\r\nX-Evil: 1",
+    "lf": "\nX-Evil: 1",
+    "cr": "\rX-Evil: 1",
+    "nul": "\0x",
+    "end-of-head": "\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@clause("SEC-06", case="key")
+@pytest.mark.parametrize("form", sorted(INJECTIONS))
+def test_line_ends_in_a_key_are_refused(case: Case, form: str) -> None:
+    """A key read from a file that somebody else may write is not to become headers."""
+    space = case.serve_healthy()
+    arguments: dict[str, object] = {"base_url": space.base_url, "api_key": case.key() + INJECTIONS[form]}
+    if "max_retries" in case.description.settings:
+        arguments["max_retries"] = 0
+
+    created = case.ask("create_endpoint", **arguments)
+    outcome = case.call(endpoint=str(created.value)) if created.returned else created
+
+    _expect_refused(space, outcome)
+
+
+@clause("SEC-06", case="request-id")
+@pytest.mark.parametrize("form", sorted(INJECTIONS))
+def test_line_ends_in_a_request_id_are_refused(case: Case, form: str) -> None:
+    """Request ids often come from outside."""
+    case.needs("reqid")
+    space = case.serve_healthy()
+
+    outcome = case.call(endpoint=case.endpoint(), request_id=f"id{INJECTIONS[form]}")
+
+    _expect_refused(space, outcome)
+
+
+def _expect_refused(space: Space, outcome: Outcome) -> None:
+    journal = space.journal()
+    injected = [e for e in journal if b"evil" in e.head.lower() or b"\0" in e.head]
+    expect(
+        not injected and not journal.notes,
+        expected="nothing injected",
+        observed="; ".join([*(repr(e.head[:300]) for e in injected), *journal.notes]),
+        journal=journal,
+    )
+    expect_error(outcome, because="a header value cannot hold line ends or NUL")
+    expect_requests(journal.generations, 0, because="the value was refused", journal=journal)
+
+
+@clause("SEC-07")
+def test_a_certificate_that_nobody_vouches_for_is_refused(case: Case) -> None:
+    """Without the check anybody on the way reads prompt and key."""
+    shape = case.shape()
+    case.serve()
+    with self_signed(shape.body("believed")) as server:
+        endpoint = case.endpoint(url=f"https://127.0.0.1:{server.port}")
+        outcome = case.call(endpoint=endpoint, shape=shape)
+        asked = [request.path for request, _ in server.log]
+
+    expect(not asked, expected="no request", observed=f"a request to {', '.join(asked)}")
+    expect_error(outcome, because="the certificate is self-signed")
+
+
+@clause("SEC-08", case="objects")
+def test_public_objects_mask_the_key(case: Case) -> None:
+    """``print(client)`` ends up in notebooks and screenshots."""
+    if "public_objects" not in case.driver.implemented:
+        raise NotApplicable("public_objects is not implemented")
+    case.serve_healthy()
+    case.endpoint()
+
+    outcome = case.ask("public_objects")
+
+    expect_success(outcome, "public_objects")
+    _expect_masked(case, outcome, "what the objects show")
+
+
+@clause("SEC-08", case="stats")
+def test_statistics_mask_the_key(case: Case) -> None:
+    """Statistics go to dashboards."""
+    case.needs("stats")
+    case.serve_healthy()
+    endpoint = case.endpoint()
+    expect_success(case.call(endpoint=endpoint))
+
+    for arguments in ({}, {"endpoint_id": endpoint}):
+        _expect_masked(case, case.ask("get_stats", **arguments), "the statistics")
+
+
+@clause("SEC-08", case="endpoint-id")
+def test_an_endpoints_id_is_not_its_key(case: Case) -> None:
+    """Ids are what gets logged in the key's place."""
+    case.serve_healthy()
+
+    _expect_masked(case, case.try_endpoint(), "the endpoint's id")
+
+
+def _expect_masked(case: Case, outcome: Outcome, what: str) -> None:
+    alias = find_key(str(to_json(outcome)), case.record.keys)
+    expect(alias is None, expected=f"no key in {what}", observed=f"key:{alias} in {what}")
+
+
+@clause("SEC-09", case="variable")
+def test_an_ambient_hub_token_stays_at_home(case: Case) -> None:
+    """The token opens the Hub; a server that somebody named as base URL has no business with it."""
+    token = case.key("H")
+    _expect_no_token(case, HF_TOKEN=token, HUGGING_FACE_HUB_TOKEN=token, HUGGINGFACEHUB_API_TOKEN=token)
+
+
+@clause("SEC-09", case="cached-login")
+def test_a_cached_hub_login_stays_at_home(case: Case, tmp_path: Path) -> None:
+    """``huggingface-cli login`` leaves the token in a file that libraries read unasked."""
+    file = tmp_path / "token"
+    file.write_text(case.key("H"), encoding="ascii")
+    _expect_no_token(case, HF_HOME=str(tmp_path), HF_TOKEN_PATH=str(file))
+
+
+def _expect_no_token(case: Case, **environment: str) -> None:
+    """Make a call with no key given; it may be refused, but carries no token."""
+    shape = case.shape()
+    space = case.serve(shape.plain("fine").times(0, None))
+    with case.fresh_process(**environment) as driver:
+        created = driver.run(
+            "create_endpoint",
+            {"base_url": space.base_url, "api_key": None},
+            deadline=case.settings.deadline,
+        )
+        if created.returned:
+            arguments = shape.arguments(case.prompt()) | {"endpoint_id": created.value}
+            driver.run(shape.method, arguments, deadline=case.settings.deadline)
+
+    heads = "\n".join(e.head.decode("latin-1") for e in space.journal())
+    expect(
+        find_key(heads, case.record.keys) is None,
+        expected="no ambient token on the wire",
+        observed="the Hub token in a request to 127.0.0.1",
+        journal=space.journal(),
+    )
