@@ -79,7 +79,7 @@ class Call:
         return self._until(lambda: False, time.monotonic() + timeout)
 
     def read(self, n: int, deadline: float) -> tuple[Piece, ...]:
-        """Return the next ``n`` pieces; fewer: the call has ended. None in time is a hang."""
+        """Return the next ``n`` pieces; fewer: the call has ended. Not all in time is a hang."""
         until = time.monotonic() + deadline
         self.pull(n, deadline)
         wanted = self._handed + n

@@ -672,6 +672,7 @@ class Call:
         self.commands: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.leaving = False
         self.cancelled = False
+        self.cancel_due = False
         self.interrupted = False
         self.thread: int | None = None
         self.future: Any = None
@@ -693,15 +694,18 @@ class Call:
         """Take the call back: task, future, or (``how="interrupt"``) the thread of a plain call."""
         self.cancelled = True
         if self.task is not None or runs_on_loop(self.target):
+            self.cancel_due = True
             self.host.loop.submit(self._cancel_task)
-        elif self.future is not None:
+            return
+        if self.future is not None:
             self._cancel_future()
         elif how == "interrupt":
             self.interrupted = True
             self.host.interrupt(self)
-        self.command("leave", "close")
+        self.command("leave", "close")  # a plain stream is left; a plain call never looks
 
     def _cancel_task(self) -> None:
+        self.cancel_due = False
         if self.task is not None and not self.ended:
             self.task.cancel()
 
@@ -847,6 +851,8 @@ class Call:
         wake = self.wake
         assert wake is not None  # noqa: S101 -- start_task made it
         while True:
+            if self.cancel_due:  # it was asked for before whatever is queued now
+                await asyncio.Event().wait()
             wake.clear()
             try:
                 return self.commands.get_nowait()
@@ -868,19 +874,19 @@ class Call:
                 return
 
     async def _leave_async(self, holder: list[Any], how: str) -> None:
-        close = getattr(holder[0], "aclose", None) or getattr(holder[0], "close", None)
-        if how == "close" and callable(close):
-            closing = close()
+        if how == "close":
+            close = getattr(holder[0], "aclose", None) or getattr(holder[0], "close", None)
+            closing = close() if callable(close) else None
             if inspect.isawaitable(closing):
                 await closing
         elif how == "throw":
             with contextlib.suppress(ConsumerError):
                 _raise_while_holding(holder.pop())
-        close = None
         holder.clear()
         if how != "close":
             gc.collect()
-        await asyncio.sleep(0)  # the loop closes a dropped async generator in a task of its own
+            for _ in range(3):  # the loop makes a task that closes a dropped generator, then runs it
+                await asyncio.sleep(0)
         self.finish("left")
 
     # how it ends

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002, TRY301 -- the shape of an adapter, and faults on purpose
 """A well-behaved adapter without a network: what the host does with good values."""
 
 import asyncio
@@ -50,7 +51,7 @@ class Echo:
                 if act == "sleep":
                     await asyncio.Event().wait()
         finally:
-            warnings.warn("closed", stacklevel=1)
+            logging.getLogger("echo.stream").info("closed")
 
     def get_stats(self, endpoint_id=None):
         return {"endpoint": endpoint_id, "threads": threading.current_thread().name}
