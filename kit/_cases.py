@@ -13,7 +13,7 @@ from tgi_conformance._collection import BACKEND, PROBLEM
 from tgi_conformance._ids import find_clause
 from tgi_conformance._judging import Phase, Ruled, at_level, rule_exception
 from tgi_conformance._locks import held, share_of
-from tgi_conformance.backends.driver import BackendStartError
+from tgi_conformance.backends.driver import BackendStartError, Driver
 from tgi_conformance.contracts.catalogue import Clause, Level
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.verdict import RED, Evidence, Ruling, Verdict
@@ -70,35 +70,32 @@ class Cases:
         with held(self.scratch / "load.lock", share_of(item) if CASE_ID in item.stash else None):
             return (yield)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Lay out the record before the fixtures."""
-        if CASE_ID not in item.stash:
-            return
-        item.stash[RECORD] = CaseRecord(
-            case=item.stash[CASE_ID].text, clause=item.stash[CASE_ID].clause, backend=item.stash[BACKEND]
-        )
-        if problem := item.stash.get(PROBLEM, ""):
-            raise KitFault(problem)
-
-    @pytest.hookimpl(trylast=True, specname="pytest_runtest_setup")
-    def refuse_what_is_not_claimed(self, item: pytest.Item) -> None:
-        """After the fixtures: the backend has described itself by now."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Lay out the record before the fixtures; after them, refuse what the backend does not claim."""
+        if CASE_ID in item.stash:
+            item.stash[RECORD] = CaseRecord(
+                case=item.stash[CASE_ID].text, clause=item.stash[CASE_ID].clause, backend=item.stash[BACKEND]
+            )
+            if problem := item.stash.get(PROBLEM, ""):
+                raise KitFault(problem)
+        yield
         driver = getattr(item, "funcargs", {}).get("tgi_backend")
-        if CASE_ID not in item.stash or driver is None:
-            return
+        if CASE_ID in item.stash and driver is not None:
+            self._meet(item, driver)
+
+    def _meet(self, item: pytest.Item, driver: Driver) -> None:
+        """Take note of what the backend says of itself, and of what it does not claim."""
         backend = item.stash[BACKEND]
         if backend not in self._seen_backends:
             self._seen_backends.add(backend)
             note_backend(self.scratch, backend, driver)
-        clause = _clause(item)
         item.stash[RECORD].backend = driver.description.name
+        clause = _clause(item)
         missing = sorted(set(clause.capabilities) - driver.description.capabilities) if clause else []
         if missing:
-            noun = "capability" if len(missing) == 1 else "capabilities"
-            raise NotApplicable(
-                f"{noun} {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not claimed"
-            )
+            noun, verb = ("capability", "is") if len(missing) == 1 else ("capabilities", "are")
+            raise NotApplicable(f"{noun} {', '.join(missing)} {verb} not claimed")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
