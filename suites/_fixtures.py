@@ -76,7 +76,7 @@ def case(
 
 def _look_at_output(driver: Driver, record: CaseRecord, mark: int) -> None:
     record.output = driver.output_since(mark)
-    records = [(log.level, log.logger, log.text) for log in driver.census().logs]
+    records = [(log.level, log.logger, log.text) for log in driver.census().logs or ()]
     record.findings += _oracles.leaks_in_output(record.output, records, record.keys)
 
 

@@ -18,6 +18,8 @@ from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.suites._policy import PERMANENT
 
 _OK: Final = 200
+#: The level of Python's logging from which a record is no longer for developers alone.
+_INFO: Final = 20
 _IN_BAND: Final = "in-band-fault"
 
 
@@ -67,21 +69,20 @@ def _all_text(outcome: Outcome) -> str:
 
 
 def leaks_in_output(
-    output: str, records: Iterable[tuple[str, str, str]], keys: Mapping[str, str]
+    output: str, records: Iterable[tuple[int, str, str]], keys: Mapping[str, str]
 ) -> list[Finding]:
-    """SEC-02: a key on stdout or stderr, or in a log record (level, logger, text) at INFO or above."""
+    """SEC-02: a key on stdout or stderr, or in a log record (level number, logger, text) at INFO or above."""
     findings = [Finding(clause="SEC-02", message="no key seen", breach=False)]
     if alias := find_key(output, keys):
         findings.append(_breach("SEC-02", f"key:{alias} on stdout or stderr"))
     for level, logger, text in records:
         alias = find_key(text, keys)
         if alias is not None:
-            quiet = level == "DEBUG"
             findings.append(
                 Finding(
                     clause="SEC-02",
-                    message=f"key:{alias} in a {level} record of the logger {logger}",
-                    advisory=quiet,
+                    message=f"key:{alias} in a record of level {level} of the logger {logger}",
+                    advisory=level < _INFO,
                 )
             )
     return findings

@@ -104,7 +104,7 @@ def test_neither_logs_nor_output_show_the_key(case: Case) -> None:
         case.call(endpoint=endpoint, shape=shape)
     case.close_endpoint(endpoint)
 
-    records = [(log.level, log.logger, log.text) for log in case.driver.census().logs]
+    records = [(log.level, log.logger, log.text) for log in case.driver.census().logs or ()]
     findings = leaks_in_output(case.driver.output_since(mark), records, case.record.keys)
     case.record.findings += findings
     _expect_none(findings)
