@@ -75,7 +75,7 @@ class Call:
         return self._finished(until, deadline)
 
     def wait_done(self, timeout: float) -> bool:
-        """Wait that long (seconds) for the outcome, reading nothing; False: still running, which is no fault."""
+        """Wait ``timeout`` seconds for the outcome, reading nothing; False: it still runs, no fault."""
         return self._until(lambda: False, time.monotonic() + timeout)
 
     def read(self, n: int, deadline: float) -> tuple[Piece, ...]:
