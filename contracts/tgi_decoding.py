@@ -25,15 +25,18 @@ class BodyError(ValueError):
         self.error = error
 
 
+Where: TypeAlias = Literal["start", "end", "after"]
+
+
 class Misfit(ValueError):
     """A value that does not fit its field: what serde says, the path it names, the place it means.
 
-    serde points after a scalar, before a container, and after an object that lacks a field.
+    serde points after a scalar, before a container, and after an object that lacks a field. An
+    untagged choice in a field is placed by the object around it, which by then has tried to take its
+    own end ("after").
     """
 
-    def __init__(
-        self, detail: str, path: Path, *, at: Path | None = None, where: Literal["start", "end"] = "end"
-    ) -> None:
+    def __init__(self, detail: str, path: Path, *, at: Path | None = None, where: Where = "end") -> None:
         super().__init__(detail)
         self.detail = detail
         self.path = path
@@ -259,6 +262,7 @@ _RANGES: Final = {
 # --- decoding -----------------------------------------------------------------------------------------
 
 _JSON_TYPE: Final = re.compile(r"\s*application/(?:[^;/\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+_AFTER_OBJECT: Final = re.compile(rb"[ \t\n\r]*\}?")
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -272,7 +276,9 @@ def decode(route: RouteKind, body: bytes, content_type: str | None) -> Mapping[s
     except Misfit as misfit:
         node = find(scan(body), misfit.at)
         prefix = f"{path_text(misfit.path)}: " if misfit.path else ""
-        where = place(body, node.start if misfit.where == "start" else node.end)
+        offset = _AFTER_OBJECT.match(body, node.end) if misfit.where == "after" else None
+        end = node.end if offset is None else offset.end()
+        where = place(body, node.start if misfit.where == "start" else end)
         raise BodyError(body_data(f"{prefix}{misfit.detail} at {where}")) from misfit
 
 
@@ -344,7 +350,7 @@ def _rust_float(value: float) -> str:
 
 
 def _invalid_type(value: JSON, expected: str, path: Path) -> Misfit:
-    where: Literal["start", "end"] = "start" if isinstance(value, list | dict) else "end"
+    where: Where = "start" if isinstance(value, list | dict) else "end"
     return Misfit(f"invalid type: {described(value)}, expected {expected}", path, where=where)
 
 
@@ -420,9 +426,11 @@ def _check_one_of(kind: OneOf, value: JSON, path: Path) -> JSON:
         except Misfit:
             continue
         if fitted == [] and kind.empty is not None:
-            raise Misfit(kind.empty, path)
+            raise Misfit(kind.empty, path, where="after")
         return fitted
-    raise Misfit(f"data did not match any variant of untagged enum {kind.name}", path)
+    # The body of a message is flattened into it, and the message's end is taken by then.
+    where: Where = "end" if kind is _BODY else "after"
+    raise Misfit(f"data did not match any variant of untagged enum {kind.name}", path, where=where)
 
 
 def _check_tagged(kind: Tagged, value: JSON, path: Path) -> JSON:

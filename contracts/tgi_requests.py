@@ -66,7 +66,8 @@ class GenerationRequest:
     top_logprobs: int = 0
     include_usage: bool = False
     has_tools: bool = False
-    tool_names: tuple[str, ...] = ()
+    #: Name and JSON Schema of the arguments of each tool.
+    tools: tuple[tuple[str, JSON], ...] = ()
     #: "auto", "none", "required", or the name of a function.
     tool_choice: str = "auto"
     forced_function: str | None = None
@@ -146,7 +147,7 @@ def _chat(value: Mapping[str, JSON]) -> GenerationRequest:
         top_logprobs=top or 0,
         include_usage=isinstance(options, Mapping) and options.get("include_usage") is True,
         has_tools=isinstance(value.get("tools"), Sequence) and choice != "none",
-        tool_names=tuple(_function_name(tool) for tool in tools),
+        tools=tuple(_function(tool) for tool in tools),
         tool_choice=choice,
         forced_function=forced,
         earlier_tool_ids=tuple(_earlier_ids(messages)),
@@ -239,9 +240,11 @@ def _tool_choice(value: JSON) -> tuple[str, str | None]:
     return "auto", None
 
 
-def _function_name(tool: Mapping[str, JSON]) -> str:
+def _function(tool: Mapping[str, JSON]) -> tuple[str, JSON]:
     function = tool.get("function")
-    return _text(function.get("name")) if isinstance(function, Mapping) else ""
+    if not isinstance(function, Mapping):
+        return "", {}
+    return _text(function.get("name")), function.get("parameters", function.get("arguments", {}))
 
 
 def _earlier_ids(messages: Sequence[Mapping[str, JSON]]) -> list[str]:

@@ -39,7 +39,7 @@ def refusal(request: GenerationRequest, server: Server) -> TGIError | None:
             text = f"Template error: syntax error: Unknown role: {role} (in <string>:1)"
             return handler_error(text, "template_error")
     forced = request.forced_function
-    if forced is not None and request.has_tools and forced not in request.tool_names:
+    if forced is not None and request.has_tools and forced not in {name for name, _ in request.tools}:
         return unknown_tool(forced)
     return None
 

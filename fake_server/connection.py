@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _MAX_PIPELINED: Final = 1000
+MAX_CONNECTIONS: Final = 4096
+"""Open connections of one space; one more is closed at once, and a note says so."""
 
 #: Space, request, its record -> what is done for it.
 Respond = Callable[["Space", Request, ExchangeRecord], Plan]
@@ -53,6 +55,8 @@ class Connection(asyncio.Protocol):
         self._ended = False
         self._gone: ClosedBy | None = None
         self._written = 0
+        self._taken = 0
+        self._lost = False
 
     # --- what asyncio calls ------------------------------------------------------------------------
 
@@ -65,6 +69,10 @@ class Connection(asyncio.Protocol):
         self._socket = socket.socket(wrapped.family, wrapped.type, wrapped.proto, fileno=wrapped.fileno())
         self._record = self._space.journal.open_connection(self._origin, monotonic())
         self._space.connections.add(self)
+        if len(self._space.connections) > MAX_CONNECTIONS:
+            self._space.journal.note(f"over {MAX_CONNECTIONS} open connections: one more was closed")
+            self.abort()
+            return
         accepted = None if self._space.closed else self._accept(self._space, self._origin)
         if accepted is not None:
             self._silent, plan = accepted
@@ -73,6 +81,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read requests and serve them."""
         now = monotonic()
+        self._space.journal.last_activity = now
         try:
             requests = self._reader.feed(data, now)
         except ParseError as error:
@@ -94,18 +103,19 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Take the client's FIN: whoever shuts the write side gets no answer (as hyper does)."""
         self._client_went("client-fin")
-        unfinished = self._reader.unfinished
-        if unfinished is not None and self._current is None:
-            self._book(unfinished).ending = "none"
+        if self._book_unfinished():
             self._write(self._refuse(0))
+        self._sent()
         if self._transport.get_write_buffer_size():
             self._transport.abort()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Book the end and let go of everything."""
+        self._lost = True
         if exc is not None:
             self._client_went("client-rst")
+            self._book_unfinished()
         elif self._gone is None:
             self._space.journal.close_connection(self._record, "server", monotonic())
         if self._current is not None:
@@ -179,6 +189,17 @@ class Connection(asyncio.Protocol):
         key = space.alias(request.first.get("authorization"))
         return space.journal.book(request, self._record, key=key, late=space.closed)
 
+    def _book_unfinished(self) -> bool:
+        """Book a request whose body will never end; false where there is none, or an answer is owed."""
+        unfinished = self._reader.unfinished
+        if unfinished is None or self._current is not None:
+            return False
+        unfinished.received_at = monotonic()
+        record = self._book(unfinished)
+        record.gone_at, record.ending = self._record.closed_at, "none"
+        self._reader = RequestReader(max_body=self._space.max_body)
+        return True
+
     def _run(self) -> None:
         """Do steps until one has to wait."""
         if self._running or self._current is None or self._timer is not None or self._leave_gate is not None:
@@ -229,9 +250,13 @@ class Connection(asyncio.Protocol):
             self._current.reply_at = monotonic()
         self._written += len(data)
         self._transport.write(data)
+        self._sent()
 
     def _sent(self) -> int:
-        return self._written - self._transport.get_write_buffer_size()
+        """How many bytes the kernel has taken; once the connection is lost, what was last known."""
+        if not self._lost:
+            self._taken = self._written - self._transport.get_write_buffer_size()
+        return self._taken
 
     def _complete(self, plan: Plan) -> None:
         self._plan = None
