@@ -13,6 +13,7 @@ from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, Script
+from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import FakeServer, Space, WaitTimeout, connections_closed
 from tgi_conformance.suites import _oracles
 from tgi_conformance.suites._expect import ClauseFailed, describe, expect
@@ -30,6 +31,8 @@ ALIASES: Final = ("A", "B", "C", "D", "E", "F", "G", "H")
 _RETRY_SETTINGS: Final = tuple(f.name for f in dataclasses.fields(RetrySettings))
 #: Calls and spaces kept as evidence of one case.
 _EVIDENCE_LIMIT: Final = 40
+#: Methods whose values list the backend's state: a key there is judged by SEC-08.
+_LISTINGS: Final = frozenset({"create_endpoint", "get_stats", "public_objects"})
 #: Seconds that connections may take to close after close() (clause RES-05).
 _CLOSING: Final = 1.0
 #: After so many cases with connections left the oracle has seen enough.
@@ -61,7 +64,7 @@ class Running:
 
     def leave(self, how: str = "close") -> Outcome:
         """Leave a stream early: close it, drop the last reference, or throw into it."""
-        self._outcome = self.call.leave(how, self.deadline)  # type: ignore[arg-type]
+        self._outcome = self.call.leave(how, self.deadline)
         return self._outcome
 
     @property
@@ -71,7 +74,7 @@ class Running:
 
     def cancel(self, how: str = "cancel") -> None:
         """Ask for the call's cancellation."""
-        self.call.cancel(how)  # type: ignore[arg-type]
+        self.call.cancel(how)
 
 
 @dataclass(slots=True)
@@ -266,7 +269,7 @@ class Case:
             expected="get_stats gives a mapping",
             observed=describe(outcome),
         )
-        return dict(outcome.value)  # type: ignore[arg-type,call-overload]
+        return dict(outcome.value)  # type: ignore[arg-type]
 
     def close_endpoint(self, endpoint: str) -> Outcome:
         """Close an endpoint."""
@@ -311,7 +314,8 @@ class Case:
             for endpoint in list(self._endpoints):
                 if "close_endpoint" in self.driver.implemented:
                     self.close_endpoint(endpoint)
-        findings = _oracles.leaks_in_outcomes((o for _, o in self._outcomes), self.record.keys)
+        scanned = [o for what, o in self._outcomes if what not in _LISTINGS or not o.returned]
+        findings = _oracles.leaks_in_outcomes(scanned, self.record.keys)
         if self.key_echoed:
             findings = [dataclasses.replace(finding, advisory=True) for finding in findings]
         for space, script in zip(self._spaces, self._scripts, strict=True):
@@ -326,8 +330,10 @@ class Case:
             {"call": what, "outcome": to_json(outcome)} for what, outcome in self._outcomes[:_EVIDENCE_LIMIT]
         ]
 
-    def _closing_findings(self, space: Space) -> list[_oracles.Finding]:
+    def _closing_findings(self, space: Space) -> list[Finding]:
         if not self.claims("close") or self.probes.lingering >= _LINGERING_LIMIT:
+            return []
+        if not space.journal().connections:
             return []
         try:
             journal = space.wait(connections_closed(), _CLOSING)

@@ -4,18 +4,19 @@ A failed assertion is a failed clause (advisory where the clause is a SHOULD). T
 the plugin turns them into rulings, and pytest shows them as skips and errors.
 """
 
-import pytest
+# The public name, pytest.skip.Exception, is an attribute that type checkers cannot subclass.
+from _pytest.outcomes import Skipped
 
 from tgi_conformance.contracts.verdict import Ruling
 
 
-class NotApplicable(pytest.skip.Exception):
+class NotApplicable(Skipped):
     """The capability that the case needs is not claimed, or the field that it judges is not exposed."""
 
     ruling = Ruling.NOT_APPLICABLE
 
 
-class NotHere(pytest.skip.Exception):
+class NotHere(Skipped):
     """The case has no place in this profile or against this server."""
 
     ruling = Ruling.NOT_HERE

@@ -1,5 +1,7 @@
 """MUX: several keys on one client. The server tells keys apart by the Authorization header."""
 
+from typing import Any
+
 import pytest
 
 from tgi_conformance.contracts.journal import Exchange
@@ -157,7 +159,7 @@ def test_each_endpoints_retries_take_effect(case: Case) -> None:
     """Stored settings that the wire never sees are no settings."""
     case.needs("keys", "retry")
     case.needs_setting("max_retries")
-    quick = {"initial_retry_delay": 0.02, "backoff_factor": 1.0}
+    quick: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0}
     space = case.serve(always(overloaded()))
     counts = {"A": 1, "B": 3}
     for alias, retries in counts.items():

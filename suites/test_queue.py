@@ -1,5 +1,7 @@
 """QUEUE: concurrency limits and the FIFO queue. The held server decides the order, not the clock."""
 
+from typing import Any
+
 import pytest
 
 from tgi_conformance.contracts.error_kinds import ErrorKind
@@ -159,7 +161,7 @@ def test_the_slot_comes_back_exactly_once(case: Case, ending: str) -> None:
         shape.plain("normal").named("normal"),
         healthy().named("held").held(GATE).times(2),
     )
-    timeout = {"timeout": 0.3} if ending == "timed-out" else {}
+    timeout: dict[str, Any] = {"timeout": 0.3} if ending == "timed-out" else {}
     if timeout:
         case.needs("timeout")
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=4, **timeout)
@@ -184,7 +186,7 @@ def test_current_requests_is_the_true_number_in_flight(case: Case, queue: str) -
     if queue == "off":
         case.needs_setting("queue_enabled")
     space = _serve_held(case)
-    enabled = {} if queue == "on" else {"queue_enabled": False}
+    enabled: dict[str, Any] = {} if queue == "on" else {"queue_enabled": False}
     endpoint = case.endpoint(max_concurrent_requests=2, queue_size=4, **enabled)
     _expect_current(case, endpoint, 0, "at rest, before any call")
 
@@ -332,7 +334,7 @@ def test_a_call_above_the_cap_waits_and_then_succeeds(case: Case) -> None:
     """With the queue on, a call beyond the cap is kept, unseen by the server, until a slot is free."""
     _needs_cap(case)
     space = _serve_held(case)
-    enabled = {"queue_enabled": True} if "queue_enabled" in case.description.settings else {}
+    enabled: dict[str, Any] = {"queue_enabled": True} if "queue_enabled" in case.description.settings else {}
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=4, **enabled)
     first = case.start(endpoint=endpoint)
     _wait_open(space, 1)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import Shape
 
 #: Short delays for cases that are not about them (seconds).
-QUICK = {"initial_retry_delay": 0.02, "backoff_factor": 1.0, "max_retry_delay": 0.05}
+QUICK: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0, "max_retry_delay": 0.05}
 #: Rate-limit answers that a client may meet: TGI's own, a proxy's, and one without a body.
 RATE_LIMITED: dict[str, Reply] = {
     "tgi": overloaded(),

@@ -1,5 +1,7 @@
 """STAT: usage statistics, held against what the server saw and sent."""
 
+from typing import Any
+
 import pytest
 
 from tgi_conformance.contracts.json_types import JSON
@@ -80,7 +82,7 @@ def test_tokens_are_the_servers_numbers(case: Case, shape: Shape) -> None:
     reply = _counted(shape, prompt=7, completion=3)
     case.serve(reply)
     endpoint = case.endpoint()
-    arguments: dict[str, object] = {}
+    arguments: dict[str, Any] = {}
     if shape is NATIVE and "details" in case.description.parameters.get("generate", frozenset()):
         arguments["details"] = True
     expect_success(case.call(endpoint=endpoint, shape=shape, **arguments))
@@ -158,7 +160,7 @@ def test_no_update_is_lost_under_concurrency(case: Case) -> None:
     count = 200
     case.serve(_counted(shape, prompt=7, completion=3).times(count))
     endpoint = case.endpoint(max_concurrent_requests=16, queue_size=400)
-    arguments: dict[str, object] = {"details": True} if _can_ask_details(case, shape) else {}
+    arguments: dict[str, Any] = {"details": True} if _can_ask_details(case, shape) else {}
     running = [case.start(endpoint=endpoint, shape=shape, **arguments) for _ in range(count)]
     for call in running:
         expect_success(call.wait())
@@ -178,7 +180,7 @@ def test_counts_belong_to_the_endpoint_and_add_up(case: Case) -> None:
     case.needs("stats", "keys")
     shape = case.shape()
     case.serve(_counted(shape, prompt=7, completion=3).times(6))
-    arguments: dict[str, object] = {"details": True} if _can_ask_details(case, shape) else {}
+    arguments: dict[str, Any] = {"details": True} if _can_ask_details(case, shape) else {}
     before = _aggregate(case)
     loads = {"A": 1, "B": 2, "C": 3}
     endpoints = {alias: case.endpoint(key=alias) for alias in loads}
