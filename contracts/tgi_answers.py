@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
@@ -69,16 +70,12 @@ class Stamp:
 def made(generation: Generation, request: GenerationRequest, prompt: int = 0) -> Made:
     """What the model makes of the request's ``prompt``-th prompt."""
     pieces = _pieces(generation, request, prompt)
-    tokens = [Token(_token_id(piece), piece, _logprob(i)) for i, piece in enumerate(pieces)]
-    if generation.finish_reason == "eos_token":
-        tokens.append(Token(_EOS_ID, EOS, _logprob(len(tokens)), special=True))
-    elif not tokens:
-        tokens.append(Token(_token_id(""), "", _logprob(0)))
+    tokens = _tokens(pieces, ends=generation.finish_reason == "eos_token")
     counted = count_tokens(request.prompts[prompt], special=request.route != "chat")
     truncate = request.parameters.truncate
     counted = min(counted, truncate) if truncate else counted
     return Made(
-        tokens=tuple(tokens),
+        tokens=tokens,
         text="".join(pieces),
         finish_reason=generation.finish_reason,
         prompt_tokens=counted if generation.prompt_tokens is None else generation.prompt_tokens,
@@ -88,6 +85,16 @@ def made(generation: Generation, request: GenerationRequest, prompt: int = 0) ->
     )
 
 
+@lru_cache(maxsize=512)
+def _tokens(pieces: tuple[str, ...], *, ends: bool) -> tuple[Token, ...]:
+    """Pieces as tokens; ``ends`` adds the end token, and a generation has at least one token."""
+    tokens = [Token(_token_id(piece), piece, _logprob(index)) for index, piece in enumerate(pieces)]
+    if ends:
+        tokens.append(Token(_EOS_ID, EOS, _logprob(len(tokens)), special=True))
+    return tuple(tokens) or (Token(_token_id(""), "", _logprob(0)),)
+
+
+@lru_cache(maxsize=512)
 def split_tokens(text: str) -> tuple[str, ...]:
     """A text as tokens: one a word, with the blanks before it; they join to the text."""
     return tuple(_WORD.findall(text))

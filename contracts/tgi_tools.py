@@ -1,6 +1,6 @@
 """The tool call that a healthy model makes of a request that forces one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -39,7 +39,7 @@ def example(schema: JSON) -> JSON:
     if not isinstance(schema, Mapping):
         return {}
     choices = schema.get("enum")
-    if isinstance(choices, list) and choices:
+    if isinstance(choices, Sequence) and not isinstance(choices, str) and choices:
         return choices[0]
     properties = schema.get("properties")
     if isinstance(properties, Mapping):

@@ -35,8 +35,8 @@ NOT_YET: Final = {
 #: Header values that are measured, or that follow from what the model said.
 MEASURED: Final = frozenset(
     {
-        "date", "content-length", "x-compute-time", "x-compute-characters", "x-total-time", "x-time-per-token",
-        "x-validation-time", "x-queue-time", "x-inference-time", "x-prompt-tokens", "x-generated-tokens",
+        "date", "content-length", "x-compute-time", "x-compute-characters", "x-total-time", "x-queue-time",
+        "x-validation-time", "x-time-per-token", "x-inference-time", "x-prompt-tokens", "x-generated-tokens",
     }
 )  # fmt: skip
 
