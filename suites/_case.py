@@ -91,6 +91,8 @@ class Case:
     _spaces: list[Space] = field(default_factory=list)
     _scripts: list[Script] = field(default_factory=list)
     _endpoints: dict[str, RetryPolicy] = field(default_factory=dict)
+    #: Ids of endpoints that are to be closed at the end.
+    _open: list[object] = field(default_factory=list)
     _running: list[Running] = field(default_factory=list)
     _calls: list[CallMade] = field(default_factory=list)
     _outcomes: list[tuple[str, Outcome]] = field(default_factory=list)
@@ -199,7 +201,10 @@ class Case:
         }
         if model is not None:
             arguments["model"] = model
-        return self.ask("create_endpoint", **arguments, **self._effective(settings))
+        outcome = self.ask("create_endpoint", **arguments, **self._effective(settings))
+        if outcome.returned and isinstance(outcome.value, str | int):
+            self._open.append(outcome.value)
+        return outcome
 
     def _effective(self, settings: dict[str, object]) -> dict[str, object]:
         chosen = {name: value for name, value in settings.items() if name in self.description.settings}
@@ -274,6 +279,7 @@ class Case:
     def close_endpoint(self, endpoint: str) -> Outcome:
         """Close an endpoint."""
         self._endpoints.pop(endpoint, None)
+        self._open = [other for other in self._open if other != endpoint]
         return self.ask("close_endpoint", endpoint_id=endpoint)
 
     @contextlib.contextmanager
@@ -311,9 +317,9 @@ class Case:
         outcomes = [(r.what, r.wait(0) if r.over else r.call.abandon()) for r in self._running]
         self._outcomes = outcomes + self._outcomes
         with contextlib.suppress(ClauseFailed):
-            for endpoint in list(self._endpoints):
+            for endpoint in list(self._open):
                 if "close_endpoint" in self.driver.implemented:
-                    self.close_endpoint(endpoint)
+                    self.ask("close_endpoint", endpoint_id=endpoint)
         scanned = [o for what, o in self._outcomes if what not in _LISTINGS or not o.returned]
         findings = _oracles.leaks_in_outcomes(scanned, self.record.keys)
         if self.key_echoed:

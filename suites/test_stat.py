@@ -275,7 +275,7 @@ def _expect_tokens(case: Case, endpoint: str, prompt: int, completion: int) -> N
     seen = tuple(shown.get(name) for name in ("input_tokens", "output_tokens", "total_tokens"))
     expect(
         seen == (prompt, completion, prompt + completion),
-        expected=f"input {prompt}, output {completion}, total {prompt + completion}: the server's own numbers",
+        expected=f"the server's numbers: input {prompt}, output {completion}, total {prompt + completion}",
         observed="input {}, output {}, total {}".format(*seen),
         journal=case.journal(),
     )
