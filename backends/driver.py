@@ -12,7 +12,7 @@ from tgi_conformance.backends.events import Census, Hello, LogRecord
 from tgi_conformance.backends.output import OutputLog
 from tgi_conformance.backends.session import BackendGoneError, BackendStartError, Exit, Session
 from tgi_conformance.backends.spec import BackendSpec
-from tgi_conformance.contracts.adapter import METHODS, SETTINGS, Description
+from tgi_conformance.contracts.adapter import SETTINGS, Description
 from tgi_conformance.contracts.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.outcome import Outcome
@@ -193,10 +193,6 @@ def read_description(
             raise fail(f"{spec.label}: describe(): {field}: {unknown}")
     if missing := {"describe", "create_endpoint"} - set(hello.implemented):
         raise fail(f"{spec.label}: the adapter has no method {', '.join(sorted(missing))}; both must exist")
-    if strangers := set(hello.implemented) - set(METHODS):
-        raise fail(
-            f"{spec.label}: implemented: unknown methods {sorted(strangers)}; known: {', '.join(METHODS)}"
-        )
     return replace(description, capabilities=description.capabilities | {"core"})
 
 
