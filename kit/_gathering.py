@@ -31,6 +31,7 @@ from tgi_conformance.reports.run_folder import Written, prepare, write_all
 from tgi_conformance.reports.verdict_lines import parse_line
 from tgi_conformance.suites._session import SETTINGS
 
+_SHOWN_PATTERNS: Final = 3
 EXPECTED_RESULTS: Final = "expected_results"
 _VERSIONED: Final = ("tgi-conformance", "pytest", "pytest-xdist", "hypothesis")
 
@@ -198,7 +199,10 @@ class Gathering:
 
     def _selection(self) -> str:
         option = self.config.option
-        words = [f"--case {pattern}" for pattern in option.tgi_case or []]
+        patterns: list[str] = option.tgi_case or []
+        words = [f"--case {pattern}" for pattern in patterns[:_SHOWN_PATTERNS]]
+        if len(patterns) > _SHOWN_PATTERNS:
+            words.append(f"and {len(patterns) - _SHOWN_PATTERNS} more")
         if getattr(option, "keyword", ""):
             words.append(f"-k {shlex.quote(option.keyword)}")
         if getattr(option, "markexpr", ""):

@@ -88,10 +88,9 @@ def _stated(error: BaseException, word: str, text: str) -> str:
     """One side of a failed assertion: the exception's attribute, or the line of its text that names it."""
     if isinstance(said := getattr(error, word, None), str):
         return said
-    marks = (
-        line.partition(f"{word}:")[2].strip() for line in text.splitlines() if line.startswith(f"{word}:")
-    )
-    return next(marks, "")
+    # pytest indents what follows the first line of a rewritten assertion's message.
+    lines = (line.strip() for line in text.splitlines())
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(f"{word}:")), "")
 
 
 def _message(error: BaseException) -> str:

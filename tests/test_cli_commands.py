@@ -1,0 +1,168 @@
+"""The command line: what each command does, prints and ends with."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mini_backend import MINI, run_cli
+
+from tgi_conformance.cli import main
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "mini.py").write_text(MINI)
+    return tmp_path
+
+
+def test_run_ignores_the_users_pytest_and_writes_the_narrowed_reports(project: Path) -> None:
+    (project / "pytest.ini").write_text("[pytest]\naddopts = --nonsense\n")
+    (project / "conftest.py").write_text("raise RuntimeError('a conftest of the user')\n")
+    words = ["run", "--backend", "mini:Mini", "-n", "0", "--case", "INIT-05", "--durations", "2"]
+    done = run_cli(project, *words, PYTEST_ADDOPTS="--nonsense", PYTEST_PLUGINS="nonsense")
+    assert done.code == 0, done.out
+    assert "passed" in done.rulings().values()
+    assert "slowest cases" in done.out
+    assert "exit code 0" in done.out
+    assert "test session starts" not in done.out
+    info = json.loads((project / "collected_results" / "narrowed" / "run.json").read_text())
+    assert info["command"] == f"tgi-conformance {' '.join(words)}"
+    assert [backend["name"] for backend in info["backends"]] == ["mini"]
+
+
+def test_run_with_workers_reports_failures_line_by_line_and_runs_them_again(project: Path) -> None:
+    words = ["run", "--backend", "mini:Mini", "-n", "2", "--case", "ERR-06/status-40*"]
+    done = run_cli(project, *words)
+    assert done.code == 1, done.out
+    red = {case for case, ruling in done.rulings().items() if ruling == "failed"}
+    assert red
+    assert all(f"✗ failed  {case}" in done.out for case in red)
+    again = run_cli(project, "run", "--backend", "mini:Mini", "-n", "0", "--last-failed")
+    assert set(again.rulings()) - {c for c in again.rulings() if c.endswith("/run-wide")} == red
+
+
+def test_run_ends_with_12_where_the_backend_does_not_start(project: Path) -> None:
+    done = run_cli(project, "run", "--backend", "mini:Broken", "-n", "0", "--case", "INIT-05")
+    assert done.code == 12, done.out
+    assert "no licence" in done.out
+
+
+def test_run_says_what_selects_nothing(project: Path) -> None:
+    done = run_cli(project, "run", "--backend", "mini:Mini", "-n", "0", "--case", "INIT-99")
+    assert done.code == 5, done.out
+    assert "no case" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--backend", "nonsense"], "mypkg.adapter:MyAdapter"),
+        (["-n", "many"], "a whole number, or auto"),
+        (["--seed", "x", "-n", "0"], "whole number"),
+        (["--profile", "fast"], "tgi-guide"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_wrong_use_is_4_and_says_what_to_write(project: Path, words: list[str], said: str) -> None:
+    done = run_cli(project, "run", *words)
+    assert done.code == 4, done.out
+    assert said in done.out
+
+
+def test_a_real_endpoint_is_14_until_it_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TGI_ENDPOINT", "https://example.invalid")
+    assert main(["run"]) == 14
+    assert "not built yet" in capsys.readouterr().err
+
+
+def test_a_gap_in_the_keys_is_wrong_use(project: Path) -> None:
+    done = run_cli(project, "run", "--backend", "mini:Mini", "-n", "0", HF_API_KEY_2="k")
+    assert done.code == 4, done.out
+    assert "HF_API_KEY_1 is missing" in done.out
+
+
+def test_doctor_passes_what_answers_and_says_what_is_not_claimed(project: Path) -> None:
+    done = run_cli(project, "doctor", "--backend", "mini:Mini")
+    assert done.code == 0, done.out
+    assert "claims 1 of 22 capabilities: native" in done.out
+    assert "a healthy native call is answered" in done.out
+
+
+def test_doctor_names_what_is_claimed_and_missing(project: Path) -> None:
+    more = MINI.replace('"capabilities": ["native"]', '"capabilities": ["native", "stats"]')
+    (project / "mini.py").write_text(more)
+    done = run_cli(project, "doctor", "--backend", "mini:Mini")
+    assert done.code == 1, done.out
+    assert "claims stats but has no method get_stats" in done.out
+
+
+def test_doctor_ends_with_12_where_nothing_starts(project: Path) -> None:
+    done = run_cli(project, "doctor", "--backend", "mini:Broken")
+    assert done.code == 12, done.out
+    assert "no licence" in done.out
+
+
+def test_list_holds_every_clause(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 185
+    assert {row["level"] for row in rows} == {"MUST", "SHOULD", "MAY"}
+
+
+def test_list_narrows_by_area_and_level(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--area", "retry", "--level", "MAY"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 clauses"
+
+
+def test_unknown_names_are_wrong_use_and_show_the_known(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--area", "NOPE"]) == 4
+    assert "STREAM" in capsys.readouterr().err
+    assert main(["explain", "RETRY-99"]) == 4
+    assert "RETRY-01 to RETRY-21" in capsys.readouterr().err
+
+
+def test_explain_gives_statement_sources_and_cases(project: Path) -> None:
+    done = run_cli(project, "explain", "retry-03")
+    assert done.code == 0, done.out
+    for said in (
+        "are not retried",
+        "error_handling_400",
+        "litellm#19216",
+        "RETRY-03/json-400",
+        "--case 'RETRY-03'",
+    ):
+        assert said in done.out
+
+
+def test_explain_knows_a_case_from_one_that_is_not_there(project: Path) -> None:
+    assert run_cli(project, "explain", "RETRY-03/nothing").code == 4
+
+
+def test_serve_says_when_it_is_ready_and_ends_when_asked(project: Path) -> None:
+    start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
+    script = json.dumps({"version": 1, "replies": [{"tgi": {"text": "hello"}}]})
+    with subprocess.Popen(
+        [sys.executable, "-c", start, "serve", "--script", "-"],
+        cwd=project,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(script.encode())
+        process.stdin.close()
+        ready = json.loads(process.stdout.readline())
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    assert ready["base_url"].startswith("http://127.0.0.1:")
+
+
+def test_serve_refuses_a_bad_script_with_its_place(project: Path) -> None:
+    (project / "bad.json").write_text('{"version": 1, "replies": [{"requests": [2, 1]}]}')
+    done = run_cli(project, "serve", "--script", "bad.json")
+    assert done.code == 4, done.out
+    assert "/replies/0" in done.out
