@@ -152,6 +152,8 @@ class Encoder:
         return float(value)
 
     def _container(self, value: object, depth: int) -> Any:
+        if isinstance(value, Printed):
+            return self._texts(value.value)
         if isinstance(value, (bytes, bytearray, memoryview)):
             self._spend(len(value) * 4 // 3)
             return {"$bytes": base64.b64encode(bytes(value)).decode("ascii")}
@@ -186,9 +188,25 @@ class Encoder:
             raise TypeError(f"{type(value).__qualname__} cannot be an argument of a call")
         if hasattr(type(value), "__float__"):
             return self._number(float(value))  # type: ignore[arg-type]
+        return self._texts(value)
+
+    def _texts(self, value: object) -> Any:
         texts = {"type": type_name(type(value)), "repr": shown(repr, value), "str": shown(str, value)}
         self._spend(sum(map(len, texts.values())))
         return {"$object": texts}
+
+
+class Printed:
+    """An object of which only the texts go out, whatever it is (``public_objects``)."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def printed(value: object) -> list[Printed]:
+    """Mark what ``public_objects`` gave: not its fields but what a user sees who prints it is judged."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [Printed(item) for item in items]
 
 
 def is_unset(value: object) -> bool:
@@ -301,10 +319,11 @@ def write_all(fd: int, data: bytes) -> None:
 class Wire:
     """The host's sending side; messages of several threads do not mix."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, on_refusal: Callable[[Any], None]) -> None:
         self._fd = fd
         self._lock = threading.Lock()
         self._numbers = itertools.count()
+        self._on_refusal = on_refusal
 
     def send(self, event: str, **fields: Any) -> bool:
         """Send one event; False where a value in it cannot be sent: ``refused`` goes out instead."""
@@ -315,6 +334,7 @@ class Wire:
             lines = to_lines({"tgic": PROTOCOL, "event": event, **body}, next(self._numbers))
         except Exception as error:  # noqa: BLE001 -- a foreign mapping or dataclass may raise anything
             sent = False
+            self._on_refusal(fields.get("id"))
             text = cut(f"cannot send this {event}: {error if str(error) else type(error).__name__}")
             refusal = {
                 "tgic": PROTOCOL,
@@ -781,7 +801,6 @@ class Call:
                 return
             if not self.host.wire.send("piece", id=self.id, value=piece, at=now()):
                 self.ended = True
-                self.host.forget(self)
                 return
 
     def _leave(self, holder: list[Any], how: str) -> None:
@@ -870,7 +889,6 @@ class Call:
                 return
             if not self.host.wire.send("piece", id=self.id, value=piece, at=now()):
                 self.ended = True
-                self.host.forget(self)
                 return
 
     async def _leave_async(self, holder: list[Any], how: str) -> None:
@@ -894,6 +912,8 @@ class Call:
     def finish(self, event: str, **fields: Any) -> None:
         """Send the last message of the call."""
         at = now()
+        if event == "result" and self.method == "public_objects":
+            fields["value"] = printed(fields["value"])
         self.ended = True
         self.host.forget(self)
         mutated = [name for name, value in self.before.items() if not same(value, self.args.get(name))]
@@ -1009,7 +1029,8 @@ class Host:
     """Serves one driver over two descriptors until ``bye`` or the end of input."""
 
     def __init__(self, read_fd: int, write_fd: int, *, own_process: bool = True) -> None:
-        self.wire = Wire(write_fd)
+        self._calls: dict[int, Call] = {}
+        self.wire = Wire(write_fd, lambda call_id: self._calls.pop(call_id, None))
         self._read_fd = read_fd
         self._own_process = own_process
         known = _open_descriptors()
@@ -1017,7 +1038,6 @@ class Host:
         self.watch = Watch({read_fd, write_fd, 0, 1, 2} | (_open_descriptors() - known))
         self.adapter: Any = None
         self.implemented: frozenset[str] = frozenset()
-        self._calls: dict[int, Call] = {}
         self._main_work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._main_free = True
         self._main_call: Call | None = None
