@@ -4,6 +4,7 @@ All shrink towards the plain case: one short token, TGI's own encoding, one writ
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -50,6 +51,8 @@ TRICKY: Final = (
     " ",
     "  ",
 )
+#: Where a cut hurts: ``data:``, line ends, characters of several bytes.
+_TENDER: Final = re.compile(rb"data:|[\r\n]+|[\x80-\xff]+")
 LineEnd = Literal["\n", "\r", "\r\n"]
 
 _CHARACTERS: Final = st.characters(exclude_categories=["Cs"])
@@ -158,14 +161,9 @@ def splits(draw: st.DrawFn, content: bytes) -> tuple[int, ...] | Literal["bytes"
 
 def tender_places(content: bytes) -> tuple[int, ...]:
     """Offsets inside a UTF-8 sequence, a line end, a blank line or the word ``data:``."""
-    return tuple(at for at in range(1, len(content)) if _tender(content, at))
-
-
-def _tender(content: bytes, at: int) -> bool:
-    inside_utf8 = content[at] & 0xC0 == 0x80
-    at_line_end = content[at - 1] in b"\r\n" or content[at] in b"\r\n"
-    start = content.rfind(b"data:", max(0, at - 5), at + 5)
-    return inside_utf8 or at_line_end or (start >= 0 and start < at <= start + 5)
+    spans = (match.span() for match in _TENDER.finditer(content))
+    places = {at for start, end in spans for at in range(start, end + 1)}
+    return tuple(sorted(at for at in places if 0 < at < len(content)))
 
 
 def utf8_places(content: bytes) -> tuple[int, ...]:

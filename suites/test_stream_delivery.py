@@ -7,6 +7,7 @@ import pytest
 from tgi_conformance.contracts.adapter import Piece
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Event, data, done, raw_event
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
@@ -74,23 +75,48 @@ def test_a_chunk_without_text_is_tolerated_and_is_not_the_end(case: Case, form: 
     expect_end(outcome, TEXT, "chunks without text say nothing about the end")
 
 
-@clause("STREAM-19", case="property")
+#: Tokens that a careless joiner loses, trims or takes for one another.
+TOKEN_LISTS: dict[str, tuple[str, ...]] = {
+    "one": (" only",),
+    "repeated": (" no", " no", " no", " no"),
+    "empty-ones": (" a", "", " b", "", ""),
+    "blanks": (" ", "  ", " x", " ", " "),
+    "newlines": (" a", "\n", "\n", "b", "\n"),
+    "like-marks": (" null", " [DONE]", " data:", ": ping"),
+    "many": tuple(f" {number}" for number in range(120)),
+}
+
+
+@clause("STREAM-19")
+@pytest.mark.parametrize("tokens", sorted(TOKEN_LISTS))
 @each_shape
-def test_the_pieces_joined_are_the_text(case: Case, shape: Shape) -> None:
-    """Property P-04: none lost, repeated or reordered, whatever the tokens; the role is one word."""
+def test_the_pieces_joined_are_the_text(case: Case, shape: Shape, tokens: str) -> None:
+    """None lost, repeated or reordered; TGI puts the role into every delta, and it is one word."""
     needs_stream_of(case, shape)
 
+    outcome = play(case, shape, {tokens: shape.stream(TOKEN_LISTS[tokens])})[tokens]
+
+    _expect_joined(case, outcome, TOKEN_LISTS[tokens])
+
+
+@clause("STREAM-19", case="property")
+def test_the_pieces_of_any_stream_joined_are_its_text(case: Case) -> None:
+    """Property P-04, for any plain tokens."""
+    case.needs("stream")
+    shape = case.shape()
+
     def check(inner: Case, tokens: tuple[str, ...]) -> None:
-        outcome = play(inner, shape, {"tokens": shape.stream(tokens)})["tokens"]
-        expect_success(outcome, "the stream")
-        text = "".join(tokens)
-        joined = "".join(heard(outcome.pieces))
-        wanted = text.strip() if inner.description.trims else text
-        shown = joined.strip() if inner.description.trims else joined
-        expect(shown == wanted, expected=f"the text {text!r}", observed=repr(joined))
-        _expect_one_role(outcome.pieces)
+        _expect_joined(inner, play(inner, shape, {"tokens": shape.stream(tokens)})["tokens"], tokens)
 
     check_property(case, token_lists(plain=True, most=10), check)
+
+
+def _expect_joined(case: Case, outcome: Outcome, tokens: tuple[str, ...]) -> None:
+    expect_success(outcome, "the stream")
+    text, joined = "".join(tokens), "".join(heard(outcome.pieces))
+    same = joined.strip() == text.strip() if case.description.trims else joined == text
+    expect(same, expected=f"the text {text!r}", observed=repr(joined))
+    _expect_one_role(outcome.pieces)
 
 
 def _expect_one_role(pieces: tuple[Piece, ...]) -> None:

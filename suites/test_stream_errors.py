@@ -172,7 +172,7 @@ REFUSALS: dict[str, tuple[Reply, int, str | None]] = {
         422,
         "`inputs` cannot be empty",
     ),
-    "429": (overloaded(), 429, "Model is overloaded"),
+    "429-json": (overloaded(), 429, "Model is overloaded"),
     "500-json": (
         tgi_error(500, "Incomplete generation", "incomplete_generation"),
         500,
