@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final, Self, cast
 from urllib.parse import urlsplit
 
-from tgi_conformance.contracts.codec import from_json, to_json
+from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Reply, Script
@@ -31,6 +31,7 @@ from tgi_conformance.fake_server.conditions import (
     quiet,
     received,
 )
+from tgi_conformance.fake_server.journal_json import decoded
 
 __all__ = [
     "Condition",
@@ -256,7 +257,7 @@ def _error(method: str, path: str, status: int, value: JSON) -> Exception:
 
 
 def _journal(value: JSON) -> Journal:
-    return from_json(Journal, value)
+    return decoded(cast("dict[str, JSON]", value))
 
 
 def _read_ready_line(process: "subprocess.Popen[bytes]") -> dict[str, str]:

@@ -20,8 +20,7 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Any, Final, cast
 
-from tgi_conformance.contracts.codec import DecodeError, from_json, to_json
-from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script_loading import ScriptError, load_replies, load_script
 from tgi_conformance.contracts.tgi_info import VERSION
@@ -55,7 +54,7 @@ class Control:
         self._spaces = spaces
         self._heartbeat = heartbeat
         self._expected = f"Bearer {token}".encode()
-        self._space_calls: Mapping[tuple[str, str], Callable[[Space, Any], Awaitable[tuple[int, JSON]]]] = {
+        self._space_calls: Mapping[tuple[str, str], Callable[[Space, Any], Awaitable[tuple[int, str]]]] = {
             ("GET", "journal"): self._journal,
             ("POST", "wait"): self._wait,
             ("POST", "release"): self._release,
@@ -63,14 +62,14 @@ class Control:
             ("DELETE", ""): self._close,
         }
 
-    async def call(self, request: Request) -> tuple[int, JSON]:
-        """Do one call and return status and JSON."""
+    async def call(self, request: Request) -> tuple[int, str]:
+        """Do one call and return status and JSON text."""
         try:
             return await self._call(request)
         except ControlError as error:
-            return error.status, error.body()
+            return error.status, _text(error.body())
 
-    async def _call(self, request: Request) -> tuple[int, JSON]:
+    async def _call(self, request: Request) -> tuple[int, str]:
         given = request.first.get("authorization", "").encode("latin-1")
         if not compare_digest(given, self._expected):
             raise ControlError(401, "the token that the process printed at start is needed as Bearer token")
@@ -78,7 +77,7 @@ class Control:
             raise ControlError(413, f"at most {MAX_BODY} bytes are taken")
         steps = request.path.strip("/").split("/")
         if steps == ["status"]:
-            return 200, self._status()
+            return 200, _text(self._status())
         if steps[0] != "spaces":
             raise ControlError(404, f"no {request.path}; there are /status and /spaces")
         value = _body(request)
@@ -96,7 +95,7 @@ class Control:
     def _status(self) -> JSON:
         return {"lag": self._heartbeat.largest, "spaces": len(self._spaces), "version": VERSION}
 
-    async def _open(self, value: Mapping[str, JSON]) -> tuple[int, JSON]:
+    async def _open(self, value: Mapping[str, JSON]) -> tuple[int, str]:
         keys = value.get("keys", {})
         if not isinstance(keys, Mapping) or not all(isinstance(key, str) for key in keys.values()):
             raise ControlError(400, "keys: an object of alias -> key is needed")
@@ -108,33 +107,33 @@ class Control:
             space = await self._spaces.open(script, cast("Mapping[str, str]", keys))
         except OSError as error:
             raise ControlError(409, f"no listener could be opened: {error}") from error
-        return 201, {"id": space.id, "ports": cast("JSON", space.ports), "mount": script.mount}
+        return 201, _text({"id": space.id, "ports": space.ports, "mount": script.mount})
 
-    async def _journal(self, space: Space, _: Mapping[str, JSON]) -> tuple[int, JSON]:
-        return 200, to_json(space.snapshot())
+    async def _journal(self, space: Space, _: Mapping[str, JSON]) -> tuple[int, str]:
+        return 200, space.encoded()
 
-    async def _release(self, space: Space, value: Mapping[str, JSON]) -> tuple[int, JSON]:
+    async def _release(self, space: Space, value: Mapping[str, JSON]) -> tuple[int, str]:
         gate, count = value.get("gate"), value.get("count")
         if not isinstance(gate, str):
             raise ControlError(400, "gate: the name of a gate is needed")
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
             raise ControlError(400, "count: a number of holds is needed, or null to open the gate for good")
         space.gate(gate).release(count)
-        return 200, {}
+        return 200, "{}"
 
-    async def _replies(self, space: Space, value: Mapping[str, JSON]) -> tuple[int, JSON]:
+    async def _replies(self, space: Space, value: Mapping[str, JSON]) -> tuple[int, str]:
         if space.closed:
             raise ControlError(409, "the space is closed")
         try:
             space.play(load_replies(value.get("replies"), space.script))
         except ScriptError as error:
             raise ControlError(400, error.problem, error.pointer) from error
-        return 200, {}
+        return 200, "{}"
 
-    async def _close(self, space: Space, _: Mapping[str, JSON]) -> tuple[int, JSON]:
-        return 200, to_json(self._spaces.close(space))
+    async def _close(self, space: Space, _: Mapping[str, JSON]) -> tuple[int, str]:
+        return 200, self._spaces.close(space)
 
-    async def _wait(self, space: Space, value: Mapping[str, JSON]) -> tuple[int, JSON]:
+    async def _wait(self, space: Space, value: Mapping[str, JSON]) -> tuple[int, str]:
         timeout = value.get("timeout", 0)
         if not isinstance(timeout, int | float) or not 0 <= timeout <= MAX_WAIT:
             raise ControlError(400, f"timeout: seconds from 0 to {MAX_WAIT} are needed")
@@ -142,12 +141,12 @@ class Control:
             condition = from_json(Condition, value.get("until"), "/until")
         except DecodeError as error:
             raise ControlError(400, error.problem, error.pointer) from error
-        met, journal = await wait_until(space, condition, float(timeout))
-        return 200, {"met": met, "journal": to_json(journal)}
+        met = await wait_until(space, condition, float(timeout))
+        return 200, f'{{"met":{"true" if met else "false"},"journal":{space.encoded()}}}'
 
 
-async def wait_until(space: Space, condition: Condition, timeout: float) -> tuple[bool, Journal]:
-    """Wait for a condition; returns whether it came to hold, and the journal at that moment."""
+async def wait_until(space: Space, condition: Condition, timeout: float) -> bool:
+    """Wait for a condition; returns whether it came to hold within ``timeout`` seconds."""
     loop = asyncio.get_running_loop()
     woken = asyncio.Event()
     deadline = monotonic() + timeout
@@ -155,11 +154,11 @@ async def wait_until(space: Space, condition: Condition, timeout: float) -> tupl
     try:
         while True:
             woken.clear()
-            snapshot = space.snapshot()
+            space.peek()
             now = monotonic()
             met = holds(condition, space.journal, now, mount=space.script.mount)
             if met or now >= deadline:
-                return met, snapshot if met else space.snapshot()
+                return met
             until = deadline
             if condition.kind == "quiet":
                 until = min(deadline, max(quiet_at(condition, space.journal), now + 0.001))
@@ -168,6 +167,10 @@ async def wait_until(space: Space, condition: Condition, timeout: float) -> tupl
             timer.cancel()
     finally:
         unwatch()
+
+
+def _text(value: JSON) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _need_method(request: Request, method: str) -> None:
@@ -221,8 +224,8 @@ class ControlConnection(asyncio.Protocol):
     async def _work(self) -> None:
         while True:
             request = await self._tasks.get()
-            status, value = await self._control.call(request)
-            body = json.dumps(value, separators=(",", ":")).encode()
+            status, text = await self._control.call(request)
+            body = text.encode()
             head = (
                 f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
                 f"content-length: {len(body)}\r\n\r\n"

@@ -56,6 +56,8 @@ class ExchangeRecord:
     gone_at: float | None = None
     #: Tells how many bytes the kernel has taken so far, while the answer runs.
     progress: Callable[[], int] | None = field(default=None, repr=False)
+    #: The JSON text of it, once it is over.
+    text: str | None = field(default=None, repr=False)
 
     @property
     def over(self) -> bool:
@@ -160,10 +162,10 @@ class JournalBuilder:
         self._bytes_left -= len(body)
         return body
 
-    def frozen(self, replies: tuple[contract.ReplyUse, ...]) -> contract.Journal:
-        """The journal as it stands."""
+    def frozen(self, replies: tuple[contract.ReplyUse, ...], *, exchanges: bool = True) -> contract.Journal:
+        """The journal as it stands, or all of it but the exchanges."""
         return contract.Journal(
-            exchanges=tuple(record.frozen() for record in self.exchanges),
+            exchanges=tuple(record.frozen() for record in self.exchanges) if exchanges else (),
             connections=tuple(record.frozen() for record in self.connections),
             replies=replies,
             lag=self.lag,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, Script
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
+from tgi_conformance.fake_server.journal_json import encoded
 from tgi_conformance.fake_server.selection import Replies
 
 if TYPE_CHECKING:
@@ -121,15 +121,19 @@ class Space:
         """Append replies."""
         self.replies.extend(replies)
 
-    def snapshot(self) -> Journal:
-        """The journal as it stands."""
+    def peek(self) -> None:
+        """Book the closes that clients have sent but the loop has not yet reported."""
         for connection in tuple(self.connections):
             connection.peek()
-        return self.journal.frozen(self.replies.uses())
 
-    def close(self) -> Journal:
-        """End what still runs; the listeners stay, for requests that come late."""
-        journal = self.snapshot()
+    def encoded(self) -> str:
+        """The journal as it stands, as JSON text."""
+        self.peek()
+        return encoded(self.journal, self.replies.uses())
+
+    def close(self) -> str:
+        """End what still runs and return the journal; the listeners stay, for what comes late."""
+        journal = self.encoded()
         self.closed = True
         for connection in tuple(self.connections):
             connection.end_with_space()
@@ -192,10 +196,10 @@ class Spaces:
         """The space of an id, also a closed one that is still kept."""
         return self._spaces.get(space_id)
 
-    def close(self, space: Space) -> Journal:
-        """Close a space; its listeners stay bound for the spaces to come."""
+    def close(self, space: Space) -> str:
+        """Close a space and return its journal; its listeners stay bound for the spaces to come."""
         if space.closed:
-            return space.snapshot()
+            return space.encoded()
         journal = space.close()
         self._closed.append(space)
         return journal

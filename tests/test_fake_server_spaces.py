@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from raw_http import Wire, ask, request
 
+from tgi_conformance.contracts.codec import from_json, to_json
+from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.schema_registry import problems
 from tgi_conformance.contracts.script import (
     Reply,
     Script,
@@ -32,6 +35,7 @@ from tgi_conformance.fake_server.client import (
     quiet,
     received,
 )
+from tgi_conformance.fake_server.journal_json import decoded
 
 KEYS = {"A": "hf_aaaa", "B": "hf_bbbb"}
 BY_A = {"authorization": "Bearer hf_aaaa"}
@@ -280,6 +284,20 @@ def test_permits_are_those_of_answers_that_still_run(fake: FakeServer) -> None:
         space.release("g")
         wire.response()
     assert text(space) == "free"
+
+
+def test_the_journal_over_the_wire_is_the_codecs_form(fake: FakeServer) -> None:
+    space = play(fake, answer(), answer().held("never"), always(answer().where(key="B")))
+    with Wire(space.base_url) as wire:
+        wire.send(request(headers=BY_A) + request(body=b"\xff"))
+        wire.response()
+        space.wait(open_requests(1), 5)
+        _, value = call(fake, "GET", f"/spaces/{space.id}/journal", fake.token)
+        journal = decoded(value)  # type: ignore[arg-type]
+    assert problems("journal", value) == []
+    assert journal == from_json(Journal, value)  # type: ignore[arg-type]
+    assert to_json(journal) == value
+    assert len(journal.exchanges) == 2
 
 
 # --- the control API ----------------------------------------------------------------------------------
