@@ -98,7 +98,10 @@ class Driver:
         return self.call(method, args or {}, stream=stream).wait(deadline)
 
     def census(self, deadline: float = 10.0) -> Census:
-        """Ask what lives in the backend's process; raises :class:`BackendGoneError`."""
+        """Ask what lives in the backend's process; raises :class:`BackendGoneError`.
+
+        A host that was lost is started again first, which may raise :class:`BackendStartError`.
+        """
         return self._living().census(deadline)
 
     def output(self) -> str:

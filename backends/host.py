@@ -319,7 +319,7 @@ def write_all(fd: int, data: bytes) -> None:
 class Wire:
     """The host's sending side; messages of several threads do not mix."""
 
-    def __init__(self, fd: int, on_refusal: Callable[[Any], None]) -> None:
+    def __init__(self, fd: int, on_refusal: Callable[[Any], object]) -> None:
         self._fd = fd
         self._lock = threading.Lock()
         self._numbers = itertools.count()

@@ -27,7 +27,7 @@ def start() -> Iterator[Starter]:
 
     yield started
     for driver in drivers.values():
-        driver.close()
+        driver.close(grace=0.1)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,7 @@ def test_waiting_for_pieces_is_no_verdict(start: Starter) -> None:
     call.pull(2)
     assert call.wait_pieces(1, 5)
     assert not call.wait_pieces(2, 0.05)
+    assert not call.wait_done(0.05)
     assert not call.done
     assert call.abandon().ending == "abandoned"
 
