@@ -86,7 +86,10 @@ def parse_head(head: bytes, at: float) -> Request:
         method = parser.get_method().decode("ascii")
     except httptools.HttpParserError as error:
         return _unknown_method(head, at, error)
-    return _request(method, reader.target, parser.get_http_version(), tuple(reader.headers), head, at)
+    version = parser.get_http_version()
+    if version not in {"1.0", "1.1"}:
+        raise ParseError(400, f"HTTP version {version!r} is not served")
+    return _request(method, reader.target, version, tuple(reader.headers), head, at)
 
 
 def _unknown_method(head: bytes, at: float, error: httptools.HttpParserError) -> Request:
