@@ -102,6 +102,7 @@ class Session:
         self._write_lock = threading.Lock()
         self._over = ""
         self._released = False
+        self._killed = False
         self._reason = ""
         self._assembler = Assembler()
         self._line = bytearray()
@@ -182,6 +183,7 @@ class Session:
         """End the process and every call in it."""
         self._reason = self._reason or reason
         self._process.kill()
+        self._killed = True
         if threading.current_thread() is not self._reader:
             self._reader.join(5.0)
 
@@ -252,7 +254,8 @@ class Session:
             selector.unregister(prints)
         if data:
             self._take(data)
-        return data != b"" and (bool(ready) or self._process.poll() is None)
+        # After the kill nothing more is waited for, even where a descendant still holds the pipe.
+        return data != b"" and (bool(ready) or not (self._killed or self._process.poll() is not None))
 
     def _read(self, fd: int) -> bytes | None:
         """Return bytes, b"" at the end, None when there are none now."""
@@ -323,7 +326,9 @@ class Session:
             reply.put(None, text)
 
     def _finish(self) -> None:
-        if self._process.wait(1.0) is None:  # it closed its output, and cannot be talked with any longer
+        if (
+            not self._killed and self._process.wait(1.0) is None
+        ):  # it closed its output, and cannot be talked with any longer
             self._reason = self._reason or "it closed its output"
         self._process.kill()
         self._drain_prints()

@@ -288,3 +288,14 @@ def test_message_for_a_call_that_is_not_open_harms_no_other(start: Starter) -> N
     driver = start("Speaks")
     assert driver.run("generate", {"prompt": "other id"}).text == "said"
     assert "999999" in driver.violations[-1]
+
+
+def test_hang_inside_this_process_ends_the_wait_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE", 0.05)
+    driver = Driver.start(parse_backend(f"{FAULTY}:Sleeps"), inproc=True)
+    beside = driver.call("generate", {"prompt": ""})
+    assert beside.wait_entered(5)
+    assert driver.run("generate", {"prompt": ""}, deadline=0.05).ending == "hang"
+    assert beside.wait(5).ending == "crash"
+    assert driver.run("chat", {"messages": []}).text == "awake"
+    driver.close()
