@@ -179,7 +179,6 @@ class Connection(asyncio.Protocol):
             plan = self._respond(self._space, request, record)
             self._plan = plan
             self._steps.extend(plan.steps)
-            record.status = plan.status
             record.progress = self._sent
             self._written = 0
             self._run()
@@ -248,6 +247,7 @@ class Connection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if self._current is not None and self._current.reply_at is None:
             self._current.reply_at = monotonic()
+            self._current.status = None if self._plan is None else self._plan.status
         self._written += len(data)
         self._transport.write(data)
         self._sent()

@@ -7,6 +7,7 @@ server and skips the codec's checks; a test holds both to the codec's results.
 import base64
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any, Final
 
 from tgi_conformance.contracts.codec import to_json
@@ -14,6 +15,8 @@ from tgi_conformance.contracts.journal import Connection, Exchange, Journal, Rep
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
 
 _BYTES: Final = ("head", "body")
+#: Name and default of each field; a field without a default has dataclasses' own mark there.
+_DEFAULTS: Final = tuple((field.name, field.default) for field in fields(Exchange))
 
 
 def encoded(builder: JournalBuilder, replies: tuple[ReplyUse, ...]) -> str:
@@ -29,27 +32,38 @@ def encoded(builder: JournalBuilder, replies: tuple[ReplyUse, ...]) -> str:
 def _exchange_text(record: ExchangeRecord) -> str:
     if record.text is not None:
         return record.text
-    text = json.dumps(to_json(record.frozen()), separators=(",", ":"))
+    text = json.dumps(_exchange_value(record.frozen()), separators=(",", ":"))
     if record.over:
         record.text = text
     return text
 
 
+def _exchange_value(exchange: Exchange) -> dict[str, object]:
+    """What the codec makes of an exchange: fields at their default left out, bytes as base64."""
+    value: dict[str, object] = {}
+    for name, default in _DEFAULTS:
+        item = getattr(exchange, name)
+        if item == default and type(item) is type(default):
+            continue
+        value[name] = base64.b64encode(item).decode("ascii") if name in _BYTES else item
+    return value
+
+
 def decoded(value: Mapping[str, Any]) -> Journal:
     """A journal from the JSON value that a server of this package sent."""
-    fields = dict(value)
-    fields["exchanges"] = tuple(map(_exchange, value.get("exchanges", ())))
-    fields["connections"] = tuple(Connection(**item) for item in value.get("connections", ()))
-    fields["replies"] = tuple(ReplyUse(**{"at_most": None, **item}) for item in value.get("replies", ()))
-    fields["notes"] = tuple(value.get("notes", ()))
-    return Journal(**fields)
+    given = dict(value)
+    given["exchanges"] = tuple(map(_exchange, value.get("exchanges", ())))
+    given["connections"] = tuple(Connection(**item) for item in value.get("connections", ()))
+    given["replies"] = tuple(ReplyUse(**item) for item in value.get("replies", ()))
+    given["notes"] = tuple(value.get("notes", ()))
+    return Journal(**given)
 
 
 def _exchange(value: Mapping[str, Any]) -> Exchange:
-    fields = dict(value)
+    given = dict(value)
     for name in _BYTES:
-        if name in fields:
-            fields[name] = base64.b64decode(fields[name])
+        if name in given:
+            given[name] = base64.b64decode(given[name])
     headers: Iterable[Iterable[str]] = value.get("headers", ())
-    fields["headers"] = tuple(map(tuple, headers))
-    return Exchange(**fields)
+    given["headers"] = tuple(map(tuple, headers))
+    return Exchange(**given)

@@ -113,10 +113,13 @@ async def serve(options: Options) -> int:
         listener.close()
         return 2
     ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
     if options.owner_pipe:
+        # Ctrl-C reaches the whole process group; the owner still wants its journals then.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         _watch_owner(loop, ended)
+    else:
+        loop.add_signal_handler(signal.SIGINT, ended.set)
     heartbeat.start()
     host = f"[{options.host}]" if ":" in options.host else options.host
     first = next(port for origin, port in space.ports.items() if not origin.startswith("refused:"))

@@ -152,7 +152,8 @@ def test_http_1_0_gets_no_chunks_and_a_close() -> None:
 # --- requests -----------------------------------------------------------------------------------------
 
 PLAIN = b"POST /generate?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
-CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0B\r\nhello world\r\n0\r\nT: 1\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED += b"3;a=b\r\nabc\r\n0B\r\nhello world\r\n0\r\nT: 1\r\n\r\n"
 BARE_LF = b"GET /info HTTP/1.1\nHost: a\n\n"
 UNKNOWN = b"FROB /x HTTP/1.1\r\nHost: a\r\n\r\n"
 STREAM = PLAIN + CHUNKED + b"\r\n" + BARE_LF + UNKNOWN

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -31,10 +32,13 @@ from tgi_conformance.fake_server.client import (
     WaitTimeout,
     answered,
     connections_closed,
+    gone,
     open_requests,
     quiet,
     received,
 )
+from tgi_conformance.fake_server.http_parsing import RequestReader
+from tgi_conformance.fake_server.journal_builder import JournalBuilder
 from tgi_conformance.fake_server.journal_json import decoded
 
 KEYS = {"A": "hf_aaaa", "B": "hf_bbbb"}
@@ -298,6 +302,60 @@ def test_the_journal_over_the_wire_is_the_codecs_form(fake: FakeServer) -> None:
     assert journal == from_json(Journal, value)  # type: ignore[arg-type]
     assert to_json(journal) == value
     assert len(journal.exchanges) == 2
+
+
+# --- limits -------------------------------------------------------------------------------------------
+
+
+def test_a_body_over_tgis_limit_is_413_in_plain_text_and_closes(fake: FakeServer) -> None:
+    space = play(fake, always(answer()), server=Server(payload_limit=100))
+    with Wire(space.base_url) as wire:
+        wire.send(request(body={"inputs": "x" * 200}))
+        got = wire.response()
+        assert wire.read_to_end() == (b"", "fin")
+    assert (got.status, got.body) == (413, b"Failed to buffer the request body: length limit exceeded")
+    assert "connection" not in got.names
+    assert text(space) == " Deep learning is a subset of machine learning."
+
+
+def test_a_body_beyond_what_is_read_at_all_is_refused_unread() -> None:
+    with FakeServer.start(extra_args=["--max-body", "1000"]) as small:
+        space = small.space(Script())
+        with Wire(space.base_url) as wire:
+            wire.send(b"POST /generate HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n")
+            assert wire.response().status == 413
+        (exchange,) = space.journal().exchanges
+        assert (exchange.body_complete, exchange.body) == (False, b"")
+
+
+def test_an_unfinished_body_is_booked_as_such(fake: FakeServer) -> None:
+    space = play(fake, answer())
+    with Wire(space.base_url) as wire:
+        wire.send(request(body={"inputs": "x"})[:-3])
+        wire.socket.shutdown(socket.SHUT_WR)
+        got = wire.response()
+    assert got.body == b"Failed to buffer the request body: error reading a body from connection"
+    (exchange,) = space.journal().exchanges
+    assert (exchange.body_complete, exchange.reply, exchange.ending) == (False, None, "none")
+
+
+def test_a_body_that_no_longer_fits_the_journal_is_dropped_with_a_note() -> None:
+    journal = JournalBuilder(lambda: 1.0, max_bytes=10)
+    connection = journal.open_connection("a", 0.0)
+    for _ in range(2):
+        (got,) = RequestReader(max_body=100).feed(request(body=b"12345678"), 0.0)
+        journal.book(got, connection, key="none", late=False)
+    assert [record.body for record in journal.exchanges] == [b"12345678", b""]
+    assert "journal memory" in journal.frozen(()).notes[0]
+
+
+def test_nothing_is_told_of_an_answer_that_never_began(fake: FakeServer) -> None:
+    space = play(fake, answer().held("never"))
+    with Wire(space.base_url) as wire:
+        wire.send(request())
+        space.wait(open_requests(1), 5)
+    (exchange,) = space.wait(gone(1), 5).exchanges
+    assert (exchange.status, exchange.reply_at, exchange.sent_bytes) == (None, None, 0)
 
 
 # --- the control API ----------------------------------------------------------------------------------
