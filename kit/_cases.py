@@ -1,8 +1,9 @@
 """The plugin's hooks around each case: its record, its lock, its phases, its verdict."""
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Final, cast
 
@@ -60,6 +61,7 @@ class Cases:
         self.keep_all = config.option.tgi_evidence == "all"
         self.writes = config.option.tgi_report != "none"
         self.worker = str(getattr(config, "workerinput", {}).get("workerid", ""))
+        self.label = _label(config)
         #: Set when collection is over.
         self.narrowed = False
         self._seen_backends: set[str] = set()
@@ -155,8 +157,10 @@ class Cases:
         ruled = self._final(item, record, phases)
         keys = record.keys | {given.alias: given.key for given in self.settings.endpoints}
         evidence = self._evidence(record, ruled, phases, keys)
-        verdict = self._verdict(item, record, ruled, phases, evidence)
-        setattr(report, VERDICT_ATTRIBUTE, json.dumps(to_json(redact_verdict(verdict, keys))))
+        verdict = redact_verdict(self._verdict(item, record, ruled, phases, evidence), keys)
+        if self.label is not None:
+            self.label(verdict)
+        setattr(report, VERDICT_ATTRIBUTE, json.dumps(to_json(verdict)))
         if ruled.ruling in RED and not phases.failed:
             report.outcome, report.longrepr = "failed", f"{ruled.ruling}: {ruled.reason}"
 
@@ -219,6 +223,14 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
     if getattr(report, ERROR_ATTRIBUTE, False) and report.failed:
         return "error", "E", "ERROR"
     return None
+
+
+def _label(config: pytest.Config) -> Callable[[Verdict], None] | None:
+    """What labels verdicts for Allure; None, and nothing imported, where Allure is not asked for."""
+    if not getattr(config.option, "allure_report_dir", None):
+        return None
+    module = import_module("tgi_conformance._allure")
+    return cast("Callable[[Verdict], None]", module.label)
 
 
 def _clause(item: pytest.Item) -> Clause | None:

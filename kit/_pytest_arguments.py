@@ -31,6 +31,7 @@ class Choice:
     inproc: bool = False
     deadline: float | None = None
     evidence: str | None = None
+    allure: str | None = None
 
 
 def arguments(choice: Choice) -> list[str]:
@@ -43,6 +44,8 @@ def arguments(choice: Choice) -> list[str]:
         words += ["-n", str(choice.workers), "--dist=worksteal"]
     if choice.inproc:
         words.append("--capture=no")
+    if choice.allure:
+        words += ["-p", "allure_pytest.plugin", f"--alluredir={choice.allure}", "--clean-alluredir"]
     if choice.expression:
         words += ["-k", choice.expression]
     words += _own(choice)

@@ -100,6 +100,7 @@ def _backend_options(command: Any) -> Any:
     type=click.Choice(["failures", "all"]),
     help="Cases whose scripts, journals and outcomes are kept.  [default: failures]",
 )
+@click.option("--allure", metavar="DIR", help="Write results for Allure to this folder as well.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each case, not for each failure only.")
 def run_command(workers: str, *, last_failed: bool, durations: int, verbose: bool, **chosen: Any) -> int:
     """Run the suites against a backend and write the reports."""

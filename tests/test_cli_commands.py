@@ -43,6 +43,17 @@ def test_run_with_workers_reports_failures_line_by_line_and_runs_them_again(proj
     assert set(again.rulings()) - {c for c in again.rulings() if c.endswith("/run-wide")} == red
 
 
+def test_run_labels_its_cases_for_allure(project: Path) -> None:
+    words = ["--backend", "mini:Mini", "-n", "2", "--case", "INIT-05", "--allure", "allure"]
+    done = run_cli(project, "run", *words)
+    assert done.code == 0, done.out
+    results = [json.loads(file.read_text()) for file in (project / "allure").glob("*-result.json")]
+    assert {result["name"] for result in results} == {c for c in done.rulings() if c.startswith("INIT-05/")}
+    labels = {(label["name"], label["value"]) for result in results for label in result["labels"]}
+    assert {("epic", "mini"), ("severity", "critical")} <= labels
+    assert any(name == "story" and value.startswith("INIT-05: ") for name, value in labels)
+
+
 def test_run_ends_with_12_where_the_backend_does_not_start(project: Path) -> None:
     done = run_cli(project, "run", "--backend", "mini:Broken", "-n", "0", "--case", "INIT-05")
     assert done.code == 12, done.out
