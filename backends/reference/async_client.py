@@ -1,14 +1,11 @@
 """The asynchronous face, which is also the core of the synchronous one."""
 
-import ssl
 import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, overload
-
-import httpx
 
 from tgi_conformance.backends.reference.answers import Answer
 from tgi_conformance.backends.reference.async_stream import AsyncStream
@@ -69,7 +66,6 @@ class AsyncClient:
         self._last_in_turn: str | None = None
         self._lock = threading.Lock()
         self._closed = False
-        self._tls: ssl.SSLContext | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} endpoints={len(self._endpoints)} closed={self._closed}>"
@@ -93,7 +89,7 @@ class AsyncClient:
             checked = EndpointSettings(**given)
         except TypeError as error:
             raise InvalidArgumentError(str(error)) from None
-        endpoint = Endpoint(checked, self._tls_context)
+        endpoint = Endpoint(checked)
         with self._lock:
             self._check_open()
             self._endpoints[endpoint.id] = endpoint
@@ -212,7 +208,7 @@ class AsyncClient:
         settings = EndpointSettings(
             base_url=base_url, api_key=api_key, model=model, max_retries=0, timeout=PROBE_TIME
         )
-        probe = Endpoint(settings, self._tls_context)
+        probe = Endpoint(settings)
         ping = [{"role": "user", "content": "ping"}]
         call = prepare("chat", ping, settings, deadline=PROBE_TIME, parameters={"max_tokens": 1})
         try:
@@ -346,9 +342,3 @@ class AsyncClient:
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("the client is closed")
-
-    def _tls_context(self) -> ssl.SSLContext:
-        """Make the TLS settings once: reading the certificates takes tens of milliseconds."""
-        if self._tls is None:
-            self._tls = httpx.create_ssl_context()
-        return self._tls

@@ -2,13 +2,11 @@
 
 import asyncio
 import dataclasses
-import ssl
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
 
 from tgi_conformance.backends.reference.admission import Admission
 from tgi_conformance.backends.reference.errors import (
@@ -28,25 +26,16 @@ _UNAUTHORISED = 401
 _UNWINDING_TIME = 5.0
 
 
-class OpenStream(Protocol):
-    """A stream that its reader has not finished."""
-
-    async def abort(self, error: Exception) -> None:
-        """End it; its next read raises ``error``."""
-
-
 class Endpoint:
     """Everything that belongs to one key and URL, and to no other."""
 
-    def __init__(self, settings: EndpointSettings, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, settings: EndpointSettings) -> None:
         self.id = f"endpoint-{uuid.uuid4()}"
         self.settings = settings
         self.admission = Admission(settings.cap, settings.waiting_room)
         self.stats = Stats()
-        self.transport = Transport(settings.connections, tls)
-        self.streams: weakref.WeakSet[OpenStream] = weakref.WeakSet()
+        self.transport = Transport(settings)
         self.closed = False
-        self._tls = tls
         self._transports = weakref.WeakSet([self.transport])
         self._running: set[Interruptible] = set()
         self._at_rest = asyncio.Event()
@@ -65,9 +54,9 @@ class Endpoint:
         before = self.settings
         self.settings = settings_with(before, changes)
         self.admission.resize(self.settings.cap, self.settings.waiting_room)
-        if self.settings.connections != before.connections:
+        if (self.settings.connections, self.settings.base_url) != (before.connections, before.base_url):
             # Calls under way keep the old connections, which close with the last of them.
-            self.transport = Transport(self.settings.connections, self._tls)
+            self.transport = Transport(self.settings)
             self._transports.add(self.transport)
         if self.settings.api_key != before.api_key:
             self._blocked_until, self._rejected = 0.0, False
@@ -108,12 +97,10 @@ class Endpoint:
                 self._at_rest.set()
 
     async def aclose(self) -> None:
-        """End the calls that run or wait, then the streams between two reads, then the sockets."""
+        """End the calls and streams that run, wait or sleep, then close the sockets."""
         self.closed = True
         for handle in tuple(self._running):
             handle.interrupt(ClosedError("the endpoint was closed during the call"))
-        for stream in tuple(self.streams):
-            await stream.abort(ClosedError("the endpoint was closed during the stream"))
         if self._running:
             self._at_rest.clear()
             with suppress(TimeoutError):

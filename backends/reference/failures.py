@@ -17,6 +17,7 @@ from tgi_conformance.backends.reference.errors import (
     NotFoundError,
     OverloadedError,
     PayloadTooLargeError,
+    ProtocolError,
     RateLimitError,
     RedirectError,
     RemoteError,
@@ -37,6 +38,7 @@ BY_STATUS: Final[dict[int, type[TGIError]]] = {
     429: RateLimitError,
 }
 BY_HUNDRED: Final[dict[int, type[TGIError]]] = {
+    2: ProtocolError,
     3: RedirectError,
     4: BadRequestError,
     5: ServerError,
@@ -67,7 +69,7 @@ def status_error(status: int, body: bytes, *, retry_after: float | None = None) 
     """
     value = _json_or_none(body)
     message, error_type = reported(value)
-    kind = BY_STATUS.get(status) or BY_HUNDRED.get(status // 100) or ServerError
+    kind = BY_STATUS.get(status) or BY_HUNDRED.get(status // 100) or ProtocolError
     kind = BY_ERROR_TYPE.get((status, error_type or ""), kind)
     excerpt = body.decode("utf-8", "replace").strip()[:EXCERPT_LIMIT]
     said = message[:EXCERPT_LIMIT] if message else excerpt or "no body"

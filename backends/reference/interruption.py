@@ -25,6 +25,8 @@ class Interruptible:
                 self._task.cancel()
 
     async def __aenter__(self) -> "Interruptible":
+        if self._error is not None:
+            raise self._error
         self._task = asyncio.current_task()
         if self._task is not None:
             self._cancelling = self._task.cancelling()

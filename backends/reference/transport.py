@@ -7,12 +7,14 @@ offered, so a coded body is an error. Cookies are not kept.
 """
 
 import asyncio
+import functools
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, cast
+from urllib.request import getproxies
 
 import httpx
 
@@ -127,9 +129,9 @@ class Reply:
 class Transport:
     """The connections of one endpoint. Bound to the event loop that first uses it."""
 
-    def __init__(self, connections: int, tls: Callable[[], ssl.SSLContext]) -> None:
-        self._connections = connections
-        self._tls = tls
+    def __init__(self, settings: EndpointSettings) -> None:
+        self._connections = settings.connections
+        self._needs_tls = settings.base_url.startswith("https:") or bool(getproxies())
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lifeline: AsyncGenerator[None, None] | None = None
@@ -192,7 +194,7 @@ class Transport:
         if self._client is None or self._loop is not loop:
             no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
             self._client = httpx.AsyncClient(
-                verify=self._tls(),
+                verify=_tls_context(needed=self._needs_tls),
                 limits=httpx.Limits(
                     max_connections=self._connections,
                     max_keepalive_connections=self._connections,
@@ -204,6 +206,15 @@ class Transport:
             self._lifeline = _closed_with_loop(self._client)
             await anext(self._lifeline)
         return self._client
+
+
+@functools.cache
+def _tls_context(*, needed: bool) -> ssl.SSLContext:
+    """Return the TLS settings, made once: reading the certificates takes tens of milliseconds.
+
+    Where no TLS is needed the settings trust nobody, which costs nothing and stays safe.
+    """
+    return httpx.create_ssl_context() if needed else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 async def _closed_with_loop(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
