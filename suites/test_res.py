@@ -399,9 +399,9 @@ def test_nothing_of_the_client_keeps_the_interpreter_alive(case: Case) -> None:
 
 #: A stream of many frames of this many characters: more than the kernel's buffers on both sides hold.
 FRAME: Final = 64 * 1024
-FRAMES: Final = 384
+FRAMES: Final = 240
 #: What the kernel (both sides) and a careful client may hold of it, bytes.
-HELD_BACK: Final = 16 * 1024 * 1024
+HELD_BACK: Final = 10 * 1024 * 1024
 
 
 @clause("RES-08")
