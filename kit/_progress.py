@@ -80,7 +80,7 @@ class PlainLines:
     def total(self, count: int) -> None:
         """Say how many cases there are."""
         self._total = count
-        self._console.print(f"{count} cases", highlight=False)
+        self._console.print(f"{count} case{'' if count == 1 else 's'}", highlight=False)
 
     def done(self, counts: Counter[Ruling], said: Text | None) -> None:
         """Write what is worth a line."""
