@@ -65,14 +65,17 @@ def check_property(
         run.example(value)
 
     seeded = hypothesis.seed(seed_of(case))(settings(hypothesis.given(examples)(example)))
+    fault: Exception | None = None
     try:
         seeded()
     except _EndOfExamples as end:
-        if end.fault is not None:
-            raise end.fault from None
-        run.fail()
-    except ClauseFailed:
-        run.fail()
+        fault = end.fault
+    except ClauseFailed as assertion:
+        fault = None if run.failure is not None else assertion
+    if fault is not None:
+        raise fault
+    if run.failure is not None:
+        run.fail(run.failure)
 
 
 def seed_of(case: Case) -> int:
@@ -162,21 +165,18 @@ class _Run(Generic[T]):
             self.case.record.spaces += record.spaces
             self.case.record.calls += record.calls
 
-    def fail(self) -> NoReturn:
+    def fail(self, failure: _Failure) -> NoReturn:
         """Raise the smallest failure with its script as JSON, which the fake server can replay."""
-        failure = self.failure
-        if failure is None:  # only a failure ends the examples
-            raise RuntimeError("the examples ended with no failure")
-        self.case.note({"seed": self.case.settings.seed, "examples": self._done, "scripts": failure.scripts})
-        shown = json.dumps(failure.scripts, ensure_ascii=True)
+        self.case.note({"seed": self.case.settings.seed, "examples": self._done})
+        shown = json.dumps(failure.scripts)
         if len(shown) > _SHOWN:
             shown = f"{shown[:_SHOWN]}… ({len(shown)} characters; whole in the case's evidence)"
         raise ClauseFailed(
             failure.assertion.expected,
             failure.assertion.observed,
             f"example: {failure.example[:_SHOWN]}\n"
-            f"seed: {self.case.settings.seed}, example {self._done}\n"
-            f"script: {shown}\n{failure.assertion}",
+            f"seed: {self.case.settings.seed}, {self._done} examples tried\n"
+            f"script: {shown}",
         )
 
 
