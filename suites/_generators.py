@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -18,6 +18,8 @@ from tgi_conformance.contracts.script import Event
 from tgi_conformance.contracts.sse import BOM
 from tgi_conformance.contracts.unset import Unset
 from tgi_conformance.suites._shapes import Shape
+
+T = TypeVar("T")
 
 #: Fragments that clients have mistaken for something else: line ends that are none in an event stream, byte
 #: order marks, stream syntax, markup of image prompts, right-to-left, combining and astral characters.
@@ -122,28 +124,34 @@ class Encoding:
 
 
 #: Lines that an event-stream parser passes over.
-IGNORED_LINES: Final = (":", ": ping", ":x", ":data: no", "id: 7", "retry: 10", "x-unknown: 1", "nonsense")
+COMMENT_LINES: Final = (":", ": ping", ":x", ":data: no")
+FIELD_LINES: Final = ("id: 7", "id", "retry: 10", "retry: soon", "x-unknown: 1", "nonsense")
 
 
 def encodings(
-    *, line_ends: bool = False, blanks: bool = False, ignored: bool = False, spread: bool = False
+    *,
+    line_ends: bool = False,
+    blanks: bool = False,
+    comments: bool = False,
+    fields: bool = False,
+    spread: bool = False,
 ) -> SearchStrategy[Encoding]:
     """Encodings of a stream that vary in what is asked for, and are TGI's own in the rest (g_sse)."""
-
-    def some(
-        values: SearchStrategy[object], *, on: bool, plain: object
-    ) -> SearchStrategy[tuple[object, ...]]:
-        return st.lists(values, min_size=1, max_size=3).map(tuple) if on else st.just((plain,))
-
-    lines = st.lists(st.sampled_from(IGNORED_LINES), max_size=2).map(tuple)
+    passed_over = (*(COMMENT_LINES if comments else ()), *(FIELD_LINES if fields else ()))
+    lines = st.lists(st.sampled_from(passed_over), max_size=2).map(tuple) if passed_over else st.just(())
     return st.builds(
         Encoding,
-        line_ends=some(st.sampled_from(["\n", "\r\n", "\r"]), on=line_ends, plain="\n"),
-        blanks=some(st.sampled_from([True, False]), on=blanks, plain=True),
-        bom=st.booleans() if ignored else st.just(False),  # noqa: FBT003 - the value itself
-        before=some(lines, on=ignored, plain=()),
-        spread=some(st.sampled_from([False, True]), on=spread, plain=False),
+        line_ends=_circle(("\n", "\r\n", "\r") if line_ends else ("\n",)),
+        blanks=_circle((True, False) if blanks else (True,)),
+        bom=st.sampled_from([False, True] if fields else [False]),
+        before=st.lists(lines, min_size=1, max_size=3).map(tuple),
+        spread=_circle((False, True) if spread else (False,)),
     )
+
+
+def _circle(values: Sequence[T]) -> SearchStrategy[tuple[T, ...]]:
+    """One to three values, taken in turn by the frames of a stream."""
+    return st.lists(st.sampled_from(values), min_size=1, max_size=3).map(tuple)
 
 
 @st.composite
