@@ -285,6 +285,7 @@ class Case:
     @contextlib.contextmanager
     def fresh_process(self, **environment: str) -> Iterator[Driver]:
         """Run the backend in a process of its own with these environment variables."""
+        self.probes.require_endpoint()
         if self.settings.inproc:
             raise NotHere("a process of its own is needed, and the run is --inproc")
         driver = Driver.start(self.driver.spec, env=environment)

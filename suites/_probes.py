@@ -60,7 +60,10 @@ class Probes:
             raise ProbeFailed(
                 f"{method} answers", f"backend does not answer ({method}: {seen}, {TRIES} tries)"
             )
-        outcome = self.driver.run(method, arguments, deadline=deadline)
+        if method == "create_endpoint":
+            self.require_endpoint()
+        patience = min(deadline, PROBE_DEADLINE) if count else deadline
+        outcome = self.driver.run(method, arguments, deadline=patience)
         dead = outcome.ending in ("hang", "crash")
         self._dead[method] = (count + 1, describe(outcome)) if dead else (0, "")
         return outcome

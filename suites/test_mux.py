@@ -222,6 +222,7 @@ def test_endpoint_ids_are_unique(case: Case) -> None:
     space = case.serve_healthy()
     arguments = {"base_url": space.base_url, "api_key": case.key("A")}
     count = 200
+    case.probes.require_endpoint()
     calls = [case.driver.call("create_endpoint", arguments) for _ in range(count)]
     ids = [str(call.wait(case.settings.deadline).value) for call in calls]
     if "close_endpoint" in case.driver.implemented:
