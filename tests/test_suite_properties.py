@@ -1,0 +1,180 @@
+"""The generators of the suites say what TGI says, and properties fail as the design wants them to."""
+
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Server
+from tgi_conformance.contracts.sse import SSEDecoder
+from tgi_conformance.contracts.tgi_decoding import decode
+from tgi_conformance.contracts.tgi_requests import request_of
+from tgi_conformance.contracts.tgi_validation import refusal
+from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites import _properties
+from tgi_conformance.suites._case import Case
+from tgi_conformance.suites._expect import ClauseFailed, expect
+from tgi_conformance.suites._generators import (
+    PARAMETERS,
+    Encoding,
+    encodings,
+    messages,
+    parameters,
+    splits,
+    stratified,
+    tender_places,
+    token_lists,
+    utf8_places,
+)
+from tgi_conformance.suites._properties import check_property, seed_of
+from tgi_conformance.suites._session import CaseRecord
+from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, SHAPES, Shape
+
+QUICK = settings(
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+RECORDED = {"native": "gens-minimal", "chat": "chat-stream-length", "completions": "cmpl-stream-length"}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_the_plain_encoding_writes_the_recorded_bytes(shape: Shape) -> None:
+    example = wire_example(RECORDED[shape.name])
+    recorded = [frame.encode() for frame in example.frames]
+    tokens = ["x"] * (len(recorded) - shape.ends_with_done)
+    events = list(shape.events(tokens))
+    for at, value in enumerate(example.events):
+        events[at] = type(events[at])(json=dict(value))
+    assert list(Encoding().frames(events)) == recorded
+
+
+@QUICK
+@given(
+    encodings(line_ends=True, blanks=True, comments=True, fields=True, spread=True),
+    token_lists(),
+    st.sampled_from(SHAPES),
+)
+def test_every_encoding_decodes_to_the_same_data(
+    encoding: Encoding, tokens: tuple[str, ...], shape: Shape
+) -> None:
+    events = shape.events(tokens)
+    decoded = SSEDecoder().feed(encoding.stream(events))
+    datas = [event.data for event in decoded]
+    assert [None if data == "[DONE]" else json.loads(data) for data in datas] == [
+        None if event.done else event.json for event in events
+    ]
+
+
+@QUICK
+@given(st.text(max_size=20).map(lambda text: f"data: {text}é\r\n\r\n".encode()), st.data())
+def test_splits_lie_inside_and_ascend(content: bytes, draws: st.DataObject) -> None:
+    cuts = draws.draw(splits(content))
+    if not isinstance(cuts, str):
+        assert all(0 < at < len(content) for at in cuts)
+        assert list(cuts) == sorted(set(cuts))
+
+
+def test_tender_places_are_inside_words_line_ends_and_characters() -> None:
+    content = "data: é\r\n\r\n".encode()
+    assert utf8_places(content) == (7,)
+    assert tender_places(content) == (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+    assert tender_places(b"abcdef") == ()
+
+
+def test_stratified_offsets_cover_the_whole() -> None:
+    assert stratified(5, 40) == (0, 1, 2, 3, 4)
+    assert stratified(400, 40) == tuple(range(0, 400, 10))
+    assert stratified(400, 40, whole=True) == tuple(range(400))
+
+
+@QUICK
+@given(st.data())
+@pytest.mark.parametrize(
+    ("shape", "route"),
+    [(NATIVE, "generate"), (CHAT, "chat"), (COMPLETIONS, "completions")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_generated_parameters_are_valid_to_the_router(shape: Shape, route: Any, draws: st.DataObject) -> None:
+    given_parameters = draws.draw(parameters(shape, frozenset(PARAMETERS[shape.method])))
+    if shape is CHAT:
+        body: dict[str, Any] = {"messages": draws.draw(messages()), **given_parameters}
+    elif shape is NATIVE:
+        body = {"inputs": "hello", "parameters": given_parameters}
+    else:
+        body = {"prompt": "hello", **given_parameters}
+    decoded = decode(route, json.dumps(body).encode(), "application/json")
+    server = Server()
+    assert refusal(request_of(route, decoded), server) is None
+
+
+# --- the machinery ----------------------------------------------------------------------------------------
+
+
+def _case(seed: int = 1) -> Case:
+    record = CaseRecord(case="STREAM-01/property", clause="STREAM-01", backend="none")
+    driver = SimpleNamespace(description=None, implemented=frozenset())
+    given_settings = SimpleNamespace(profile="quick", seed=seed)
+    return Case(*cast("Any", (SimpleNamespace(), driver, SimpleNamespace(), record, given_settings)))
+
+
+def test_a_failure_is_shrunk_and_told_with_both_sides() -> None:
+    def check(_: Case, value: int) -> None:
+        expect(value < 100, expected="less than 100", observed=value)
+
+    with pytest.raises(ClauseFailed) as caught:
+        check_property(_case(), st.integers(0, 100_000), check)
+    assert (caught.value.expected, caught.value.observed) == ("less than 100", "100")
+    assert "example: 100" in str(caught.value)
+
+
+def test_the_same_seed_gives_the_same_examples() -> None:
+    def seen(seed: int) -> list[int]:
+        values: list[int] = []
+        check_property(_case(seed), st.integers(0, 10**9), lambda _, value: values.append(value))
+        return values
+
+    assert seen(1) == seen(1) != seen(2)
+    assert seed_of(_case(1)) != seed_of(_case(2))
+
+
+@pytest.mark.parametrize("ending", ["hang", "crash"])
+def test_a_hang_or_crash_ends_the_examples_at_once(ending: Any) -> None:
+    tried: list[int] = []
+
+    def check(case: Case, value: int) -> None:
+        tried.append(value)
+        case._outcomes.append(("call", Outcome(ending=ending)))
+        expect(False, expected="an answer", observed=ending)  # noqa: FBT003
+
+    with pytest.raises(ClauseFailed):
+        check_property(_case(), st.integers(), check)
+    assert len(tried) == 1
+
+
+def test_a_fault_of_the_kit_is_raised_as_it_is() -> None:
+    def check(_: Case, __: int) -> None:
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone"):
+        check_property(_case(), st.integers(), check)
+
+
+def test_shrinking_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(10**6))
+    monkeypatch.setattr(_properties.time, "monotonic", lambda: float(next(now)))
+    tried: list[int] = []
+
+    def check(_: Case, value: int) -> None:
+        tried.append(value)
+        expect(value < 100, expected="less than 100", observed=value)
+
+    with pytest.raises(ClauseFailed, match="less than 100"):
+        check_property(_case(), st.integers(0, 10**9), check)
+    assert sum(value >= 100 for value in tried) <= _properties.SHRINKING + 1
