@@ -2,8 +2,8 @@
 
 An option that is ``None`` was not set and is left out: TGI refuses ``null`` in most places. Any
 other value, falsy ones included, goes out unchanged, and so does a name this client does not know:
-the server is the judge of values. The bodies hold no reference to what the caller may change
-later only in the sense that they are encoded before the call returns; nothing here mutates them.
+the server is the judge of values. Nothing of the caller's is changed; a body may share parts with
+it, and is encoded before the call is queued.
 """
 
 from collections.abc import Mapping, Sequence
