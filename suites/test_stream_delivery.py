@@ -174,6 +174,20 @@ def test_special_tokens_stay_out_of_the_text(case: Case) -> None:
     expect_end(outcome, str(example.events[-1]["generated_text"]), "generated_text says what the text is")
 
 
+@clause("STREAM-21", case="differs")
+def test_a_generated_text_that_differs_from_the_tokens_is_recorded(case: Case) -> None:
+    """TGI's full text is authoritative; which of the two a client shows is its own choice."""
+    needs_stream_of(case, NATIVE)
+    *head, last = NATIVE.events(WORDS)
+    final: Draft = dict(last.json)  # type: ignore[arg-type]
+    final["generated_text"] = f"{TEXT}!"
+
+    outcome = play(case, NATIVE, {"differs": NATIVE.frames(*head, data(final))})["differs"]
+
+    expect_success(outcome, "the stream")
+    case.note({"tokens": TEXT, "generated_text": f"{TEXT}!", "shown": outcome.text})
+
+
 @clause("STREAM-25", case="silence")
 @each_shape
 @timing

@@ -5,7 +5,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -291,19 +291,22 @@ class HandsOutWhatIsNotJson(BrokenStream):
 
 
 class ReadsAnyBodyAsEvents(BrokenStream):
-    """Never looks at the content type: an answer without events is an empty success."""
+    """Never looks at the content type: a body without events is an empty success."""
 
     breaks = "STREAM-23"
 
+    class decoder(SSEDecoder):  # noqa: N801
+        seen = False
+
+        def feed(self, data: bytes) -> list[ServerSentEvent]:
+            events = super().feed(data)
+            self.seen = self.seen or bool(events)
+            return events
+
     class reader(StreamReader):  # noqa: N801
         def end(self) -> Pieces:
-            if not self._decoder._has_fields and not self._finished and self._decoder.last_event_id == "":
-                self.complete = self._unread
-            return iter(()) if self.complete else super().end()
-
-        @property
-        def _unread(self) -> bool:
-            return self._decoder.pending
+            self.complete = self.complete or not getattr(self._decoder, "seen", True)
+            return super().end()
 
     def __init__(self) -> None:
         super().__init__()
@@ -341,45 +344,54 @@ def _quiet(result: Answer | Iterator[Piece]) -> Answer | Iterator[Piece]:
 # --- what is handed over, when, and to whom ----------------------------------------------------------------
 
 
+class _Notes(SSEDecoder):
+    """A decoder that its reader, which has slots, keeps things in."""
+
+    last_text = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[answers.Piece] = []
+
+
 class DropsRepeatedTokens(BrokenStream):
     """A token equal to the one before it is taken for a repeated delivery."""
 
     breaks = "STREAM-19"
+    decoder = _Notes
 
     class reader(StreamReader):  # noqa: N801
+        _decoder: _Notes
+
         def feed(self, data: bytes) -> Pieces:
             for piece in super().feed(data):
-                if not piece.text or piece.text != _last.get(id(self)):
+                if not piece.text or piece.text != self._decoder.last_text:
                     yield piece
-                _last[id(self)] = piece.text
-
-
-#: The last text of each reader (readers have slots).
-_last: dict[int, str] = {}
+                self._decoder.last_text = piece.text
 
 
 class HandsOutTheWholeAtTheEnd(BrokenStream):
     """Gathers the answer and hands its pieces out when it is whole."""
 
     breaks = "STREAM-20"
+    decoder = _Notes
 
     class reader(StreamReader):  # noqa: N801
+        _decoder: _Notes
+
         def feed(self, data: bytes) -> Pieces:
-            kept = _kept.setdefault(id(self), [])
+            kept = self._decoder.kept
             try:
                 kept.extend(super().feed(data))
             except errors.TGIError:
-                yield from _kept.pop(id(self))
+                yield from kept
                 raise
             if self.complete:
-                yield from _kept.pop(id(self))
+                yield from kept
 
         def end(self) -> Pieces:
-            yield from _kept.pop(id(self), [])
+            yield from self._decoder.kept
             yield from super().end()
-
-
-_kept: dict[int, list[answers.Piece]] = {}
 
 
 class HandsOutSpecialTokens(BrokenStream):
@@ -457,10 +469,3 @@ class SharesOneBuffer(BrokenStream):
                 shared = self._current
             if shared is not None:
                 yield shared
-
-
-#: All variants, by clause.
-VARIANTS: tuple[type[BrokenStream], ...] = tuple(
-    found for found in list(globals().values()) if isinstance(found, type) and hasattr(found, "breaks")
-)
-_Factory = Callable[[], BrokenStream]
