@@ -256,7 +256,7 @@ class Case:
         self._running.append(running)
         return running
 
-    def call(self, prompt: str | None = None, *, endpoint: str, **arguments: object) -> Outcome:
+    def call(self, prompt: str | None = None, /, *, endpoint: str, **arguments: object) -> Outcome:
         """Make a generation call and wait for its end."""
         return self.start(prompt, endpoint=endpoint, **arguments).wait()  # type: ignore[arg-type]
 

@@ -1,7 +1,7 @@
 """INIT: what a handler is created with is what it uses; what a probe says is what the endpoint showed."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -64,14 +64,14 @@ def test_no_other_host_is_looked_up_or_connected(case: Case) -> None:
     expect_text(outcome, "here")
     own = space.base_url.removeprefix("http://")
     expect(
-        set(census.connects) <= {own},
+        set(census.connects or ()) <= {own},
         expected=f"connections to {own} only",
-        observed=f"connections to {', '.join(sorted(census.connects))}",
+        observed=f"connections to {', '.join(sorted(census.connects or ()))}",
     )
     expect(
-        set(census.lookups) <= LOOPBACK_NAMES,
+        set(census.lookups or ()) <= LOOPBACK_NAMES,
         expected="no other host looked up",
-        observed=f"looked up: {', '.join(sorted(census.lookups))}",
+        observed=f"looked up: {', '.join(sorted(census.lookups or ()))}",
     )
 
 
@@ -97,7 +97,7 @@ def test_a_trailing_slash_on_the_base_url_changes_nothing(case: Case, shape: Sha
 
 
 @clause("INIT-03")
-@pytest.mark.parametrize("suffix", ["", "/v1", "/v1/"], ids=["bare", "v1", "v1-slash"])
+@pytest.mark.parametrize("suffix", ["", "/v1"], ids=["bare", "v1"])
 def test_a_base_url_with_or_without_v1_reaches_the_chat_route(case: Case, suffix: str) -> None:
     """Both forms are handed around; ``/v1/v1`` is what a client makes of the other one."""
     case.needs("chat")
@@ -186,7 +186,7 @@ def test_nonsense_settings_are_refused_or_clamped(case: Case, form: str) -> None
     first = (overloaded().times(0, 1),) if setting in _SEEN_IN_RETRY else ()
     case.serve(*first, shape.plain("fine").times(0, None))
 
-    created = case.try_endpoint(**{setting: value, **_one_quick_retry(setting)})
+    created = case.try_endpoint(**(_one_quick_retry(setting) | {setting: value}))
     if created.raised:
         return
     expect_success(created, f"create_endpoint({setting}={value!r})")
@@ -202,8 +202,8 @@ def test_nonsense_settings_are_refused_or_clamped(case: Case, form: str) -> None
     )
 
 
-def _one_quick_retry(setting: str) -> dict[str, object]:
-    others: dict[str, object] = {"max_retries": 1, "initial_retry_delay": 0.02, "max_retry_delay": 0.1}
+def _one_quick_retry(setting: str) -> dict[str, Any]:
+    others: dict[str, Any] = {"max_retries": 1, "initial_retry_delay": 0.02, "max_retry_delay": 0.1}
     return {name: value for name, value in others.items() if name != setting}
 
 
