@@ -155,16 +155,14 @@ def _circle(values: Sequence[T]) -> SearchStrategy[tuple[T, ...]]:
 
 
 @st.composite
-def splits(draw: st.DrawFn, content: bytes) -> tuple[int, ...] | Literal["bytes", "whole"]:
-    """Where a stream's bytes are cut into writes (g_splits): whole, each byte, or biased to tender places."""
-    kind = draw(st.sampled_from(["whole", "few", "tender", "bytes"]))
-    if kind == "few":
-        places = st.integers(1, max(1, len(content) - 1))
-        return tuple(sorted(draw(st.sets(places, min_size=1, max_size=6))))
+def splits(draw: st.DrawFn, content: bytes) -> tuple[int, ...] | Literal["bytes"]:
+    """Where a stream's bytes are cut into writes (g_splits): anywhere, at tender places, at each byte."""
+    kind = draw(st.sampled_from(["few", "tender", "few", "tender", "few", "tender", "bytes"]))
     tender = tender_places(content)
-    if kind == "tender" and tender:
-        return tuple(sorted(draw(st.sets(st.sampled_from(tender), min_size=1, max_size=8))))
-    return "bytes" if kind == "bytes" else "whole"
+    if kind == "bytes" or len(content) < 2:
+        return "bytes"
+    places = st.sampled_from(tender) if kind == "tender" and tender else st.integers(1, len(content) - 1)
+    return tuple(sorted(draw(st.sets(places, min_size=1, max_size=6))))
 
 
 def tender_places(content: bytes) -> tuple[int, ...]:
