@@ -8,6 +8,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -33,6 +34,7 @@ class CallMade:
     most_attempts: int
 
 
+@lru_cache(maxsize=1024)
 def key_forms(key: str) -> tuple[str, ...]:
     """The forms in which a key may turn up: literal, percent-encoded, base64, JSON-escaped."""
     encoded = base64.b64encode(key.encode()).decode().rstrip("=")
