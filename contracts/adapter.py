@@ -30,8 +30,9 @@ METHODS = (
     "public_objects",
 )
 
-#: The settings of ``create_endpoint`` beside ``base_url``, ``api_key`` and ``model``.
+#: The settings of ``create_endpoint`` beside ``base_url`` and ``api_key``.
 SETTINGS = (
+    "model",
     "max_concurrent_requests",
     "queue_size",
     "queue_enabled",

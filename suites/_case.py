@@ -129,14 +129,26 @@ class Case:
             raise NotApplicable(f"parameter {', '.join(missing)} of {shape.method} is not offered")
 
     def shape(self, *wanted: Shape, having: tuple[str, ...] = ()) -> Shape:
-        """The first claimed call shape (of those wanted) whose call offers these parameters."""
-        for shape in wanted or SHAPES:
-            offered = self.description.parameters.get(shape.method, frozenset())
-            if shape.capability in self.description.capabilities and set(having) <= offered:
-                return shape
+        """The first claimed call shape (of those wanted) whose call offers these parameters.
+
+        A shape whose healthy calls fail is passed over where another works, so that a dead route reddens
+        the cases of that route only.
+        """
+        claimed = [
+            shape
+            for shape in wanted or SHAPES
+            if shape.capability in self.description.capabilities
+            and set(having) <= self.description.parameters.get(shape.method, frozenset())
+        ]
+        if claimed:
+            return next(filter(self._works, claimed), claimed[0]) if len(claimed) > 1 else claimed[0]
         names = " or ".join(shape.capability for shape in wanted or SHAPES)
         extra = f" with {', '.join(having)}" if having else ""
         raise NotApplicable(f"no call of {names}{extra} is claimed")
+
+    def _works(self, shape: Shape) -> bool:
+        streams = [False, True] if self.claims("stream") else [False]
+        return all(self.probes.works(shape, streaming=streaming) for streaming in streams)
 
     def policy(self, endpoint: str) -> RetryPolicy:
         """The retry policy in force for an endpoint."""
@@ -199,7 +211,7 @@ class Case:
             "base_url": self.space.base_url if url is None else url,
             "api_key": None if key is None else self.key(key),
         }
-        if model is not None:
+        if model is not None and "model" in self.description.settings:
             arguments["model"] = model
         outcome = self.ask("create_endpoint", **arguments, **self._effective(settings))
         if outcome.returned and isinstance(outcome.value, str | int):

@@ -50,6 +50,14 @@ class Probes:
         name = f"{shape.name} {'stream' if streaming else 'call'}"
         self._require(name, lambda: self._probe_call(shape, streaming=streaming))
 
+    def works(self, shape: Shape, *, streaming: bool) -> bool:
+        """Whether a healthy call of this kind works."""
+        try:
+            self.require(shape, streaming=streaming)
+        except ProbeFailed:
+            return False
+        return True
+
     def ask(self, method: str, arguments: dict[str, object], deadline: float) -> Outcome:
         """Call a method that generates nothing.
 

@@ -8,19 +8,14 @@ import httpx2
 from huggingface_hub import AsyncInferenceClient, InferenceClient
 from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, TextGenerationError
 
-GENERATE = """adapter_id best_of decoder_input_details do_sample frequency_penalty grammar max_new_tokens repetition_penalty
+# `details` and `decoder_input_details` change the type of the answer and are left out.
+GENERATE = """adapter_id best_of do_sample frequency_penalty grammar max_new_tokens repetition_penalty
 return_full_text seed stop temperature top_k top_n_tokens top_p truncate typical_p watermark""".split()
 CHAT = """frequency_penalty logit_bias logprobs max_tokens n presence_penalty response_format seed stop stream_options
 temperature tool_choice tool_prompt tools top_logprobs top_p""".split()
-KINDS = {
-    400: "bad_request",
-    401: "auth",
-    403: "auth",
-    404: "not_found",
-    413: "payload_too_large",
-    422: "validation",
-}
-KINDS |= {415: "bad_request", 429: "rate_limited"}
+CAPABILITIES = "core native chat stream keys timeout tools grammar".split()
+KINDS = {401: "auth", 403: "auth", 404: "not_found", 413: "payload_too_large", 422: "validation"}
+KINDS |= {424: "server_error", 429: "rate_limited"}
 TGI_KINDS = {"ValidationError": "validation", "OverloadedError": "overloaded"}
 
 
@@ -31,30 +26,21 @@ class Adapter:
     extra = ()
 
     def __init__(self):
-        self.clients, self.numbers = {}, itertools.count(1)
+        self.clients, self.models, self.numbers = {}, {}, itertools.count(1)
 
     def describe(self):
         return {
             "name": f"huggingface_hub-{self.client.__name__}",
             "version": version("huggingface_hub"),
-            "capabilities": [
-                "core",
-                "native",
-                "chat",
-                "stream",
-                "keys",
-                "timeout",
-                "tools",
-                "grammar",
-                *self.extra,
-            ],
-            "settings": ["timeout"],
+            "capabilities": [*CAPABILITIES, *self.extra],
+            "settings": ["model", "timeout"],
             "parameters": {"generate": GENERATE, "chat": CHAT},
             "defaults": {"connect_timeout": math.inf, "read_timeout": math.inf},
         }
 
     def create_endpoint(self, *, base_url, api_key, model=None, timeout=None):
         endpoint = f"endpoint-{next(self.numbers)}"
+        self.models[endpoint] = model
         self.clients[endpoint] = self.client(base_url=base_url, api_key=api_key, timeout=timeout)
         return endpoint
 
@@ -62,11 +48,12 @@ class Adapter:
         return self.clients[endpoint_id].text_generation(prompt, stream=stream, **parameters)
 
     def chat(self, messages, *, endpoint_id, stream=False, **parameters):
-        result = self.clients[endpoint_id].chat_completion(messages, stream=stream, **parameters)
+        given = {"model": self.models[endpoint_id], "stream": stream} | parameters
+        result = self.clients[endpoint_id].chat_completion(messages, **given)
         return map(piece, result) if stream else answer(result)
 
     def classify(self, error):
-        response = getattr(error, "response", None)
+        response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
         status = getattr(response, "status_code", None)
         name = type(error).__name__
         if isinstance(error, (InferenceTimeoutError, httpx2.TimeoutException)):
@@ -74,9 +61,7 @@ class Adapter:
         elif isinstance(error, TextGenerationError):
             kind = TGI_KINDS.get(name, "remote_error")
         elif isinstance(error, HfHubHTTPError):
-            kind = KINDS.get(status, "server_error")
-        elif isinstance(error, httpx2.RemoteProtocolError):
-            kind = "protocol"
+            kind = KINDS.get(status, "server_error" if status >= 500 else "bad_request")
         else:
             kind = "transport" if isinstance(error, httpx2.TransportError) else "unmapped"
         return {"kind": kind, "message": str(error)} | ({"status": status} if status else {})
@@ -91,26 +76,29 @@ class AsyncAdapter(Adapter):
         return await self.clients[endpoint_id].text_generation(prompt, stream=stream, **parameters)
 
     async def chat(self, messages, *, endpoint_id, stream=False, **parameters):
-        result = await self.clients[endpoint_id].chat_completion(messages, stream=stream, **parameters)
+        given = {"model": self.models[endpoint_id], "stream": stream} | parameters
+        result = await self.clients[endpoint_id].chat_completion(messages, **given)
         return (piece(chunk) async for chunk in result) if stream else answer(result)
 
 
 def answer(result):
-    message, choice = result.choices[0].message, result.choices[0]
-    calls = [
-        {"name": c.function.name, "arguments": c.function.arguments, "id": c.id}
-        for c in message.tool_calls or []
-    ]
-    return {
-        "text": message.content,
-        "finish_reason": choice.finish_reason,
-        "usage": result.usage,
-        "tool_calls": calls,
-    }
+    given = {"usage": usage(result)}
+    for choice in result.choices[:1]:
+        calls = [
+            {"name": c.function.name, "arguments": c.function.arguments}
+            for c in choice.message.tool_calls or []
+        ]
+        given |= {"text": choice.message.content, "finish_reason": choice.finish_reason, "tool_calls": calls}
+    return given
 
 
 def piece(chunk):
-    if not chunk.choices:
-        return {"usage": chunk.usage}
-    choice = chunk.choices[0]
-    return {"text": choice.delta.content, "finish_reason": choice.finish_reason, "usage": chunk.usage}
+    given = {"usage": usage(chunk)}
+    for choice in chunk.choices[:1]:
+        given |= {"text": choice.delta.content, "finish_reason": choice.finish_reason}
+    return given
+
+
+def usage(result):
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    return result.usage and {name: getattr(result.usage, name) for name in names}

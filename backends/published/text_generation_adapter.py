@@ -11,17 +11,18 @@ GENERATE = """do_sample max_new_tokens best_of repetition_penalty frequency_pena
 temperature top_k top_p truncate typical_p watermark decoder_input_details top_n_tokens grammar""".split()
 CHAT = """repetition_penalty frequency_penalty logit_bias logprobs top_logprobs max_tokens n presence_penalty seed
 temperature top_p tools tool_choice""".split()
+USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
+CAPABILITIES = "core native chat stream keys timeout tools grammar".split()
 KINDS = (
     (errors.ValidationError, "validation"),
     (errors.BadRequestError, "bad_request"),
     (errors.NotFoundError, "not_found"),
     (errors.RateLimitExceededError, "rate_limited"),
     (errors.OverloadedError, "overloaded"),
-    ((errors.GenerationError, errors.IncompleteGenerationError), "remote_error"),
+    ((errors.GenerationError, errors.IncompleteGenerationError, errors.UnknownError), "remote_error"),
     ((errors.ShardNotReadyError, errors.ShardTimeoutError), "server_error"),
     ((requests.Timeout, TimeoutError), "timeout"),
-    ((requests.exceptions.ChunkedEncodingError, aiohttp.ClientPayloadError), "truncated_stream"),
-    ((requests.ConnectionError, aiohttp.ClientError), "transport"),
+    ((requests.ConnectionError, requests.exceptions.ChunkedEncodingError, aiohttp.ClientError), "transport"),
 )
 
 
@@ -39,17 +40,7 @@ class Adapter:
         return {
             "name": f"text-generation-{self.client.__name__}",
             "version": version("text-generation"),
-            "capabilities": [
-                "core",
-                "native",
-                "chat",
-                "stream",
-                "keys",
-                "timeout",
-                "tools",
-                "grammar",
-                *self.extra,
-            ],
+            "capabilities": [*CAPABILITIES, *self.extra],
             "settings": ["timeout"],
             "parameters": {"generate": [names.get(name, name) for name in GENERATE], "chat": CHAT},
             "defaults": {
@@ -111,7 +102,8 @@ def message(result):
     choice = result.choices[0]
     functions = [call["function"] for call in choice.message.tool_calls or []]
     calls = [{"name": function["name"], "arguments": function["arguments"]} for function in functions]
-    given = {"finish_reason": choice.finish_reason, "usage": result.usage, "tool_calls": calls}
+    counts = result.usage and {name: result.usage.get(name) for name in USAGE}
+    given = {"finish_reason": choice.finish_reason, "usage": counts, "tool_calls": calls}
     return {"text": choice.message.content} | given
 
 

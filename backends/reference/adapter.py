@@ -233,7 +233,7 @@ def _description(name: str, capabilities: frozenset[str]) -> Description:
         settings=frozenset(
             {
                 "max_concurrent_requests", "queue_size", "queue_enabled", "max_retries",
-                "initial_retry_delay", "backoff_factor", "max_retry_delay", "timeout", "pool_size",
+                "initial_retry_delay", "backoff_factor", "max_retry_delay", "timeout", "pool_size", "model",
             }
         ),
         parameters=_PARAMETERS,
