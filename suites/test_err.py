@@ -141,7 +141,8 @@ def test_tgis_message_reaches_the_caller(case: Case, shape: Shape, form: str) ->
     expect_error(outcome, contains=message, because=f"TGI said so with its {code}")
 
 
-_HTML: Final = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+#: A proxy's page; its last words stand nowhere but in the body.
+_HTML: Final = "<html><head><title>{0}</title></head><body><h1>{0}</h1><hr>proxy-7.example</body></html>"
 #: Bodies that are no JSON, and words of them that an excerpt shows.
 NO_JSON: Final[Mapping[str, tuple[int, Reply, str]]] = {
     "400-text": (400, status(400, text="Failed to parse the request body as JSON: EOF"), "Failed to parse"),
@@ -155,9 +156,9 @@ NO_JSON: Final[Mapping[str, tuple[int, Reply, str]]] = {
         "missing field `inputs`",
     ),
     "500-empty": (500, status(500), ""),
-    "502-html": (502, status(502, html=_HTML.format("502 Bad Gateway")), "502 Bad Gateway"),
-    "503-html": (503, status(503, html=_HTML.format("503 Service Unavailable")), "503 Service Unavailable"),
-    "504-html": (504, status(504, html=_HTML.format("504 Gateway Time-out")), "504 Gateway Time-out"),
+    "502-html": (502, status(502, html=_HTML.format("502 Bad Gateway")), "proxy-7.example"),
+    "503-html": (503, status(503, html=_HTML.format("503 Service Unavailable")), "proxy-7.example"),
+    "504-html": (504, status(504, html=_HTML.format("504 Gateway Time-out")), "proxy-7.example"),
     "500-cut-json": (
         500,
         status(500, text='{"error": "Incompl', content_type="application/json"),
@@ -368,7 +369,6 @@ MALFORMED: Final[Mapping[str, bytes]] = {
     "status-no-number": b"HTTP/1.1 abc OK\r\ncontent-length: 0\r\n\r\n",
     "cut-head": b"HTTP/1.1 200 OK\r\ncontent-ty",
     "bad-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-    "nul-in-header": b"HTTP/1.1 200 OK\r\nx: a\0b\r\ncontent-length: 2\r\n\r\n{}",
     "html-only": b"<html>gateway</html>\r\n\r\n",
 }
 #: A connection that fails, by slug.
