@@ -25,7 +25,9 @@ class Collected:
     """All cases of a run, and what the user's setup did to the suites."""
 
     cases: tuple[CollectedCase, ...] = ()
-    #: Whether cases were left out by choice.
+    #: Those that the profile leaves out: ruled "not here" without being run.
+    left_out: tuple[CollectedCase, ...] = ()
+    #: Whether cases were left out by the user's choice.
     narrowed: bool = False
     #: Sentences for the summary: foreign fixtures that touch suite cases, patterns that match nothing.
     remarks: tuple[str, ...] = ()

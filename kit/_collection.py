@@ -20,6 +20,8 @@ from tgi_conformance._ids import (
     parameters_of,
     read_marker,
 )
+from tgi_conformance._locks import share_of
+from tgi_conformance._quick import Candidate, chosen
 from tgi_conformance.suites._session import CASE_ID, SETTINGS, CaseId, Settings
 
 SUITES: Final = "tgi_conformance.suites"
@@ -52,6 +54,7 @@ class Collection:
         self._tell = tell
         self.collected = Collected()
         self._deselected = 0
+        self._left_out: list[pytest.Item] = []
         self._remarks: list[str] = []
 
     @pytest.hookimpl
@@ -71,29 +74,23 @@ class Collection:
         cases = [item for item in items if CASE_ID in item.stash]
         self._refuse_doubles(cases)
         self._select(config, items)
+        self._shorten(config, items)
         self._order(config, items)
         self._remarks += foreign_fixtures(item for item in items if is_suite(item.path))
 
     @pytest.hookimpl
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count what options or plugins leave out."""
-        self._deselected += sum(item.get_closest_marker("clause") is not None for item in items)
+        """Count what options or plugins leave out; what the profile leaves out is no choice of cases."""
+        if items is not self._left_out:
+            self._deselected += sum(item.get_closest_marker("clause") is not None for item in items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tell which cases are to run, before xdist reports the end of collection."""
         self.collected = Collected(
-            cases=tuple(
-                CollectedCase(
-                    nodeid=item.nodeid,
-                    case=item.stash[CASE_ID].text,
-                    clause=item.stash[CASE_ID].clause,
-                    backend=item.stash[BACKEND],
-                )
-                for item in session.items
-                if CASE_ID in item.stash
-            ),
-            narrowed=bool(self._deselected) or not covers_suites(session),
+            cases=tuple(_collected(item) for item in session.items if CASE_ID in item.stash),
+            left_out=tuple(map(_collected, self._left_out)),
+            narrowed=bool(self._deselected) or not covers_suites(session, self._left_out),
             remarks=tuple(dict.fromkeys(self._remarks)),
         )
         self._tell(self.collected)
@@ -147,6 +144,29 @@ class Collection:
         if left:
             config.hook.pytest_deselected(items=left)
 
+    def _shorten(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Leave out what profile quick does without; cases that the user named are all run."""
+        if self.settings.profile != "quick" or config.option.tgi_case:
+            return
+        focus: list[str] = config.option.tgi_focus or []
+        cases = [item for item in items if CASE_ID in item.stash and is_suite(item.path)]
+        clauses = {item.stash[CASE_ID].clause for item in cases}
+        self._remarks += [
+            f"--tgi-focus {pattern}: no case of such a clause"
+            for pattern in focus
+            if not any(fnmatchcase(clause, pattern) for clause in clauses)
+        ]
+        candidates = [
+            Candidate(case=item.stash[CASE_ID], backend=item.stash[BACKEND], load=share_of(item) == "alone")
+            for item in cases
+        ]
+        runs = chosen(candidates, focus)
+        self._left_out = [item for item, run in zip(cases, runs, strict=True) if not run]
+        left = set(self._left_out)
+        items[:] = [item for item in items if item not in left]
+        if self._left_out:
+            config.hook.pytest_deselected(items=self._left_out)
+
     def _order(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Longest first within each worker's share, one backend after the other.
 
@@ -161,6 +181,11 @@ class Collection:
         items[:] = others + [
             item for hand in range(hands) for mine in by_backend for item in mine[hand::hands]
         ]
+
+
+def _collected(item: pytest.Item) -> CollectedCase:
+    case = item.stash[CASE_ID]
+    return CollectedCase(nodeid=item.nodeid, case=case.text, clause=case.clause, backend=item.stash[BACKEND])
 
 
 def names(pattern: str, case: CaseId) -> bool:
@@ -198,11 +223,12 @@ def is_suite(path: Path) -> bool:
     return dotted(path) is not None
 
 
-def covers_suites(session: pytest.Session) -> bool:
-    """Whether all suite files were asked for whole."""
+def covers_suites(session: pytest.Session, left_out: Sequence[pytest.Item] = ()) -> bool:
+    """Whether all suite files were asked for whole; what the profile leaves out was asked for."""
     if any("::" in argument for argument in session.config.args):
         return False
-    seen = {item.path.resolve() for item in session.items if is_suite(item.path)}
+    asked = [*session.items, *left_out]
+    seen = {path.resolve() for path in {item.path for item in asked} if is_suite(path)}
     return bool(seen) and all(file.resolve() in seen for file in suites_folder().glob("test_*.py"))
 
 

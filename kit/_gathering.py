@@ -21,6 +21,7 @@ from tgi_conformance._collected import Collected, CollectedCase
 from tgi_conformance._collection import DURATIONS, OWN_TESTS, read_durations
 from tgi_conformance._guide_profile import rule_guide_profile
 from tgi_conformance._ids import find_clause
+from tgi_conformance._quick import WHY
 from tgi_conformance._run_wide import rule_run_wide
 from tgi_conformance.contracts.catalogue import load_catalogue
 from tgi_conformance.contracts.verdict import Ruling, Verdict
@@ -153,20 +154,33 @@ class Gathering:
             else "the run ended before its turn"
         )
         missing = [
-            _not_run(
-                case,
-                names.get(case.backend, case.backend),
-                self._lost.get(case.nodeid, why),
-                self.settings.seed,
-            )
+            self._undecided(case, names, Ruling.NOT_RUN, self._lost.get(case.nodeid, why))
             for case in collected.cases
             if (names.get(case.backend, case.backend), case.case) not in judged
         ]
         run_wide = rule_run_wide(verdicts, enforced=self.enforced, seed=self.settings.seed)
-        everything = [*verdicts, *run_wide, *missing]
+        left_out = [self._undecided(case, names, Ruling.NOT_HERE, WHY) for case in collected.left_out]
+        everything = [*verdicts, *run_wide, *missing, *left_out]
         if self.settings.profile == "tgi-guide" and not collected.narrowed:
             everything += rule_guide_profile(everything, self._backends(), seed=self.settings.seed)
         return sorted(everything, key=_report_order)
+
+    def _undecided(
+        self, case: CollectedCase, names: Mapping[str, str], ruling: Ruling, reason: str
+    ) -> Verdict:
+        clause = find_clause(case.clause)
+        return Verdict(
+            case=case.case,
+            clause=case.clause,
+            ruling=ruling,
+            backend=names.get(case.backend, case.backend),
+            level=str(clause.level) if clause else "MUST",
+            results_key=clause.results_key if clause else "",
+            area=clause.area if clause else case.clause.partition("-")[0],
+            reason=reason,
+            nodeid=case.nodeid,
+            seed=self.settings.seed,
+        )
 
     def _info(self, collected: Collected) -> RunInfo:
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -222,22 +236,6 @@ def _renamed(verdict: Verdict, names: Mapping[str, str]) -> Verdict:
     """A verdict under the name that the backend gave itself, also where its worker never learned it."""
     name = names.get(verdict.backend, verdict.backend)
     return verdict if name == verdict.backend else replace(verdict, backend=name)
-
-
-def _not_run(case: CollectedCase, backend: str, reason: str, seed: int) -> Verdict:
-    clause = find_clause(case.clause)
-    return Verdict(
-        case=case.case,
-        clause=case.clause,
-        ruling=Ruling.NOT_RUN,
-        backend=backend,
-        level=str(clause.level) if clause else "MUST",
-        results_key=clause.results_key if clause else "",
-        area=clause.area if clause else case.clause.partition("-")[0],
-        reason=reason,
-        nodeid=case.nodeid,
-        seed=seed,
-    )
 
 
 def _report_order(verdict: Verdict) -> tuple[str, int, str]:

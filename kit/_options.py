@@ -33,7 +33,7 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
     },
     "--tgi-profile": {
         "choices": ("default", "thorough", "quick", "tgi-guide"),
-        "help": "how much is tried: default, thorough, quick; tgi-guide demands all 22 keys",
+        "help": "how much is tried; quick: one case a clause; tgi-guide: all 22 keys are demanded",
     },
     "--tgi-seed": {
         "metavar": "N|random",
@@ -47,6 +47,11 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "action": "append",
         "metavar": "ID",
         "help": "run only this clause or case, as RETRY-03 or 'STREAM-12/*'; repeatable",
+    },
+    "--tgi-focus": {
+        "action": "append",
+        "metavar": "CLAUSE",
+        "help": "with profile quick: run all cases of this clause, as STREAM-12 or 'RETRY-*'; repeatable",
     },
     "--tgi-inproc": {
         "action": "store_true",

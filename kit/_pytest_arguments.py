@@ -26,6 +26,7 @@ class Choice:
     workers: int = 0
     expression: str | None = None
     cases: tuple[str, ...] = ()
+    focus: tuple[str, ...] = ()
     results: str | None = None
     enforce: str | None = None
     inproc: bool = False
@@ -67,6 +68,7 @@ def _own(choice: Choice) -> Iterator[str]:
     yield from (f"--tgi-backend={backend}" for backend in choice.backends)
     yield from (f"{flag}={value}" for flag, value in single.items() if value is not None)
     yield from (f"--tgi-case={case}" for case in choice.cases)
+    yield from (f"--tgi-focus={clause}" for clause in choice.focus)
     if choice.inproc:
         yield "--tgi-inproc"
 

@@ -34,11 +34,14 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
     """
     if environment.get(ENDPOINT_VARIABLE):
         pytest.exit(NO_REAL_ENDPOINT, returncode=ENDPOINT_UNUSABLE)
+    profile = _profile(text(config, "--tgi-profile", "default"))
+    if config.option.tgi_focus and profile != "quick":
+        raise pytest.UsageError(f"--tgi-focus: profile {profile} runs all cases anyway; it goes with quick")
     seed = read_seed(text(config, "--tgi-seed", str(DEFAULT_SEED)))
     try:
         return Settings(
             backends=_backends(config),
-            profile=_profile(text(config, "--tgi-profile", "default")),
+            profile=profile,
             seed=seed,
             folder=Path(text(config, "--tgi-results", DEFAULT_RESULTS)).absolute(),
             inproc=bool(config.option.tgi_inproc),

@@ -68,7 +68,13 @@ def _backend_options(command: Any) -> Any:
 @click.option(
     "--profile",
     type=click.Choice(["default", "thorough", "quick", "tgi-guide"]),
-    help="How much is tried; tgi-guide demands all 22 keys.",
+    help="How much is tried; quick: one case a clause; tgi-guide demands all 22 keys.",
+)
+@click.option(
+    "--focus",
+    multiple=True,
+    metavar="CLAUSE",
+    help="With --profile quick: all cases of this clause, as 'RETRY-*'; repeatable.",
 )
 @click.option("--seed", metavar="N|random", help="Seed of properties, chaos and canary keys.")
 @click.option(

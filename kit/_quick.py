@@ -1,0 +1,47 @@
+"""Profile ``quick``: one case stands for each clause, the rest is left out. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from tgi_conformance.suites._session import CaseId
+
+WHY: Final = "left out by profile quick"
+#: How the slug of a case begins that is a property: many examples, generated.
+_PROPERTY: Final = "property"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A case as far as the choice needs it."""
+
+    case: CaseId
+    backend: str
+    #: It loads the machine, and would hold up all others.
+    load: bool = False
+
+
+def chosen(candidates: Sequence[Candidate], focus: Sequence[str] = ()) -> list[bool]:
+    """Say of each case, in order of collection, whether it is run.
+
+    For each backend and clause it is the first that is no property, or else the first; a ``load`` case never.
+    All cases of a clause that one of the ``focus`` patterns names are run.
+    """
+    standing: dict[tuple[str, str], int] = {}
+    for number, candidate in enumerate(candidates):
+        if candidate.load:
+            continue
+        place = candidate.backend, candidate.case.clause
+        taken = standing.setdefault(place, number)
+        if _is_property(candidates[taken]) and not _is_property(candidate):
+            standing[place] = number
+    numbers = set(standing.values())
+    return [
+        number in numbers or any(fnmatchcase(candidate.case.clause, pattern) for pattern in focus)
+        for number, candidate in enumerate(candidates)
+    ]
+
+
+def _is_property(candidate: Candidate) -> bool:
+    return candidate.case.slug.partition("-")[0] == _PROPERTY
