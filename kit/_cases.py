@@ -17,8 +17,8 @@ from tgi_conformance._locks import held, share_of
 from tgi_conformance.backends.driver import BackendStartError, Driver
 from tgi_conformance.contracts.catalogue import Clause, Level
 from tgi_conformance.contracts.codec import to_json
+from tgi_conformance.contracts.redaction import redact_verdict
 from tgi_conformance.contracts.verdict import RED, Evidence, Ruling, Verdict
-from tgi_conformance.reports.redaction import redact_verdict
 from tgi_conformance.reports.run_folder import write_evidence
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._session import CASE_ID, RECORD, SETTINGS, CaseRecord

@@ -8,10 +8,10 @@ from typing import Final
 
 from tgi_conformance.contracts.codec import DecodeError, from_json, to_json
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.redaction import redact
 from tgi_conformance.contracts.verdict import Evidence
 from tgi_conformance.reports.atomic import json_text, write_text
 from tgi_conformance.reports.layout import Layout
-from tgi_conformance.reports.redaction import redact
 
 SCHEMA_ID: Final = "urn:tgi-conformance:schema:evidence"
 

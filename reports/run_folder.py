@@ -10,6 +10,7 @@ from pathlib import Path
 from tgi_conformance.contracts.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import from_json, to_json
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.redaction import redact, redact_verdict
 from tgi_conformance.contracts.verdict import Verdict
 from tgi_conformance.reports.atomic import write_json, write_text
 from tgi_conformance.reports.comparison import Comparison, compare
@@ -18,7 +19,6 @@ from tgi_conformance.reports.gate import Gate, judge
 from tgi_conformance.reports.html import render_html
 from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.layout import Layout
-from tgi_conformance.reports.redaction import redact, redact_verdict
 from tgi_conformance.reports.results_map import ResultsMap, roll_up
 from tgi_conformance.reports.run import Run, RunInfo
 from tgi_conformance.reports.verdict_lines import write_verdicts

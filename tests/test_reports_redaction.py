@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from verdict_builder import CANARY, verdict
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.reports.redaction import redact, redact_bytes, redact_text, redact_verdict
+from tgi_conformance.contracts.redaction import redact, redact_bytes, redact_text, redact_verdict
 
 SECRET = 'pa"ss\\wörd/+ 4711%'
 
