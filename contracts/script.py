@@ -13,6 +13,10 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.unset import UNSET, Unset
 
 
+#: The server generations that :mod:`tgi_conformance.contracts.personas` describes.
+Persona = Literal["tgi-3.3", "tgi-2", "tgi-1.4", "openai-proxy", "hosted-router"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
     """Which requests a reply is for; all given conditions must hold."""
@@ -60,6 +64,12 @@ class Generation:
     completion_tokens: int | None = None
     tool_calls: tuple[ScriptedToolCall, ...] = ()
     error: StreamError | None = None
+    #: Answer as the built-in toy model (:mod:`tgi_toy`) does: limits obeyed, tools called.
+    toy: bool = False
+    #: Cut the text at the request's max_new_tokens and stop sequences, and report that as its finish.
+    obeys_limits: bool = False
+    #: The text is what the model made of the tools' grammar: TGI parses it as a call, or fails to.
+    tool_output: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +314,15 @@ class Server:
     max_total_tokens: int = 1_100_000
     #: Decode and validate generation requests that a `tgi` reply serves, as TGI does, with its errors.
     validate: bool = True
+    #: Origins that browsers may call from; none: any.
+    cors_allow_origin: tuple[str, ...] = ()
+    disable_grammar_support: bool = False
+    #: Whether the model has a chat template; without one chat is refused.
+    chat_template: bool = True
+    #: Whether the model takes images; images in a prompt are checked then (never fetched).
+    vision: bool = False
+    #: Silence after which a TGI stream sends an empty comment.
+    keep_alive_ms: float = 15_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,7 +330,8 @@ class Script:
     """What one space does."""
 
     version: Literal[1] = 1
-    persona: Literal["tgi-3.3"] = "tgi-3.3"
+    #: The server generation that is imitated (:mod:`personas`).
+    persona: Persona = "tgi-3.3"
     server: Server = field(default_factory=Server)
     replies: tuple[Reply, ...] = ()
     #: For generation requests that no reply is for; null: a healthy TGI that echoes. Either way they are
