@@ -117,9 +117,10 @@ def describe(outcome: Outcome) -> str:
         cause = f": {raised.type}: {_short(raised.message)}" if raised else ""
         return f"error of kind {kind}{told}{cause}{_after(outcome)}"
     if outcome.ending in ("answer", "end", "left"):
-        shown = _short(outcome.text) if outcome.answer or outcome.pieces else _short(repr(outcome.value))
+        if outcome.answer is None and outcome.value is not None:
+            return f"the value {_short(repr(outcome.value))}"
         kind = "answer" if outcome.answer is not None else f"stream of {len(outcome.pieces)} pieces"
-        return f"{kind} {shown}"
+        return f"{kind} {_short(outcome.text)}"
     return f"{outcome.ending}: {outcome.detail or 'no detail'}{_after(outcome)}"
 
 
