@@ -296,8 +296,11 @@ class Case:
 
     @contextlib.contextmanager
     def fresh_process(self, **environment: str) -> Iterator[Driver]:
-        """Run the backend in a process of its own with these environment variables."""
-        self.probes.require_endpoint()
+        """Run the backend in a process of its own with these environment variables.
+
+        The process makes its first calls without a probe, so they are known to work in the other one.
+        """
+        self.probes.require(self.shape(), streaming=False)
         if self.settings.inproc:
             raise NotHere("a process of its own is needed, and the run is --inproc")
         driver = Driver.start(self.driver.spec, env=environment)

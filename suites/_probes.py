@@ -46,7 +46,11 @@ class Probes:
         self._require("create_endpoint", self._probe_endpoint)
 
     def require(self, shape: Shape, *, streaming: bool) -> None:
-        """Raise :class:`ProbeFailed` unless a healthy call of this kind works."""
+        """Raise :class:`ProbeFailed` unless a healthy call of this kind works.
+
+        Where no endpoint can be made that is said at once: no kind of call is tried in vain.
+        """
+        self.require_endpoint()
         name = f"{shape.name} {'stream' if streaming else 'call'}"
         self._require(name, lambda: self._probe_call(shape, streaming=streaming))
 
@@ -61,15 +65,15 @@ class Probes:
     def ask(self, method: str, arguments: dict[str, object], deadline: float) -> Outcome:
         """Call a method that generates nothing.
 
-        One that hung or crashed three times in a row is not called again.
+        One that hung or crashed three times in a row is not called again; none is where no endpoint can
+        be made.
         """
+        self.require_endpoint()
         count, seen = self._dead.get(method, (0, ""))
         if count >= TRIES:
             raise ProbeFailed(
                 f"{method} answers", f"backend does not answer ({method}: {seen}, {TRIES} tries)"
             )
-        if method == "create_endpoint":
-            self.require_endpoint()
         patience = min(deadline, PROBE_DEADLINE) if count else deadline
         outcome = self.driver.run(method, arguments, deadline=patience)
         dead = outcome.ending in ("hang", "crash")

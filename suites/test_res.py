@@ -378,7 +378,7 @@ def test_nothing_of_the_client_keeps_the_interpreter_alive(case: Case) -> None:
     space = case.serve(
         shape.plain("hello"), *([shape.stream(WORDS).cut("fin", event=2)] if streaming else [])
     )
-    with Driver.start(case.driver.spec, env={"PYTHONDEVMODE": "1"}) as driver:
+    with case.fresh_process(PYTHONDEVMODE="1") as driver:
         created = driver.run("create_endpoint", {"base_url": space.base_url, "api_key": case.key()})
         expect_success(created, "create_endpoint")
         arguments = shape.arguments(case.prompt()) | {"endpoint_id": created.value}
