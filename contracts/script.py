@@ -10,6 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.script_delivery import Delivery as Delivery
+from tgi_conformance.contracts.script_delivery import Fault as Fault
+from tgi_conformance.contracts.script_delivery import Hold as Hold
+from tgi_conformance.contracts.script_delivery import Interim as Interim
+from tgi_conformance.contracts.script_delivery import Pace as Pace
+from tgi_conformance.contracts.script_delivery import Pause as Pause
 from tgi_conformance.contracts.unset import UNSET, Unset
 
 
@@ -101,7 +107,8 @@ class Response:
 
     status: int = 200
     reason: str | None = None
-    #: Sent in this order after content-type; names and values go out as given (latin-1).
+    #: Sent in this order after content-type; names and values go out as given (latin-1), but for
+    #: ``{origin:NAME}``: it becomes the scheme, host and port of that origin.
     headers: tuple[tuple[str, str], ...] = ()
     body: Body = field(default_factory=Body)
     framing: Literal["content-length", "chunked", "close"] = "content-length"
@@ -170,74 +177,6 @@ class Raw:
     """Bytes written in place of a whole answer, head included (malformed HTTP)."""
 
     base64: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """Wait before the byte at ``before`` goes out."""
-
-    before: int
-    ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Wait until the gate of that name is released (each release lets ``count`` holds pass).
-
-    Where: before the head, before the byte ``byte`` or the event ``event`` (counted from 0), or before the
-    end (last chunk).
-    """
-
-    gate: str
-    before: Literal["head", "end"] | None = None
-    byte: int | None = None
-    event: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a hold at two places or none."""
-        if sum(place is not None for place in (self.before, self.byte, self.event)) != 1:
-            raise ValueError("a hold has exactly one of before, byte, event")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """End the answer wrongly.
-
-    Where: after ``byte`` payload bytes or after ``event`` events; ``at`` for places that are no offset:
-    "head" (after the head), "request" (the request was read, nothing is answered), "accept" (as soon as the
-    connection is there).
-    ``fin`` closes, ``rst`` resets, ``stall`` says nothing more until the client goes or the space ends,
-    ``half-close`` shuts the write side only, ``no-last-chunk`` ends the body without its last chunk and
-    closes.
-    """
-
-    ending: Literal["fin", "rst", "stall", "half-close", "no-last-chunk"]
-    byte: int | None = None
-    event: int | None = None
-    at: Literal["head", "request", "accept"] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a fault at two places or none."""
-        if sum(place is not None for place in (self.byte, self.event, self.at)) != 1:
-            raise ValueError("a fault has exactly one of byte, event, at")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """How the bytes of an answer are written."""
-
-    #: Wait before the head.
-    delay_ms: float = 0.0
-    #: Where writes are cut: "events" (one write a frame), "whole", "bytes" (one write a byte) or offsets.
-    #: Each part is a chunk and a write of its own.
-    splits: Literal["events", "whole", "bytes"] | tuple[int, ...] = "events"
-    #: Wait between events.
-    event_gap_ms: float = 0.0
-    pauses: tuple[Pause, ...] = ()
-    holds: tuple[Hold, ...] = ()
-    fault: Fault | None = None
-    #: Close the connection after the answer: "announced" with a connection header, "silent" without.
-    close: Literal["announced", "silent"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +265,99 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenBucket:
+    """A rate limit on generation requests, as gateways have it: a request takes one token or is refused."""
+
+    #: Tokens that a full bucket holds; it starts full.
+    capacity: int
+    #: Tokens that come back each second.
+    per_second: float
+    #: One bucket for each key (alias), or a single one.
+    by: Literal["key", "space"] = "key"
+    #: What a refused request gets; ``{retry-after}`` in a header value becomes the whole seconds until the
+    #: next token. Default: TGI's 429 with a Retry-After.
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """A limit on generation requests that are open at the same time, whatever answers them."""
+
+    most: int
+    by: Literal["key", "space"] = "key"
+    #: What a request beyond it gets; default: TGI's 429.
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What refuses generation requests before any reply is chosen; a refused one uses none up."""
+
+    bucket: TokenBucket | None = None
+    concurrency: Concurrency | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """One thing that chaos may do to a generation request.
+
+    Either ``reply`` stands in place of whatever the script has (no reply is used up), or the script's own
+    answer comes ``delay_ms`` late (drawn from that range), ends at a payload byte drawn from ``byte``, or both.
+    A fate with none of them leaves the request alone.
+    """
+
+    name: str | None = None
+    #: How often, against the weights of the other fates.
+    weight: float = 1.0
+    reply: Reply | None = None
+    cut: Literal["fin", "rst", "stall", "half-close"] | None = None
+    #: [least, most] of the byte that a cut comes after.
+    byte: tuple[int, int] = (0, 0)
+    #: [least, most] milliseconds.
+    delay_ms: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Refuse a fate that replaces the answer and changes it, and empty ranges."""
+        if self.reply is not None and (self.cut is not None or self.delay_ms != (0.0, 0.0)):
+            raise ValueError("a fate has a reply of its own or changes the script's, not both")
+        if self.byte[0] > self.byte[1] or self.delay_ms[0] > self.delay_ms[1]:
+            raise ValueError("a range is [least, most]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chaos:
+    """Faults by lot, the same for each call whatever the interleaving.
+
+    The lot is drawn from (seed, key alias, nonce, attempt). The nonce names the call: the first match of
+    the pattern in the request's head and body; without a pattern or match, path and body as a whole. The
+    attempt counts earlier requests of the space with that key and nonce.
+    """
+
+    seed: int = 0
+    fates: tuple[Fate, ...]
+    #: A regular expression, as ``nonce-[0-9a-z]+`` or ``(?i)x-request-id: *\\S+``.
+    nonce: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A slow reader: the server takes at most ``bytes`` at a time from a connection, ``every_ms`` apart.
+
+    After ``stop_after`` bytes of a connection it waits until the gate of that name lets it go on.
+    """
+
+    bytes: int = 65_536
+    every_ms: float = 0.0
+    stop_after: int | None = None
+    gate: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a stop without its gate."""
+        if (self.stop_after is None) != (self.gate is None):
+            raise ValueError("stop_after and gate go together")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """What one space does."""
 
@@ -341,6 +373,13 @@ class Script:
     origins: tuple[str, ...] = ("a",)
     #: Path before all routes, as "/gw/tgi"; other paths are 404.
     mount: str = ""
+    #: Origins that speak TLS, with a certificate that nobody vouches for but the control API.
+    tls: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    chaos: Chaos | None = None
+    reading: Reading | None = None
+    #: Leave Nagle's algorithm on, as TGI does (on a reused connection events come some 40 ms late, at once).
+    nagle: bool = False
 
 
 # --- the words that scripts are written with -----------------------------------------------------------

@@ -1,12 +1,14 @@
 """Scripts from JSON: refused as a whole, with the place of the mistake, or loaded as a whole."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema_registry import problems
-from tgi_conformance.contracts.script import Reply, Response, Script
+from tgi_conformance.contracts.script import Reply, Response, Script, When
+from tgi_conformance.contracts.script_places import origins_named
 
 #: (pointer, what is wrong)
 Problem = tuple[str, str]
@@ -85,6 +87,42 @@ def _one_origin_listens(script: Script) -> Iterator[Problem]:
         yield "/origins", "at least one origin has to listen"
 
 
+def _tls_origins_listen(script: Script) -> Iterator[Problem]:
+    for index, name in enumerate(script.tls):
+        if name not in script.origins or name.startswith("refused:"):
+            yield f"/tls/{index}", f"{name!r} is none of the origins that listen: {list(script.origins)}"
+
+
+def _inner_replies_fit(script: Script) -> Iterator[Problem]:
+    """Replies inside limits and chaos: chosen there, so they choose no requests themselves."""
+    for at, reply in _inner_replies(script):
+        if reply.when != When() or reply.requests != (1, 1):
+            yield at, "`when` and `requests` have no meaning here: the limit or the lot decides"
+        if reply.delivery.fault is not None and reply.delivery.fault.at == "accept":
+            yield f"{at}/delivery/fault/at", "a request has been read when this reply is chosen"
+        yield from _reply_problems(reply, at, script)
+
+
+def _inner_replies(script: Script) -> Iterator[tuple[str, Reply]]:
+    bucket, concurrency = script.limits.bucket, script.limits.concurrency
+    if bucket is not None and bucket.reply is not None:
+        yield "/limits/bucket/reply", bucket.reply
+    if concurrency is not None and concurrency.reply is not None:
+        yield "/limits/concurrency/reply", concurrency.reply
+    for index, fate in enumerate(script.chaos.fates if script.chaos else ()):
+        if fate.reply is not None:
+            yield f"/chaos/fates/{index}/reply", fate.reply
+
+
+def _nonce_is_a_pattern(script: Script) -> Iterator[Problem]:
+    if script.chaos is None or script.chaos.nonce is None:
+        return
+    try:
+        re.compile(script.chaos.nonce)
+    except re.error as error:
+        yield "/chaos/nonce", f"no regular expression: {error}"
+
+
 def _replies_fit(script: Script) -> Iterator[Problem]:
     for index, reply in enumerate(script.replies):
         yield from _reply_problems(reply, f"/replies/{index}", script)
@@ -105,6 +143,10 @@ def _reply_problems(reply: Reply, at: str, script: Script) -> Iterator[Problem]:
         for number, (name, value) in enumerate(headers):
             if not (name + value).isascii() and not _is_latin1(name + value):
                 yield f"{at}/{kind}/headers/{number}", "headers go out as latin-1; use raw for other bytes"
+        for number, name in origins_named(headers):
+            if name not in script.origins:
+                known = f"the origins are {list(script.origins)}"
+                yield f"{at}/{kind}/headers/{number}/1", f"{{origin:{name}}}: {known}"
     yield from _place_problems(reply, f"{at}/delivery")
 
 
@@ -121,6 +163,8 @@ def _place_problems(reply: Reply, at: str) -> Iterator[Problem]:
         if list(offsets) != sorted(set(offsets)):
             yield f"{at}/splits", "offsets have to ascend"
     fault = reply.delivery.fault
+    if fault is not None and fault.head_byte is not None and reply.raw is not None:
+        yield f"{at}/fault/head_byte", "raw bytes have no head of their own: use byte"
     if fault is not None and fault.at == "accept" and reply.when.method is not None:
         yield f"{at}/fault/at", "nothing is known of the request at accept: `when` can only name an origin"
 
@@ -132,5 +176,8 @@ def _is_latin1(text: str) -> bool:
 _RULES: Final[tuple[Callable[[Script], Iterator[Problem]], ...]] = (
     _names_are_unique,
     _one_origin_listens,
+    _tls_origins_listen,
     _replies_fit,
+    _inner_replies_fit,
+    _nonce_is_a_pattern,
 )

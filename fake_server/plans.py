@@ -4,23 +4,24 @@ Pure: no socket and no clock. A plan is what one request gets on its connection,
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import accumulate
 from typing import Final, Literal, TypeAlias
 
-from tgi_conformance.contracts.script import Delivery, Fault
+from tgi_conformance.contracts.script import Delivery, Fault, Interim
 
-Ending: TypeAlias = Literal["keep", "close", "fin", "rst", "stall", "half-close"]
+Ending: TypeAlias = Literal["keep", "close", "fin", "rst", "stall", "half-close", "endless"]
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Bytes handed to the socket in one call."""
+    """Bytes handed to the socket in one call; ``interim``: no answer has begun with them."""
 
     data: bytes
+    interim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Plan:
     status: int | None = None
     #: Whether the script ended the answer wrongly (also with an ending that looks like a close).
     faulty: bool = False
+    #: What is done again and again after the steps (ending ``endless``); begins with a wait.
+    repeat: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,8 @@ def plan_raw(content: bytes, exchange: Exchange, delivery: Delivery = _DEFAULT_D
     del exchange
     answer = Answer(status=0, parts=(content,) if content else ())
     layout = _Layout(answer.parts, delivery, chunked=False)
-    plan = layout.plan(b"", "close", answer, merge=True)
-    return Plan(plan.steps, plan.ending, _status_of(content), plan.faulty)
+    plan = layout.plan(b"", "close", answer, merge=False)
+    return replace(plan, status=_status_of(content))
 
 
 def plan_nothing(fault: Fault, delay_ms: float = 0.0) -> Plan:
@@ -148,6 +151,12 @@ def _head(answer: Answer, exchange: Exchange, delivery: Delivery, *, chunked: bo
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
+def _interim(answer: Interim) -> Write:
+    lines = [f"HTTP/1.1 {answer.status} {reason_of(answer.status)}"]
+    lines += (f"{name}: {value}" for name, value in answer.headers)
+    return Write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace"), interim=True)
+
+
 #: Names as hyper writes them where the standard library's differ.
 _REASONS: Final = {413: "Payload Too Large", 422: "Unprocessable Entity", 416: "Range Not Satisfiable"}
 
@@ -179,27 +188,50 @@ class _Layout:
 
     def plan(self, head: bytes, ending: Ending, answer: Answer, *, merge: bool) -> Plan:
         fault = self._delivery.fault
-        steps: list[Step] = []
-        if self._delivery.delay_ms:
-            steps.append(Wait(self._delivery.delay_ms / 1000))
-        steps += (Gate(hold.gate) for hold in self._delivery.holds if hold.before == "head")
-        if head:
-            steps.append(Write(head))
-        if fault is None or fault.at != "head":
+        steps: list[Step] = [*self._head(head)]
+        if fault is None or (fault.at != "head" and fault.head_byte is None):
             steps += self._body()
         if fault is None or fault.ending == "no-last-chunk":
             steps += self._before_end()
         if fault is None and self._chunked:
             steps.append(Write(LAST_CHUNK))
         merged = _merge(steps) if merge or self._delivery.splits == "whole" else steps
+        repeat = self._repeat(fault) if fault is not None and fault.ending == "endless" else ()
+        if fault is not None:
+            ending = "stall" if fault.ending == "endless" and not repeat else _ending_of(fault)
         status = answer.status or None
-        return Plan(tuple(merged), _ending_of(fault) if fault else ending, status, faulty=fault is not None)
+        every = (*self._before_head(), *merged)
+        return Plan(every, ending, status, faulty=fault is not None, repeat=repeat)
+
+    def _before_head(self) -> Iterable[Step]:
+        yield from map(_interim, self._delivery.interim)
+        if self._delivery.delay_ms:
+            yield Wait(self._delivery.delay_ms / 1000)
+        yield from (Gate(hold.gate) for hold in self._delivery.holds if hold.before == "head")
+
+    def _head(self, head: bytes) -> Iterable[Step]:
+        fault, pace = self._delivery.fault, self._delivery.pace
+        if fault is not None and fault.head_byte is not None:
+            head = head[: fault.head_byte]
+        size = pace.bytes if pace is not None and pace.head else max(len(head), 1)
+        for start in range(0, len(head), size):
+            if start and pace is not None:
+                yield Wait(pace.every_ms / 1000)
+            yield Write(head[start : start + size])
+
+    def _repeat(self, fault: Fault) -> tuple[Step, ...]:
+        """The steps from the fault's place to the end, with a wait that lets other connections live."""
+        start = fault.byte if fault.byte is not None else self._event_start(fault.event or 0)
+        if start >= len(self._payload):
+            return ()
+        gap = self._delivery.event_gap_ms if start == 0 else 0.0
+        return (Wait(gap / 1000), *self._body(start))
 
     def _cut_at(self) -> int:
         """How many payload bytes go out."""
         fault = self._delivery.fault
         size = len(self._payload)
-        if fault is None:
+        if fault is None or fault.ending == "endless":
             return size
         if fault.byte is not None:
             return min(fault.byte, size)
@@ -210,8 +242,8 @@ class _Layout:
     def _event_start(self, event: int) -> int:
         return self._starts[event] if event < len(self._starts) else len(self._payload)
 
-    def _body(self) -> Iterable[Step]:
-        cuts = sorted(cut for cut in {0, *self._cuts()} if cut <= self._limit)
+    def _body(self, first: int = 0) -> Iterable[Step]:
+        cuts = sorted(cut for cut in {first, *self._cuts()} if first <= cut <= self._limit)
         for start, end in zip(cuts, [*cuts[1:], self._limit], strict=True):
             yield from self._before(start)
             if end > start:
@@ -226,6 +258,8 @@ class _Layout:
             yield from range(len(self._payload))
         elif not isinstance(splits, str):
             yield from splits
+        if self._delivery.pace is not None:
+            yield from range(0, len(self._payload), self._delivery.pace.bytes)
         for pause in self._delivery.pauses:
             yield pause.before
         for hold in self._delivery.holds:
@@ -240,6 +274,9 @@ class _Layout:
         """What happens before the byte at ``offset`` goes out."""
         if self._delivery.event_gap_ms and offset and offset in self._starts:
             yield Wait(self._delivery.event_gap_ms / 1000)
+        pace = self._delivery.pace
+        if pace is not None and offset and offset % pace.bytes == 0:
+            yield Wait(pace.every_ms / 1000)
         yield from (Wait(pause.ms / 1000) for pause in self._delivery.pauses if pause.before == offset)
         for hold in self._delivery.holds:
             at = self._event_start(hold.event) if hold.event is not None else hold.byte
