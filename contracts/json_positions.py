@@ -208,7 +208,7 @@ class _Scanner:
         while True:
             following = self._peek()
             if not following:
-                raise self._eof("an object", path)
+                raise self._eof("an object" if first else "a value", path)
             if following == b"}" and first:
                 break
             if following != b'"':

@@ -8,7 +8,7 @@ events of a stream. The fake server sends them; the suites read the same functio
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -17,11 +17,18 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Generation, ScriptedToolCall
 from tgi_conformance.contracts.tgi_errors import TGIError, handler_error
 from tgi_conformance.contracts.tgi_info import FINGERPRINT
-from tgi_conformance.contracts.tgi_requests import GenerationRequest, count_tokens
+from tgi_conformance.contracts.tgi_requests import GenerationRequest
+from tgi_conformance.contracts.tgi_stopping import Stopped, stopped
+from tgi_conformance.contracts.tgi_templates import NO_TOOL
+from tgi_conformance.contracts.tgi_tokens import EOS, EOS_ID, START, count_tokens, token_id
+from tgi_conformance.contracts.tgi_tool_output import (
+    argument_pieces,
+    call_text,
+    parse_call,
+    picks_no_tool,
+)
 
 DONE: Final = "[DONE]"
-EOS: Final = "</s>"
-_EOS_ID: Final = 2
 _WORD: Final = re.compile(r"\s*\S+|\s+")
 
 
@@ -70,14 +77,17 @@ class Stamp:
 def made(generation: Generation, request: GenerationRequest, prompt: int = 0) -> Made:
     """What the model makes of the request's ``prompt``-th prompt."""
     pieces = _pieces(generation, request, prompt)
-    tokens = _tokens(pieces, ends=generation.finish_reason == "eos_token")
-    counted = count_tokens(request.prompts[prompt], special=request.route != "chat")
+    ended = Stopped(pieces, generation.finish_reason)
+    if generation.obeys_limits:
+        ended = stopped(pieces, request.parameters.max_new_tokens, request.parameters.stop)
+    tokens = _tokens(ended.pieces, ends=ended.finish_reason == "eos_token")
+    counted = count_tokens(request.prompts[prompt], special=request.counts_start)
     truncate = request.parameters.truncate
     counted = min(counted, truncate) if truncate else counted
     return Made(
         tokens=tokens,
-        text="".join(pieces),
-        finish_reason=generation.finish_reason,
+        text="".join(ended.pieces),
+        finish_reason=ended.finish_reason,
         prompt_tokens=counted if generation.prompt_tokens is None else generation.prompt_tokens,
         completion_tokens=len(tokens)
         if generation.completion_tokens is None
@@ -88,10 +98,10 @@ def made(generation: Generation, request: GenerationRequest, prompt: int = 0) ->
 @lru_cache(maxsize=512)
 def _tokens(pieces: tuple[str, ...], *, ends: bool) -> tuple[Token, ...]:
     """Pieces as tokens; ``ends`` adds the end token, and a generation has at least one token."""
-    tokens = [Token(_token_id(piece), piece, _logprob(index)) for index, piece in enumerate(pieces)]
+    tokens = [Token(token_id(piece), piece, _logprob(index)) for index, piece in enumerate(pieces)]
     if ends:
-        tokens.append(Token(_EOS_ID, EOS, _logprob(len(tokens)), special=True))
-    return tuple(tokens) or (Token(_token_id(""), "", _logprob(0)),)
+        tokens.append(Token(EOS_ID, EOS, _logprob(len(tokens)), special=True))
+    return tuple(tokens) or (Token(token_id(""), "", _logprob(0)),)
 
 
 @lru_cache(maxsize=512)
@@ -103,18 +113,13 @@ def split_tokens(text: str) -> tuple[str, ...]:
 def _pieces(generation: Generation, request: GenerationRequest, prompt: int) -> tuple[str, ...]:
     if generation.tool_calls and request.route == "chat":
         call = generation.tool_calls[0]
-        named = {"function": {"_name": call.name, **call.arguments}}
-        return split_tokens(json.dumps(named, ensure_ascii=False))
+        return call_text(call.name, call.arguments)
     if generation.echo:
         said = request.said if request.route == "chat" else request.prompts[prompt]
         return split_tokens(f"echo: {said}")
     if generation.tokens is not None:
         return generation.tokens
     return split_tokens(generation.text or "")
-
-
-def _token_id(text: str) -> int:
-    return zlib.crc32(text.encode("utf-8", "surrogatepass")) % 31_000 + 3
 
 
 def _logprob(index: int) -> float:
@@ -168,11 +173,11 @@ def _seed(request: GenerationRequest) -> int | None:
 
 
 def _prefill(request: GenerationRequest) -> JSON:
-    texts = ["<s>", *split_tokens(request.prompts[0])]
+    texts = [START, *split_tokens(request.prompts[0])]
     if request.parameters.truncate:
         texts = texts[-request.parameters.truncate :]
     return [
-        {"id": _token_id(text), "text": text, "logprob": -1.25 - 0.25 * index if index else None}
+        {"id": token_id(text), "text": text, "logprob": -1.25 - 0.25 * index if index else None}
         for index, text in enumerate(texts)
     ]
 
@@ -226,22 +231,48 @@ def _stamped(kind: str, stamp: Stamp) -> dict[str, JSON]:
 
 
 def chat_completion(generation: Generation, request: GenerationRequest, stamp: Stamp) -> JSON:
-    """The body of a plain chat completion."""
-    one = made(generation, request)
+    """The body of a plain chat completion; raises ``ToolOutputError`` for tool output that is no call."""
+    one, calls = made(generation, request), generation.tool_calls
+    first = one
+    if generation.tool_output and request.has_tools:
+        call = parse_call(one.text)
+        calls = (ScriptedToolCall(name=call.name, arguments=call.arguments),)
+    elif asks_twice(generation, request):
+        first = _no_tool_made(generation, request)
+        one = made(generation, request.without_tools())
     message: dict[str, JSON] = {"role": "assistant"}
-    if generation.tool_calls:
-        message["tool_calls"] = [_tool_call(call, str(n)) for n, call in enumerate(generation.tool_calls)]
+    if calls:
+        message["tool_calls"] = [_tool_call(call, str(n)) for n, call in enumerate(calls)]
     else:
         message["content"] = one.text
     choice: JSON = {
         "index": 0,
         "message": message,
-        "logprobs": _logprobs(one.tokens, request) if request.logprobs else None,
+        "logprobs": _logprobs(first.tokens, request) if request.logprobs else None,
         # A call's finish is always reported as "stop".
-        "finish_reason": "stop" if generation.tool_calls else _openai_reason(one.finish_reason),
+        "finish_reason": "stop" if calls else _openai_reason(first.finish_reason),
     }
     named = Stamp(stamp.created, request.model or stamp.model)
-    return {**_stamped("chat.completion", named), "choices": [choice], "usage": one.usage}
+    usage = Made((), "", "", one.prompt_tokens, first.completion_tokens).usage
+    return {**_stamped("chat.completion", named), "choices": [choice], "usage": usage}
+
+
+def asks_twice(generation: Generation, request: GenerationRequest) -> bool:
+    """Whether the model picks no tool, so that TGI asks it again without tools (wire fact 13)."""
+    if not request.has_tools or request.tool_choice != "auto" or generation.tool_calls:
+        return False
+    return not generation.tool_output
+
+
+def _no_tool_made(generation: Generation, request: GenerationRequest) -> Made:
+    """What the first of the two generations makes: the choice of no tool.
+
+    A script that says how its own text ended, and how many tokens it had, is believed instead.
+    """
+    tokens = _tokens(call_text(NO_TOOL, {}), ends=True)
+    told = generation.completion_tokens
+    reason = generation.finish_reason if not generation.obeys_limits else "eos_token"
+    return Made(tokens, "", reason, 0, len(tokens) if told is None else told)
 
 
 def _tool_call(call: ScriptedToolCall, call_id: str) -> JSON:
@@ -269,11 +300,12 @@ def _logprobs(tokens: tuple[Token, ...], request: GenerationRequest) -> JSON:
 
 def chat_chunks(generation: Generation, request: GenerationRequest, stamp: Stamp) -> Iterator[JSON]:
     """The chunks of a chat stream, without ``[DONE]``."""
+    if asks_twice(generation, request):
+        request = request.without_tools()
     one = made(generation, request)
     head = _stamped("chat.completion.chunk", Stamp(stamp.created, request.model or stamp.model))
-    if generation.tool_calls:
-        for tool_delta in _tool_deltas(generation.tool_calls, request):
-            yield _chunk(head, tool_delta, None, None)
+    if generation.tool_calls or (generation.tool_output and request.has_tools):
+        yield from _tool_chunks(generation, request, one, head)
     else:
         for index, token in enumerate(one.tokens):
             last = index == len(one.tokens) - 1
@@ -289,25 +321,30 @@ def _chunk(head: dict[str, JSON], delta: JSON, logprobs: JSON, reason: str | Non
     return {**head, "choices": [choice], "usage": None}
 
 
-def _tool_deltas(calls: tuple[ScriptedToolCall, ...], request: GenerationRequest) -> Iterator[JSON]:
-    """Deltas of streamed calls: id and type in every one, the name in the first only, and no end.
+def _tool_chunks(
+    generation: Generation, request: GenerationRequest, one: Made, head: dict[str, JSON]
+) -> Iterator[JSON]:
+    """Chunks of streamed calls: id and type in every one, the name in the first only.
 
-    With the end token apart from the call, no chunk of a call carries a finish_reason (measured).
+    Where the end is a token of its own no chunk of a call carries a finish_reason (measured); a call
+    that a limit cut carries it on its last.
     """
-    for index, call in enumerate(calls):
-        call_id = next_tool_id(request.earlier_tool_ids, index, call.name)
-        name: str | None = call.name
-        for piece in _argument_pieces(call):
-            function: JSON = {"name": name, "arguments": piece}
+    calls = [call_text(call.name, call.arguments) for call in generation.tool_calls]
+    texts: Sequence[Sequence[str]] = calls or [[token.text for token in one.tokens]]
+    for index, tokens in enumerate(texts):
+        if picks_no_tool(tokens):
+            continue
+        call_id = ""
+        for piece in argument_pieces(tokens):
+            call_id = call_id or next_tool_id(request.earlier_tool_ids, index, piece.name or "")
+            function: JSON = {"name": piece.name, "arguments": piece.text}
             item: JSON = {"index": index, "id": call_id, "type": "function", "function": function}
-            yield {"role": "assistant", "tool_calls": [item]}
-            name = None
-
-
-def _argument_pieces(call: ScriptedToolCall) -> list[str]:
-    text = json.dumps(call.arguments, ensure_ascii=False)
-    inner = text[1:-1]
-    return ["{", *split_tokens(inner), "}"] if inner else ["{", "}"]
+            logprobs = (
+                _logprobs((one.tokens[piece.token],), request) if request.logprobs and not calls else None
+            )
+            last = not calls and piece.token == len(one.tokens) - 1
+            reason = _openai_reason(one.finish_reason) if last else None
+            yield _chunk(head, {"role": "assistant", "tool_calls": [item]}, logprobs, reason)
 
 
 def next_tool_id(earlier: tuple[str, ...], index: int, name: str) -> str:

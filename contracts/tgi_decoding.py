@@ -8,7 +8,7 @@ corrected by what router 3.3.6-dev0 was measured to accept and refuse.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NoReturn, TypeAlias, cast
 
 from tgi_conformance.contracts.json_positions import Path, SyntaxProblem, find, path_text, place, scan
@@ -252,6 +252,29 @@ REQUESTS: Final[Mapping[RouteKind, Struct]] = {
     "completions": _COMPLETIONS,
 }
 
+#: ``POST /vertex``: each instance is a prompt with parameters, or a conversation.
+VERTEX: Final = Struct(
+    "VertexRequest",
+    {
+        "instances": ListOf(
+            OneOf(
+                "VertexInstance",
+                (
+                    Struct(
+                        "GenerateVertexInstance",
+                        {"inputs": _STRING, "parameters": replace(_PARAMETERS, nullable=True)},
+                        required=("inputs",),
+                        least_listed=1,
+                    ),
+                    _CHAT,
+                ),
+            )
+        )
+    },
+    required=("instances",),
+    least_listed=1,
+)
+
 _RANGES: Final = {
     "u32": (0, 2**32 - 1),
     "u64": (0, 2**64 - 1),
@@ -268,11 +291,21 @@ _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 def decode(route: RouteKind, body: bytes, content_type: str | None) -> Mapping[str, JSON]:
     """Read a body as TGI reads it on a route; raises :class:`BodyError`."""
-    if content_type is None or not _JSON_TYPE.fullmatch(content_type):
+    return decode_as(REQUESTS[route], body, content_type)
+
+
+def accepts(content_type: str | None) -> bool:
+    """Whether TGI takes a content type as JSON; it asks before it reads the body."""
+    return content_type is not None and _JSON_TYPE.fullmatch(content_type) is not None
+
+
+def decode_as(kind: Struct, body: bytes, content_type: str | None) -> Mapping[str, JSON]:
+    """Read a body as one request type; raises :class:`BodyError`."""
+    if not accepts(content_type):
         raise BodyError(CONTENT_TYPE)
     value = _parse(body)
     try:
-        return cast("Mapping[str, JSON]", _CHECKS[Struct](REQUESTS[route], value, ()))
+        return cast("Mapping[str, JSON]", _CHECKS[Struct](kind, value, ()))
     except Misfit as misfit:
         node = find(scan(body), misfit.at)
         prefix = f"{path_text(misfit.path)}: " if misfit.path else ""

@@ -5,19 +5,14 @@ Decoding (types, 4xx in plain text) is :mod:`tgi_decoding`, the rules over the v
 and its mapping from the OpenAI routes to native parameters.
 """
 
-import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.tgi_templates import NO_TOOL_DEFINITION, message_text, templated, tools_text
 
 RouteKind = Literal["generate", "generate_stream", "compat", "chat", "completions"]
-
-_TOKEN: Final = re.compile(r"<\|?\w+\|?>|\s?\w+|\s?[^\w\s]|\s")
-#: The chat template that the recordings were made with, in its plainest form.
-_TURN: Final = "<|{role}|>\n{content}<|end|>\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +70,23 @@ class GenerationRequest:
     earlier_tool_ids: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     suffix: str | None = None
+    #: The prompt without the tools, for the second generation after "no tool" was chosen.
+    plain_prompt: str = ""
 
+    @property
+    def counts_start(self) -> bool:
+        """Whether the tokenizer adds the start token: not on chat, where the template has it."""
+        return self.route != "chat"
 
-def count_tokens(text: str, *, special: bool = True) -> int:
-    """About how many tokens a text has: words and signs, and one for the start of text."""
-    return sum(1 for _ in _TOKEN.finditer(text)) + (1 if special else 0)
+    @property
+    def permits(self) -> int:
+        """How many permits it takes: one for each sequence and for each prompt (wire fact 5)."""
+        return max(self.parameters.best_of or 1, 1) * len(self.prompts)
+
+    def without_tools(self) -> Self:
+        """The second, hidden request that TGI makes when the model picked no tool."""
+        parameters = replace(self.parameters, grammar=None)
+        return replace(self, has_tools=False, tools=(), prompts=(self.plain_prompt,), parameters=parameters)
 
 
 def request_of(route: RouteKind, value: Mapping[str, JSON]) -> GenerationRequest:
@@ -136,17 +143,20 @@ def _chat(value: Mapping[str, JSON]) -> GenerationRequest:
     if isinstance(value.get("response_format"), Mapping):
         native["grammar"] = value["response_format"]
     top = _integer(value.get("top_logprobs"))
+    offered = isinstance(value.get("tools"), Sequence) and choice != "none"
+    plain = templated(messages)
     return GenerationRequest(
         route="chat",
         stream=value.get("stream") is True,
-        prompts=(_templated(messages),),
+        prompts=(templated(messages, _tools_text(tools, value, choice, forced)) if offered else plain,),
+        plain_prompt=plain,
         said=_last_said(messages),
         parameters=_parameters(native, do_sample=value.get("temperature") != 0),
         model=model if isinstance(model, str) and model != "tgi" else None,
         logprobs=value.get("logprobs") is True,
         top_logprobs=top or 0,
         include_usage=isinstance(options, Mapping) and options.get("include_usage") is True,
-        has_tools=isinstance(value.get("tools"), Sequence) and choice != "none",
+        has_tools=offered,
         tools=tuple(_function(tool) for tool in tools),
         tool_choice=choice,
         forced_function=forced,
@@ -191,32 +201,15 @@ def _parameters(raw: Mapping[str, JSON], *, do_sample: bool) -> Parameters:
     )
 
 
-def _templated(messages: Sequence[Mapping[str, JSON]]) -> str:
-    turns = (
-        _TURN.format_map({"role": _text(message.get("role")), "content": message_text(message)})
-        for message in messages
-    )
-    return "<s>" + "".join(turns) + "<|assistant|>\n"
-
-
-def message_text(message: Mapping[str, JSON]) -> str:
-    """The text of one chat message; images become Markdown, as TGI puts them into the prompt."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if content is None:
-        calls = message.get("tool_calls")
-        return json.dumps(calls) if calls else ""
-    return "".join(_chunk_text(chunk) for chunk in _items(content))
-
-
-def _chunk_text(chunk: JSON) -> str:
-    if not isinstance(chunk, Mapping):
-        return ""
-    if chunk.get("type") == "text":
-        return _text(chunk.get("text"))
-    image = chunk.get("image_url")
-    return f"![]({_text(image.get('url'))})" if isinstance(image, Mapping) else ""
+def _tools_text(
+    tools: Sequence[Mapping[str, JSON]], value: Mapping[str, JSON], choice: str, forced: str | None
+) -> str:
+    """The text of the tools that the model may choose from."""
+    chosen = [tool for tool in tools if forced is None or _function(tool)[0] == forced]
+    if choice == "auto" and isinstance(NO_TOOL_DEFINITION, Mapping):
+        chosen.append(NO_TOOL_DEFINITION)
+    prompt = value.get("tool_prompt")
+    return tools_text(chosen, prompt if isinstance(prompt, str) else None)
 
 
 def _last_said(messages: Sequence[Mapping[str, JSON]]) -> str:

@@ -3,7 +3,6 @@
 Each rule is a row: what to look at, and the message. Source: router 3.3.6-dev0, measured messages.
 """
 
-import json
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -16,11 +15,11 @@ from tgi_conformance.contracts.tgi_errors import (
     unknown_tool,
     validation_error,
 )
-from tgi_conformance.contracts.tgi_requests import GenerationRequest, Parameters, count_tokens
-
-#: A prompt is refused with a message that counts at most this many new tokens: longer generations
-#: are queued in slices of this size.
-SLICE: Final = 1024
+from tgi_conformance.contracts.tgi_grammar import NOT_SUPPORTED, grammar_problem
+from tgi_conformance.contracts.tgi_images import image_problem
+from tgi_conformance.contracts.tgi_requests import GenerationRequest, Parameters
+from tgi_conformance.contracts.tgi_stopping import SLICE
+from tgi_conformance.contracts.tgi_tokens import count_tokens
 
 #: Roles that the recorded chat template knows.
 ROLES: Final = frozenset({"system", "user", "assistant", "tool"})
@@ -34,13 +33,22 @@ def refusal(request: GenerationRequest, server: Server) -> TGIError | None:
         return SUFFIX
     if len(request.prompts) > server.max_client_batch_size:
         return batch_size(server.max_client_batch_size)
-    for role in request.roles:
-        if role not in ROLES:
-            text = f"Template error: syntax error: Unknown role: {role} (in <string>:1)"
-            return handler_error(text, "template_error")
     forced = request.forced_function
     if forced is not None and request.has_tools and forced not in {name for name, _ in request.tools}:
         return unknown_tool(forced)
+    if request.route == "chat":
+        return template_problem(request.roles, server)
+    return None
+
+
+def template_problem(roles: tuple[str, ...], server: Server) -> TGIError | None:
+    """What the chat template says of a conversation's roles, or that there is no template."""
+    if not server.chat_template:
+        return handler_error("Template error: template not found", "template_error")
+    for role in roles:
+        if role not in ROLES:
+            text = f"Template error: syntax error: Unknown role: {role} (in <string>:1)"
+            return handler_error(text, "template_error")
     return None
 
 
@@ -51,7 +59,7 @@ def validate(request: GenerationRequest, server: Server) -> TGIError | None:
     message = message or next(filter(None, (rule(parameters, server) for rule in _RULES)), None)
     for prompt in request.prompts:
         message = message or _input_rules(prompt, request, server)
-    message = message or _grammar_rules(parameters)
+    message = message or _grammar_rules(request, server)
     return None if message is None else validation_error(message)
 
 
@@ -136,7 +144,10 @@ def _input_rules(prompt: str, request: GenerationRequest, server: Server) -> str
     truncate, most = request.parameters.truncate, server.max_input_tokens
     if truncate is not None and not 0 < truncate <= most:
         return f"`truncate` must be strictly positive and less than {most}. Given: {truncate}"
-    tokens = count_tokens(prompt, special=request.route != "chat")
+    image = image_problem(prompt) if server.vision else None
+    if image is not None:
+        return image
+    tokens = count_tokens(prompt, special=request.counts_start)
     tokens = min(tokens, truncate) if truncate is not None else tokens
     wanted = request.parameters.max_new_tokens
     room = max(server.max_total_tokens - tokens, 0)
@@ -151,16 +162,9 @@ def _input_rules(prompt: str, request: GenerationRequest, server: Server) -> str
     return None
 
 
-def _grammar_rules(parameters: Parameters) -> str | None:
-    grammar = parameters.grammar
-    if grammar is None or grammar.get("type") not in {"json", "json_object"}:
-        return None
-    value = grammar.get("value")
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            return f"grammar is not valid: {error}"
-    if isinstance(value, dict) and "properties" in value:
-        return None
-    return "grammar is not valid: Grammar must have a 'properties' field"
+def _grammar_rules(request: GenerationRequest, server: Server) -> str | None:
+    """Tools become a grammar, too."""
+    grammar = request.parameters.grammar
+    if server.disable_grammar_support and (grammar is not None or request.has_tools):
+        return NOT_SUPPORTED
+    return None if grammar is None else grammar_problem(grammar)

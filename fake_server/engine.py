@@ -17,7 +17,7 @@ from tgi_conformance.contracts.tgi_decoding import BodyError, decode, read_lenie
 from tgi_conformance.contracts.tgi_errors import BROKEN_BODY, OVERLOADED, TOO_LARGE, TGIError, handler_error
 from tgi_conformance.contracts.tgi_info import ROUTES, info, models, wants_key
 from tgi_conformance.contracts.tgi_requests import GenerationRequest, RouteKind, request_of
-from tgi_conformance.contracts.tgi_tools import with_forced_call
+from tgi_conformance.contracts.tgi_toy import toy_generation, with_forced_call
 from tgi_conformance.contracts.tgi_validation import refusal, validate
 from tgi_conformance.fake_server.frames import encode_event
 from tgi_conformance.fake_server.http_parsing import Request

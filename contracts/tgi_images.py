@@ -1,0 +1,76 @@
+"""What TGI says of the images in a prompt, on a model that takes images.
+
+Images stand in the prompt as Markdown (``![](url)``). Measured: the messages for bad base64, for an
+address that is no web address, and for bytes that are not what the media type says. The fake never
+fetches: an image behind a web address counts as good.
+"""
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_IMAGE: Final = re.compile(r"!\[\]\([^)]*\)")
+_WEB: Final = re.compile(r"!\[\]\(https?://[^)]*\)")
+_DATA: Final = re.compile(r"!\[\]\(data:([^;,)]*);base64,([^)]*)\)")
+_ALPHABET: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+
+#: Media type -> how its bytes begin, and what the decoder says of others ({0}: two bytes in hex).
+_FORMATS: Final = {
+    "image/jpeg": (
+        b"\xff\xd8",
+        "Format error decoding Jpeg: Error parsing image. Illegal start bytes:{0}",
+    ),
+    "image/jpg": (
+        b"\xff\xd8",
+        "Format error decoding Jpeg: Error parsing image. Illegal start bytes:{0}",
+    ),
+    "image/png": (b"\x89PNG\r\n\x1a\n", "Format error decoding Png: Invalid PNG signature."),
+    "image/gif": (b"GIF8", "Format error decoding Gif: malformed GIF header"),
+    "image/webp": (b"RIFF", "Format error decoding WebP: Invalid Chunk header: [{0}]"),
+}
+
+
+def image_problem(prompt: str) -> str | None:
+    """The message for the first bad image of a prompt, or None."""
+    return next(_problems(prompt), None)
+
+
+def _problems(prompt: str) -> Iterator[str]:
+    for match in _IMAGE.finditer(prompt):
+        if _WEB.fullmatch(match[0]):
+            continue
+        data = _DATA.fullmatch(match[0])
+        if data is None:
+            yield f"invalid image content: {match[0]}"
+            continue
+        broken = base64_problem(data[2])
+        if broken is not None:
+            yield f"base64 encoding is invalid: {broken}"
+            continue
+        wrong = _format_problem(data[1], base64.b64decode(data[2]))
+        if wrong is not None:
+            yield f"invalid image: {wrong}"
+
+
+def base64_problem(text: str) -> str | None:
+    """What Rust's base64 decoder says of a text, or None."""
+    content = text.encode("utf-8", "surrogatepass")
+    body = content.rstrip(b"=")
+    for offset, byte in enumerate(body):
+        if byte not in _ALPHABET:
+            return f"Invalid symbol {byte}, offset {offset}."
+    if len(body) % 4 == 1:
+        return f"Invalid input length: {len(content)}"
+    if len(content) % 4 or len(content) - len(body) > 2:
+        return "Invalid padding"
+    return None
+
+
+def _format_problem(media_type: str, content: bytes) -> str | None:
+    known = _FORMATS.get(media_type)
+    if known is None:
+        signatures = (signature for signature, _ in _FORMATS.values())
+        return None if content.startswith(tuple(signatures)) else "The image format could not be determined"
+    signature, message = known
+    return None if content.startswith(signature) else message.format(content[:2].hex().upper())

@@ -1,0 +1,79 @@
+"""The toy tokenizer that prompts are counted and ``/tokenize`` answers with.
+
+Frequent words are one token with the blank before them, special tokens and signs one each, other
+words come in pieces of four characters. Not a real model's tokens; TGI's rules only need a count
+that grows with the text.
+"""
+
+import re
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from tgi_conformance.contracts.json_types import JSON
+
+START: Final = "<s>"
+EOS: Final = "</s>"
+START_ID: Final = 1
+EOS_ID: Final = 2
+
+_FREQUENT: Final = (
+    "a about all an and are as at be but by can deep describe do explain for from function get given has have "
+    "hello how i in is it learning like list machine many model more networks neural no not of on one or "
+    "please say subset tell that the there they this to token tokens type use uses was we what which who why "
+    "will with write you your layers image string name"
+).split()
+_TOKEN: Final = re.compile(
+    r"</?\|?\w+\|?>|\s?(?:" + "|".join(_FREQUENT) + r")\b|\s?\w{1,4}|\s?[^\w\s]|\s", re.IGNORECASE
+)
+_SPECIAL: Final = re.compile(r"</?\|?\w+\|?>")
+#: Longer texts are not kept in the cache.
+_CACHED_LENGTH: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One token of a text; ``start`` and ``stop`` are offsets in characters."""
+
+    id: int
+    text: str
+    start: int
+    stop: int
+
+    def json(self) -> JSON:
+        """The form of ``/tokenize``."""
+        return {"id": self.id, "text": self.text, "start": self.start, "stop": self.stop}
+
+
+def token_id(text: str) -> int:
+    """A number for a token's text; the same text has the same number."""
+    fixed = {START: START_ID, EOS: EOS_ID}.get(text)
+    return fixed or zlib.crc32(text.encode("utf-8", "surrogatepass")) % 31_000 + 3
+
+
+def count_tokens(text: str, *, special: bool = True) -> int:
+    """How many tokens a text has; ``special`` adds the one for the start of text."""
+    counted = _counted(text) if len(text) <= _CACHED_LENGTH else _count(text)
+    return counted + (1 if special else 0)
+
+
+def _count(text: str) -> int:
+    return sum(1 for _ in _TOKEN.finditer(text))
+
+
+_counted: Final = lru_cache(maxsize=512)(_count)
+
+
+def tokenize(text: str, *, special: bool = True) -> tuple[Piece, ...]:
+    """The tokens of a text; the one for the start of text, if asked for, is empty."""
+    start = (Piece(START_ID, "", 0, 0),) if special else ()
+    pieces = (
+        Piece(token_id(match[0]), match[0], match.start(), match.end()) for match in _TOKEN.finditer(text)
+    )
+    return (*start, *pieces)
+
+
+def is_special(text: str) -> bool:
+    """Whether a token's text is that of a special token."""
+    return _SPECIAL.fullmatch(text) is not None

@@ -1,0 +1,65 @@
+"""The routes that wrap another: ``/invocations`` (SageMaker) and ``/vertex``; and the tokenizer's routes.
+
+Measured (router 3.3.6-dev0): ``/invocations`` is the first of three requests that decodes; ``/vertex``
+honours only max_new_tokens and seed, and masks every error as 500.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.tgi_decoding import VERTEX, BodyError, decode, decode_as
+from tgi_conformance.contracts.tgi_errors import TGIError, body_data
+from tgi_conformance.contracts.tgi_requests import GenerationRequest, RouteKind, request_of
+from tgi_conformance.contracts.tgi_tokens import tokenize
+
+_NO_INVOCATION: Final = "data did not match any variant of untagged enum SagemakerRequest"
+_TRIED: Final[tuple[RouteKind, ...]] = ("compat", "chat", "completions")
+_HONOURED: Final = ("max_new_tokens", "seed")
+
+VERTEX_EMPTY: Final = TGIError("Input validation error", "Input validation error", 422)
+VERTEX_FAILED: Final = TGIError("Incomplete generation", "Incomplete generation", 500)
+
+
+def decode_invocation(body: bytes, content_type: str | None) -> tuple[RouteKind, Mapping[str, JSON]]:
+    """The route that a body of ``/invocations`` stands for, and its request; raises ``BodyError``."""
+    for route in _TRIED:
+        try:
+            return route, decode(route, body, content_type)
+        except BodyError as refused:
+            if refused.error.status != 422:
+                raise
+    # Unlike any other, this message has no line and column.
+    raise BodyError(body_data(_NO_INVOCATION))
+
+
+def decode_vertex(body: bytes, content_type: str | None) -> tuple[GenerationRequest, ...]:
+    """What a body of ``/vertex`` asks for, an instance each; raises ``BodyError``."""
+    value = decode_as(VERTEX, body, content_type)
+    instances = value["instances"]
+    return tuple(_instance(item) for item in instances) if isinstance(instances, list) else ()
+
+
+def _instance(item: JSON) -> GenerationRequest:
+    value = item if isinstance(item, Mapping) else {}
+    if "inputs" not in value:
+        return request_of("chat", value)
+    given = value.get("parameters")
+    parameters = given if isinstance(given, Mapping) else {}
+    kept = {name: parameters[name] for name in _HONOURED if name in parameters}
+    return request_of(
+        "generate", {"inputs": value["inputs"], "parameters": {**kept, "do_sample": True, "details": True}}
+    )
+
+
+def tokenize_answer(inputs: str) -> JSON:
+    """The body of ``/tokenize``; the start token is always there, and empty."""
+    return [piece.json() for piece in tokenize(inputs)]
+
+
+def chat_tokenize_answer(prompt: str) -> JSON:
+    """The body of ``/chat_tokenize``."""
+    return {
+        "tokenize_response": [piece.json() for piece in tokenize(prompt, special=False)],
+        "templated_text": prompt,
+    }
