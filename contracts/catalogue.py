@@ -14,6 +14,7 @@ from importlib.resources.abc import Traversable
 from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 from tgi_conformance.contracts.capabilities import CAPABILITIES
+from tgi_conformance.contracts.clause_needs import FIELDS, METHODS, SCRIPT
 from tgi_conformance.contracts.results_keys import NEW_KEYS, RESULTS_KEYS
 
 __all__ = [
@@ -84,7 +85,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One rule. Texts are markdown; ``needs`` names the outcome fields that the clause demands."""
+    """One rule. Texts are markdown; ``needs`` names the outcome fields that the clause demands.
+
+    ``methods``, ``fields`` and ``script`` say what its cases call, read and script, in the words of
+    :mod:`tgi_conformance.contracts.clause_needs`.
+    """
 
     id: str
     area: str
@@ -96,6 +101,9 @@ class Clause:
     sources: tuple[Source, ...]
     evidence: tuple[Evidence, ...]
     results_key: str
+    methods: tuple[str, ...]
+    fields: tuple[str, ...]
+    script: tuple[str, ...]
     needs: tuple[str, ...] = ()
 
 
@@ -188,6 +196,9 @@ def _read_clause(fields: "_Fields", area: str) -> Clause:
         sources=_read_sources(fields),
         evidence=fields.some_of("evidence", get_args(Evidence)),
         results_key=fields.one_of("results_key", (*RESULTS_KEYS, *NEW_KEYS)),
+        methods=fields.words("methods", frozenset(METHODS)),
+        fields=fields.words("fields", FIELDS),
+        script=fields.words("script", SCRIPT),
         needs=fields.texts("needs", default=[]),
     )
     if not clause.capabilities:
@@ -255,3 +266,12 @@ class _Fields:
         if len(chosen) != len(values):
             raise self.error(field, f"only of {', '.join(allowed)}, not {list(values)!r}")
         return chosen
+
+    def words(self, field: str, vocabulary: frozenset[str]) -> tuple[str, ...]:
+        """At least one word, and only those that ``clause_needs`` knows."""
+        values = self.texts(field)
+        if not values:
+            raise self.error(field, "at least one word of contracts/clause_needs.py")
+        if unknown := sorted(set(values) - vocabulary):
+            raise self.error(field, f"words of contracts/clause_needs.py, which has no {unknown[0]!r}")
+        return values
