@@ -7,25 +7,26 @@ from collections.abc import Sequence
 import click
 
 from tgi_conformance._case_listing import Listed, list_cases
+from tgi_conformance._coverage import show_coverage
 from tgi_conformance.contracts.catalogue import Clause, load_catalogue
 
 _WIDTH = 100
 
 
 def show_list(
-    *, areas: Sequence[str], level: str | None, with_cases: bool, backends: tuple[str, ...], as_json: bool
+    *,
+    areas: Sequence[str],
+    level: str | None,
+    with_cases: bool,
+    coverage: bool,
+    backends: tuple[str, ...],
+    as_json: bool,
 ) -> int:
-    """Print the clauses, with their cases if asked."""
-    catalogue = load_catalogue()
-    known = [area.name for area in catalogue.areas]
-    wanted = {area.upper() for area in areas}
-    if unknown := sorted(wanted - set(known)):
-        raise click.BadParameter(f"{', '.join(unknown)}; areas: {', '.join(known)}", param_hint="--area")
-    clauses = [
-        clause
-        for clause in catalogue
-        if (not wanted or clause.area in wanted) and (level is None or clause.level == level)
-    ]
+    """Print the clauses, with their cases or how well they are covered if asked."""
+    clauses = _chosen(areas, level)
+    if coverage:
+        show_coverage(clauses, list_cases(backends=backends), as_json=as_json)
+        return 0
     cases: dict[str, list[Listed]] = defaultdict(list)
     if with_cases:
         for listed in list_cases(backends=backends):
@@ -42,6 +43,20 @@ def show_list(
     counted = f", {sum(len(cases[clause.id]) for clause in clauses)} cases" if with_cases else ""
     click.echo(f"{len(clauses)} clauses{counted}")
     return 0
+
+
+def _chosen(areas: Sequence[str], level: str | None) -> list[Clause]:
+    """The clauses of these areas (all if none is named) and this level."""
+    catalogue = load_catalogue()
+    known = [area.name for area in catalogue.areas]
+    wanted = {area.upper() for area in areas}
+    if unknown := sorted(wanted - set(known)):
+        raise click.BadParameter(f"{', '.join(unknown)}; areas: {', '.join(known)}", param_hint="--area")
+    return [
+        clause
+        for clause in catalogue
+        if (not wanted or clause.area in wanted) and (level is None or clause.level == level)
+    ]
 
 
 def explain(name: str, backends: tuple[str, ...]) -> int:

@@ -34,7 +34,7 @@ def chosen(candidates: Sequence[Candidate], focus: Sequence[str] = ()) -> list[b
             continue
         place = candidate.backend, candidate.case.clause
         taken = standing.setdefault(place, number)
-        if _is_property(candidates[taken]) and not _is_property(candidate):
+        if is_property(candidates[taken].case.slug) and not is_property(candidate.case.slug):
             standing[place] = number
     numbers = set(standing.values())
     return [
@@ -43,5 +43,6 @@ def chosen(candidates: Sequence[Candidate], focus: Sequence[str] = ()) -> list[b
     ]
 
 
-def _is_property(candidate: Candidate) -> bool:
-    return candidate.case.slug.partition("-")[0] == _PROPERTY
+def is_property(slug: str) -> bool:
+    """Whether a case is a property: many examples, generated."""
+    return slug.partition("-")[0] == _PROPERTY

@@ -169,6 +169,9 @@ def serve_command(flags: tuple[str, ...]) -> int:
 @click.option("--area", "areas", multiple=True, metavar="A", help="Only this area, as STREAM; repeatable.")
 @click.option("--level", type=click.Choice(["MUST", "SHOULD", "MAY"], case_sensitive=False))
 @click.option("--cases", "with_cases", is_flag=True, help="With the cases that decide each clause.")
+@click.option(
+    "--coverage", is_flag=True, help="How many cases stand behind each clause, and which have none."
+)
 @click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
 def list_command(**chosen: Any) -> int:
