@@ -101,9 +101,9 @@ class Clause:
     sources: tuple[Source, ...]
     evidence: tuple[Evidence, ...]
     results_key: str
-    methods: tuple[str, ...]
-    fields: tuple[str, ...]
-    script: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    script: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
 
