@@ -10,13 +10,50 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.script_delivery import Delivery as Delivery
-from tgi_conformance.contracts.script_delivery import Fault as Fault
-from tgi_conformance.contracts.script_delivery import Hold as Hold
-from tgi_conformance.contracts.script_delivery import Interim as Interim
-from tgi_conformance.contracts.script_delivery import Pace as Pace
-from tgi_conformance.contracts.script_delivery import Pause as Pause
+from tgi_conformance.contracts.script_delivery import Delivery, Fault, Hold, Interim, Pace, Pause
 from tgi_conformance.contracts.unset import UNSET, Unset
+
+__all__ = [
+    "Body",
+    "Chaos",
+    "Concurrency",
+    "Delivery",
+    "Encoding",
+    "Event",
+    "EventStream",
+    "Fate",
+    "Fault",
+    "Generation",
+    "Hold",
+    "Interim",
+    "Limits",
+    "Pace",
+    "Pause",
+    "Raw",
+    "Reading",
+    "Reply",
+    "Response",
+    "Script",
+    "ScriptedToolCall",
+    "Server",
+    "StreamError",
+    "TokenBucket",
+    "When",
+    "always",
+    "answer",
+    "comment",
+    "data",
+    "done",
+    "echo",
+    "overloaded",
+    "raw",
+    "raw_event",
+    "silence",
+    "status",
+    "stream",
+    "tgi_error",
+    "tokens",
+]
 
 
 #: The server generations that :mod:`tgi_conformance.contracts.personas` describes.
@@ -302,7 +339,8 @@ class Fate:
     """One thing that chaos may do to a generation request.
 
     Either ``reply`` stands in place of whatever the script has (no reply is used up), or the script's own
-    answer comes ``delay_ms`` late (drawn from that range), ends at a payload byte drawn from ``byte``, or both.
+    answer comes ``delay_ms`` late (drawn from that range), ends at a payload byte drawn from ``byte``, or
+    both.
     A fate with none of them leaves the request alone.
     """
 
