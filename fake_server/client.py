@@ -119,8 +119,7 @@ class FakeServer:
     def space_from_json(self, body: JSON) -> "Space":
         """Open a space from ``{"script": ..., "keys": ...}`` as it stands."""
         opened = cast("dict[str, JSON]", self._control.call("POST", "/spaces", body))
-        ports = cast("dict[str, int]", opened["ports"])
-        return Space(self._control, str(opened["id"]), ports, str(opened["mount"]))
+        return Space(self._control, opened)
 
     def status(self) -> Mapping[str, JSON]:
         """What the server says of itself: ``lag`` (seconds), open ``spaces``, TGI ``version``."""
@@ -141,11 +140,13 @@ class FakeServer:
 class Space:
     """One space: URLs to give to a backend, and the journal of what came."""
 
-    def __init__(self, control: "ControlClient", space_id: str, ports: Mapping[str, int], mount: str) -> None:
-        self.id = space_id
+    def __init__(self, control: "ControlClient", opened: Mapping[str, JSON]) -> None:
+        self.id = str(opened["id"])
+        #: PEM of the certificate that the TLS origins show; None without such origins.
+        self.certificate = cast("str | None", opened.get("certificate"))
         self._control = control
-        self._ports = dict(ports)
-        self._mount = mount
+        self._ports = cast("dict[str, int]", opened["ports"])
+        self._urls = cast("dict[str, str]", opened["urls"])
 
     def __enter__(self) -> Self:
         return self
@@ -162,14 +163,17 @@ class Space:
 
     def url(self, origin: str) -> str:
         """The base URL of an origin with the mount; raises KeyError for an unknown one."""
-        return f"http://127.0.0.1:{self.port(origin)}{self._mount}"
+        return self._urls[self._name(origin)]
 
     def port(self, origin: str = "a") -> int:
         """The port of an origin; "refused:NAME" may be called NAME."""
+        return self._ports[self._name(origin)]
+
+    def _name(self, origin: str) -> str:
         name = origin if origin in self._ports else f"refused:{origin}"
         if name not in self._ports:
             raise KeyError(f"no origin {origin!r}; there are {sorted(self._ports)}")
-        return self._ports[name]
+        return name
 
     def journal(self) -> Journal:
         """The journal as it stands; also after the space was closed."""

@@ -67,6 +67,9 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=0)
         wrapped = transport.get_extra_info("socket")
         self._socket = socket.socket(wrapped.family, wrapped.type, wrapped.proto, fileno=wrapped.fileno())
+        self._tls = transport.get_extra_info("sslcontext") is not None
+        if self._space.script.nagle:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
         self._record = self._space.journal.open_connection(self._origin, monotonic())
         self._space.connections.add(self)
         if len(self._space.connections) > MAX_CONNECTIONS:
@@ -207,7 +210,10 @@ class Connection(asyncio.Protocol):
         while self._steps and not self._paused:
             step = self._steps.popleft()
             if isinstance(step, Write):
-                self._write(step.data)
+                if step.interim:
+                    self._transport.write(step.data)
+                else:
+                    self._write(step.data)
             elif not self._waits(step):
                 continue
             else:
@@ -263,6 +269,10 @@ class Connection(asyncio.Protocol):
         if plan.ending == "keep":
             self._finish("complete")
             self._serve_next()
+        elif plan.ending == "endless":
+            self._plan = plan
+            self._steps.extend(plan.repeat)
+            self._run()
         elif plan.ending == "stall":
             self._ended = True
         else:
@@ -285,6 +295,8 @@ class Connection(asyncio.Protocol):
             record.ending = "client"
             record.gone_at = record.gone_at or now
         self._space.journal.changed()
+        if self._space.observe is not None:
+            self._space.observe(self._space, record)
 
     def _end(self, ending: Ending) -> None:
         """End the connection as a plan says."""
@@ -294,7 +306,11 @@ class Connection(asyncio.Protocol):
             self._book_close("server")
             self._transport.abort()
         elif ending == "half-close":
-            self._transport.write_eof()
+            self._shut()
+        elif ending == "close" and self._tls:
+            # The TLS layer takes its leave of the client, then closes.
+            self._book_close("server")
+            self._transport.close()
         elif ending in {"fin", "close"}:
             self._close("server")
 
@@ -302,9 +318,13 @@ class Connection(asyncio.Protocol):
         self._ended = True
         self._book_close(by)
         # A close with unread bytes would reset the connection and could take the answer with it.
+        self._shut()
+        self._transport.close()
+
+    def _shut(self) -> None:
+        """Shut the write side of the TCP connection; over TLS without its own goodbye."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        self._transport.close()
 
     def _book_close(self, by: ClosedBy) -> None:
         self._space.journal.close_connection(self._record, by, monotonic())

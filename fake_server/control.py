@@ -107,7 +107,15 @@ class Control:
             space = await self._spaces.open(script, cast("Mapping[str, str]", keys))
         except OSError as error:
             raise ControlError(409, f"no listener could be opened: {error}") from error
-        return 201, _text({"id": space.id, "ports": space.ports, "mount": script.mount})
+        opened: dict[str, JSON] = {
+            "id": space.id,
+            "ports": dict(space.ports),
+            "mount": script.mount,
+            "urls": dict(space.urls),
+        }
+        if space.certificate is not None:
+            opened["certificate"] = space.certificate
+        return 201, _text(opened)
 
     async def _journal(self, space: Space, _: Mapping[str, JSON]) -> tuple[int, str]:
         return 200, space.encoded()

@@ -3,12 +3,15 @@
 import time
 from email.utils import formatdate
 
+from tgi_conformance.contracts.journal import GENERATION_ROUTES
 from tgi_conformance.contracts.script import Reply
 from tgi_conformance.fake_server import engine
+from tgi_conformance.fake_server.chaos import Drawn
 from tgi_conformance.fake_server.connection import Connection
 from tgi_conformance.fake_server.http_parsing import Request
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord
 from tgi_conformance.fake_server.plans import Plan, plan_nothing
+from tgi_conformance.fake_server.slow_reading import SlowConnection
 from tgi_conformance.fake_server.spaces import Space
 
 
@@ -32,7 +35,8 @@ _CLOCK = WallClock()
 
 def connect(space: Space, origin: str) -> Connection:
     """Make the protocol of a new connection to a space."""
-    return Connection(space, origin, respond=respond, accept=accept, refuse=refuse)
+    kind = Connection if space.script.reading is None else SlowConnection
+    return kind(space, origin, respond=respond, accept=accept, refuse=refuse)
 
 
 def state_of(space: Space, record: ExchangeRecord) -> engine.State:
@@ -56,13 +60,24 @@ def respond(space: Space, request: Request, record: ExchangeRecord) -> Plan:
     if early is not None:
         return early
     path = engine.path_below(request.path, state.mount) or "/"
+    drawn: Drawn | None = None
+    if space.unsettled and request.method == "POST" and path in GENERATION_ROUTES:
+        refusal = None if space.traffic is None else space.traffic.refusal(record, request.received_at)
+        if refusal is not None:
+            record.reply, refusing = refusal
+            return engine.play(refusing, request, state)
+        drawn = None if space.lots is None else space.lots.draw(request, record.key)
+        if drawn is not None and drawn.reply is not None:
+            record.reply = drawn.name
+            return engine.play(drawn.reply, request, state)
     taken = space.replies.take(request, path, key=record.key, origin=record.connection.origin)
     if taken is None:
-        otherwise = space.script.otherwise
-        plan = engine.without_reply(request, state, otherwise)
-        served: Reply = otherwise or engine.HEALTHY
+        served: Reply = space.script.otherwise or engine.HEALTHY
+        served = served if drawn is None else drawn.applied(served)
+        plan = engine.without_reply(request, state, served)
     else:
         record.reply, served = taken
+        served = served if drawn is None else drawn.applied(served)
         plan = engine.play(served, request, state)
     if engine.takes_permit(served, request, state):
         space.hold_permit(record)

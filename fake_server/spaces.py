@@ -8,16 +8,29 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from tgi_conformance.contracts.script import Reply, Script
+from tgi_conformance.contracts.script import Limits, Reply, Script
+from tgi_conformance.contracts.script_places import script_with_origins, with_origins
+from tgi_conformance.fake_server.certificates import Certificate, self_signed
+from tgi_conformance.fake_server.chaos import Lots
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
 from tgi_conformance.fake_server.journal_json import encoded
 from tgi_conformance.fake_server.selection import Replies
+from tgi_conformance.fake_server.traffic import Traffic
 
 if TYPE_CHECKING:
     from tgi_conformance.fake_server.connection import Connection
 
 BACKLOG: Final = 1024
 REFUSED: Final = "refused:"
+RECEIVE_BUFFER: Final = 4096
+"""Bytes that the kernel may hold for a slow reader; with its usual megabytes no client would notice."""
+NAMES: Final = ("127.0.0.1", "localhost", "::1")
+"""Names in the certificate of TLS origins."""
+
+
+def self_signed_here() -> Certificate:
+    """A new certificate for this machine."""
+    return self_signed(NAMES)
 
 
 class SpaceGate:
@@ -65,8 +78,18 @@ class Space:
         self.max_body = max_body
         self.journal = JournalBuilder(monotonic)
         self.replies = Replies(script.replies)
+        self.traffic = Traffic(script.limits) if script.limits != Limits() else None
+        self.lots = None if script.chaos is None else Lots(script.chaos)
+        #: Whether something may stand between a request and the replies.
+        self.unsettled = self.traffic is not None or self.lots is not None
+        #: Told of each exchange that is over.
+        self.observe: Callable[[Space, ExchangeRecord], None] | None = None
+        #: PEM of the certificate that the TLS origins show.
+        self.certificate: str | None = None
         self.connections: set[Connection] = set()
         self.ports: dict[str, int] = {}
+        #: Scheme, host and port of each origin.
+        self.origins: dict[str, str] = {}
         self.closed = False
         self._permits: list[ExchangeRecord] = []
         self._keys = {value: alias for alias, value in keys.items()}
@@ -74,22 +97,67 @@ class Space:
         self._servers: list[asyncio.Server] = []
         self._refusing: list[socket.socket] = []
 
-    async def listen(self, connect: Callable[["Space", str], "Connection"], host: str, port: int = 0) -> None:
+    async def listen(
+        self,
+        connect: Callable[["Space", str], "Connection"],
+        host: str,
+        port: int = 0,
+        certificate: Callable[[], Certificate] = self_signed_here,
+    ) -> None:
         """Open a listener for each origin; a refused one has its port bound, and nobody listens."""
         loop = asyncio.get_running_loop()
+        listeners = self._bind(host, port)
+        self._fill_in(host)
+        for origin, listener in listeners.items():
+            context = None
+            if origin in self.script.tls:
+                made = certificate()
+                context, self.certificate = made.server_context(), made.pem
+            server = await loop.create_server(
+                lambda origin=origin: connect(self, origin),  # type: ignore[misc]
+                sock=listener,
+                backlog=BACKLOG,
+                ssl=context,
+            )
+            self._servers.append(server)
+
+    def _bind(self, host: str, port: int) -> dict[str, socket.socket]:
+        """Bind a port for each origin; returns the sockets of those that are to listen."""
+        listeners: dict[str, socket.socket] = {}
         for origin in self.script.origins:
-            listener = _bound(host, port)
+            try:
+                listener = _bound(host, port)
+            except OSError:
+                for bound in listeners.values():
+                    bound.close()
+                raise
             port = 0
             self.ports[origin] = listener.getsockname()[1]
             if origin.startswith(REFUSED):
                 self._refusing.append(listener)
                 continue
-            server = await loop.create_server(
-                lambda origin=origin: connect(self, origin),  # type: ignore[misc]
-                sock=listener,
-                backlog=BACKLOG,
-            )
-            self._servers.append(server)
+            if self.script.reading is not None:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            listeners[origin] = listener
+        return listeners
+
+    def _fill_in(self, host: str) -> None:
+        """Put the origins' addresses where the script names them, now that their ports are known."""
+        shown = f"[{host}]" if ":" in host else host
+        for origin, port in self.ports.items():
+            scheme = "https" if origin in self.script.tls else "http"
+            self.origins[origin] = f"{scheme}://{shown}:{port}"
+        script = script_with_origins(self.script, self.origins)
+        if script != self.script:
+            self.script = script
+            self.replies = Replies(script.replies)
+            self.traffic = None if self.traffic is None else Traffic(script.limits)
+            self.lots = None if script.chaos is None else Lots(script.chaos)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Base URL of each origin, the mount included."""
+        return {origin: address + self.script.mount for origin, address in self.origins.items()}
 
     def alias(self, authorization: str | None) -> str:
         """The alias of the key in an Authorization value: "none" without one, "other" if unknown."""
@@ -119,7 +187,7 @@ class Space:
 
     def play(self, replies: tuple[Reply, ...]) -> None:
         """Append replies."""
-        self.replies.extend(replies)
+        self.replies.extend(with_origins(reply, self.origins) for reply in replies)
 
     def peek(self) -> None:
         """Book the closes that clients have sent but the loop has not yet reported."""
@@ -175,6 +243,9 @@ class Spaces:
         self._closed: deque[Space] = deque()
         self._count = 0
         self.kept = 200
+        #: Told of each exchange that is over, in any space.
+        self.observe: Callable[[Space, ExchangeRecord], None] | None = None
+        self._certificate: Certificate | None = None
 
     def __len__(self) -> int:
         return sum(not space.closed for space in self._spaces.values())
@@ -184,13 +255,20 @@ class Spaces:
         self._count += 1
         space = Space(str(self._count), script, keys, max_body=self._max_body)
         try:
-            await space.listen(self._connect, self._host, port)
+            await space.listen(self._connect, self._host, port, self._certify)
         except OSError:
             space.retire()
             raise
+        space.observe = self.observe
         self._spaces[space.id] = space
         self._retire_old()
         return space
+
+    def _certify(self) -> Certificate:
+        """The certificate of this process, made when the first TLS origin needs it."""
+        if self._certificate is None:
+            self._certificate = self_signed((*NAMES, self._host) if self._host not in NAMES else NAMES)
+        return self._certificate
 
     def get(self, space_id: str) -> Space | None:
         """The space of an id, also a closed one that is still kept."""

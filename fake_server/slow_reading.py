@@ -1,0 +1,65 @@
+"""A connection whose requests are read slowly, or not beyond a byte until a gate lets it go on."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tgi_conformance.contracts.script import Reading
+from tgi_conformance.fake_server.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class SlowConnection(Connection, asyncio.BufferedProtocol):
+    """As :class:`Connection`, but takes only as many bytes at a time as the script says."""
+
+    _taken_in = 0
+    _stopped = False
+    _pace_timer: asyncio.TimerHandle | None = None
+    _leave_stop: "Callable[[], None] | None" = None
+
+    @property
+    def _reading(self) -> Reading:
+        return self._space.script.reading or Reading()
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Give asyncio room for the bytes that may be read now."""
+        del sizehint
+        size = self._reading.bytes
+        stop = self._reading.stop_after
+        if stop is not None and not self._stopped:
+            size = min(size, stop - self._taken_in)
+        self._window = bytearray(size)
+        return self._window
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read, and wait as the script says."""
+        self._taken_in += nbytes
+        # First: serving the request may end the connection.
+        self._wait_to_read()
+        self.data_received(bytes(self._window[:nbytes]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        if self._pace_timer is not None:
+            self._pace_timer.cancel()
+        if self._leave_stop is not None:
+            self._leave_stop()
+        super().connection_lost(exc)
+
+    def _wait_to_read(self) -> None:
+        reading = self._reading
+        if reading.gate is not None and not self._stopped and self._taken_in >= (reading.stop_after or 0):
+            self._stopped = True
+            gate = self._space.gate(reading.gate)
+            if not gate.enter(self._go_on):
+                self._leave_stop = lambda: gate.leave(self._go_on)
+                self._transport.pause_reading()
+        elif reading.every_ms:
+            self._transport.pause_reading()
+            loop = asyncio.get_running_loop()
+            self._pace_timer = loop.call_later(reading.every_ms / 1000, self._go_on)
+
+    def _go_on(self) -> None:
+        self._leave_stop = self._pace_timer = None
+        self._transport.resume_reading()
