@@ -51,9 +51,9 @@ GAPS: Final[Mapping[str, Gap]] = MappingProxyType(
         ),
         "kit.budget": Gap("counters of requests and tokens used up", "runs against a real endpoint"),
         "script.proxy": Gap("a fault proxy: answers come from upstream", "runs against a real endpoint"),
-        "persona.tgi-1.4": Gap("`Script.persona` for TGI 1.4", "the personas"),
-        "persona.tgi-2": Gap("`Script.persona` for TGI 2.x", "the personas"),
-        "persona.openai": Gap("`Script.persona` for a bare proxy of OpenAI's form", "the personas"),
+        "persona.tgi-1.4": Gap("a fake server that imitates TGI 1.4", "the personas"),
+        "persona.tgi-2": Gap("a fake server that imitates TGI 2.x", "the personas"),
+        "persona.openai": Gap("a fake server that imitates a bare proxy of OpenAI's form", "the personas"),
     }
 )
 """Needed words that do not exist yet."""

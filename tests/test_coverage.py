@@ -1,0 +1,75 @@
+"""``list --coverage``: what is counted, and that clauses without a case are said plainly."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mini_backend import run_cli
+
+from tgi_conformance._case_listing import Listed
+from tgi_conformance._coverage import BROKEN, broken_variants, measure, show_coverage, source_tree
+from tgi_conformance.contracts.catalogue import load_catalogue
+
+CATALOGUE = load_catalogue()
+CLAUSES = [CATALOGUE["STREAM-12"], CATALOGUE["TOOL-01"]]
+
+
+def listed(case: str) -> Listed:
+    return Listed(case=case, clause=case.partition("/")[0], nodeid="x", doc="")
+
+
+CASES = [listed("STREAM-12/chat-fin"), listed("STREAM-12/property"), listed("STREAM-12/property-chat")]
+
+
+def broken_tree(root: Path) -> Path:
+    folder = root / BROKEN
+    folder.mkdir(parents=True)
+    (folder / "stream.py").write_text(
+        'class Base:\n    breaks: "str"\n\n'
+        'class Cuts(Base):\n    breaks = "STREAM-12"\n    key = "streaming"\n\n'
+        'class CutsMore(Cuts):\n    breaks = "STREAM-12"\n\n'
+        'breaks = "STREAM-01"\nraise SystemExit("nothing here is run")\n',
+        encoding="utf-8",
+    )
+    return root
+
+
+def test_broken_backends_are_counted_by_their_clause_without_running_them(tmp_path: Path) -> None:
+    assert broken_variants(broken_tree(tmp_path)) == {"STREAM-12": 2}
+
+
+def test_properties_are_cases_too(tmp_path: Path) -> None:
+    stream, tool = measure(CLAUSES, CASES, broken_tree(tmp_path))
+    assert (stream.cases, stream.properties, stream.broken) == (3, 2, 2)
+    assert (tool.cases, tool.properties, tool.broken) == (0, 0, 0)
+
+
+def test_outside_a_source_tree_broken_backends_are_unknown() -> None:
+    assert [row.broken for row in measure(CLAUSES, CASES, None)] == [None, None]
+
+
+def test_this_is_a_source_tree_and_each_broken_backend_names_a_clause() -> None:
+    root = source_tree()
+    assert root == Path(__file__).parents[1]
+    assert set(broken_variants(root)) <= {clause.id for clause in CATALOGUE}
+
+
+def test_a_clause_without_a_case_is_named_in_its_line_and_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_coverage(CLAUSES, CASES, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.endswith("no case")] == [
+        line for line in lines if line.startswith("TOOL-01")
+    ]
+    assert "2 clauses: 1 with cases (3 cases, 2 of them properties), 1 without" in lines
+    assert "without a case: TOOL-01" in lines
+
+
+def test_the_command_counts_the_cases_that_list_names(tmp_path: Path) -> None:
+    words = ("list", "--area", "RES", "--json")
+    rows, clauses = (json.loads(run_cli(tmp_path, *words, flag).out) for flag in ("--coverage", "--cases"))
+    assert [(row["clause"], row["cases"]) for row in rows] == [
+        (clause["id"], len(clause["cases"])) for clause in clauses
+    ]
+    assert all(row["broken"] for row in rows)
