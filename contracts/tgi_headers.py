@@ -13,14 +13,14 @@ TEXT_TYPE: Final = ("content-type", "text/plain; charset=utf-8")
 STREAM_TYPE: Final = ("content-type", "text/event-stream")
 
 _VARY: Final = ("vary", "origin, access-control-request-method, access-control-request-headers")
-_ALLOW_ORIGIN: Final = ("access-control-allow-origin", "*")
+ALLOW_ORIGIN: Final = ("access-control-allow-origin", "*")
 
 #: On every ordinary answer, also where the request named no Origin.
-CORS: Final[Headers] = (_VARY, _ALLOW_ORIGIN)
+CORS: Final[Headers] = (_VARY, ALLOW_ORIGIN)
 
 #: On the answer to any OPTIONS.
 PREFLIGHT: Final[Headers] = (
-    _ALLOW_ORIGIN,
+    ALLOW_ORIGIN,
     _VARY,
     ("access-control-allow-methods", "GET,POST"),
     ("access-control-allow-headers", "content-type"),

@@ -12,7 +12,22 @@ SHA: Final = "db931fcf42da018a3657580c64bf2720f167f9ab"
 FINGERPRINT: Final = f"{VERSION}-native"
 
 RouteKind = Literal[
-    "generate", "generate_stream", "compat", "chat", "completions", "info", "health", "models"
+    "generate",
+    "generate_stream",
+    "compat",
+    "chat",
+    "completions",
+    "invocations",
+    "vertex",
+    "tokenize",
+    "chat_tokenize",
+    "info",
+    "health",
+    "models",
+    "metrics",
+    "docs",
+    "docs_page",
+    "openapi",
 ]
 
 
@@ -44,6 +59,14 @@ ROUTES: Final = MappingProxyType(
         "/generate_stream": Route("generate_stream", None, _POST),
         "/v1/chat/completions": Route("chat", None, _POST),
         "/v1/completions": Route("completions", None, _POST),
+        "/invocations": Route("invocations", None, _POST),
+        "/vertex": Route("vertex", None, _POST),
+        "/tokenize": Route("tokenize", None, _POST),
+        "/chat_tokenize": Route("chat_tokenize", None, _POST),
+        "/metrics": Route(None, "metrics", _GET),
+        "/docs": Route(None, "docs", _GET),
+        "/docs/": Route(None, "docs_page", _GET),
+        "/api-doc/openapi.json": Route(None, "openapi", _GET),
         "/info": Route(None, "info", _GET),
         "/health": Route(None, "health", _GET),
         "/ping": Route(None, "health", _GET),
@@ -52,8 +75,18 @@ ROUTES: Final = MappingProxyType(
 )
 
 #: Routes that want the key when one is set. POST / is among them, GET / is not; any method of the
-#: others is (a 405 there needs the key first).
-PROTECTED: Final = frozenset({"/generate", "/generate_stream", "/v1/chat/completions", "/v1/completions"})
+#: others is (a 405 there needs the key first). POST /chat_tokenize is not (measured).
+PROTECTED: Final = frozenset(
+    {
+        "/generate",
+        "/generate_stream",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/invocations",
+        "/vertex",
+        "/tokenize",
+    }
+)
 
 
 def wants_key(path: str, method: str) -> bool:

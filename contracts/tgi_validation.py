@@ -54,12 +54,21 @@ def template_problem(roles: tuple[str, ...], server: Server) -> TGIError | None:
 
 def validate(request: GenerationRequest, server: Server) -> TGIError | None:
     """The first validation error of a request, or None."""
-    parameters = request.parameters
-    message = _stream_rules(request) or _best_of_rules(request, server)
-    message = message or next(filter(None, (rule(parameters, server) for rule in _RULES)), None)
+    found = validate_parameters(request, server)
+    if found is not None:
+        return found
+    message = None
     for prompt in request.prompts:
         message = message or _input_rules(prompt, request, server)
     message = message or _grammar_rules(request, server)
+    return None if message is None else validation_error(message)
+
+
+def validate_parameters(request: GenerationRequest, server: Server) -> TGIError | None:
+    """The first error among the rules that need no tokenizer; they are asked before a second permit."""
+    parameters = request.parameters
+    message = _stream_rules(request) or _best_of_rules(request, server)
+    message = message or next(filter(None, (rule(parameters, server) for rule in _RULES)), None)
     return None if message is None else validation_error(message)
 
 

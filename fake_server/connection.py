@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from tgi_conformance.contracts.journal import ClosedBy
 from tgi_conformance.fake_server.http_parsing import ParseError, Request, RequestReader
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord
-from tgi_conformance.fake_server.plans import Ending, Gate, Plan, Step, Wait, Write
+from tgi_conformance.fake_server.plans import Ending, Gate, KeepAlive, Plan, Step, Wait, Write
 
 if TYPE_CHECKING:
     from tgi_conformance.fake_server.spaces import Space
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _MAX_PIPELINED: Final = 1000
+LINGER_SECONDS: Final = 1.0
+"""How long what is left of a body is read and dropped after an early answer."""
 MAX_CONNECTIONS: Final = 4096
 """Open connections of one space; one more is closed at once, and a note says so."""
 
@@ -27,6 +29,8 @@ MAX_CONNECTIONS: Final = 4096
 Respond = Callable[["Space", Request, ExchangeRecord], Plan]
 #: Space, origin -> what is done for a new connection, if the script has something for it.
 Accept = Callable[["Space", str], "tuple[str, Plan] | None"]
+#: Space, head of a request, bytes of its body that have come, origin -> the answer that does not wait for it.
+Early = Callable[["Space", Request, int, str], "Plan | None"]
 #: Status, space -> the answer to bytes that are no request, or to a body that broke off.
 Refuse = Callable[[int], bytes]
 
@@ -35,13 +39,21 @@ class Connection(asyncio.Protocol):
     """Serves the requests of one connection one after another, each by its plan."""
 
     def __init__(
-        self, space: "Space", origin: str, *, respond: Respond, accept: Accept, refuse: Refuse
+        self,
+        space: "Space",
+        origin: str,
+        *,
+        respond: Respond,
+        accept: Accept,
+        refuse: Refuse,
+        early: Early,
     ) -> None:
         self._space = space
         self._origin = origin
         self._respond = respond
         self._accept = accept
         self._refuse = refuse
+        self._early = early
         self._reader = RequestReader(max_body=space.max_body)
         self._queue: deque[Request] = deque()
         self._current: ExchangeRecord | None = None
@@ -49,6 +61,8 @@ class Connection(asyncio.Protocol):
         self._steps: deque[Step] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._leave_gate: Callable[[], None] | None = None
+        self._keep_alive: asyncio.TimerHandle | None = None
+        self._lingering = False
         self._paused = False
         self._running = False
         self._silent: str | None = None
@@ -85,12 +99,16 @@ class Connection(asyncio.Protocol):
         """Read requests and serve them."""
         now = monotonic()
         self._space.journal.last_activity = now
+        if self._lingering:
+            return
         try:
             requests = self._reader.feed(data, now)
         except ParseError as error:
             self._space.journal.note(f"connection {self._record.id}: {error}: {self._reader.raw[:2000]!r}")
             self._write(self._refuse(error.status))
             self._close("server")
+            return
+        if self._reader.awaited is not None and not requests and self._answer_early():
             return
         if self._reader.expects_continue and self._silent is None:
             self._reader.expects_continue = False
@@ -186,6 +204,24 @@ class Connection(asyncio.Protocol):
             self._written = 0
             self._run()
 
+    def _answer_early(self) -> bool:
+        """Answer a request whose body is still to come, where TGI would not wait for it."""
+        head = self._reader.awaited
+        if head is None or self._current is not None or self._silent is not None or self._queue:
+            return False
+        plan = self._early(self._space, head, self._reader.body_size, self._origin)
+        if plan is None:
+            return False
+        unfinished = self._reader.unfinished or head
+        unfinished.received_at = monotonic()
+        self._reader = RequestReader(max_body=self._space.max_body)
+        record = self._current = self._book(unfinished)
+        record.progress, self._written = self._sent, 0
+        self._plan = plan
+        self._steps.extend(plan.steps)
+        self._run()
+        return True
+
     def _book(self, request: Request) -> ExchangeRecord:
         space = self._space
         key = space.alias(request.first.get("authorization"))
@@ -225,6 +261,7 @@ class Connection(asyncio.Protocol):
 
     def _waits(self, step: Wait | Gate) -> bool:
         """Begin to wait; false where there is nothing to wait for."""
+        self._watch_silence(step)
         if isinstance(step, Wait):
             self._timer = asyncio.get_running_loop().call_later(step.seconds, self._waited)
             return True
@@ -234,15 +271,35 @@ class Connection(asyncio.Protocol):
         self._leave_gate = lambda: gate.leave(self._passed)
         return True
 
+    def _watch_silence(self, step: Wait | Gate) -> None:
+        """See to it that a long silence within an answer is broken by its keep-alive."""
+        keep = None if self._plan is None else self._plan.keep_alive
+        if keep is None or self._current is None or self._current.reply_at is None:
+            return
+        if isinstance(step, Gate) or step.seconds > keep.seconds:
+            self._keep_alive = asyncio.get_running_loop().call_later(keep.seconds, self._break_silence, keep)
+
+    def _break_silence(self, keep: KeepAlive) -> None:
+        self._write(keep.data)
+        self._keep_alive = asyncio.get_running_loop().call_later(keep.seconds, self._break_silence, keep)
+
+    def _end_silence(self) -> None:
+        if self._keep_alive is not None:
+            self._keep_alive.cancel()
+            self._keep_alive = None
+
     def _waited(self) -> None:
         self._timer = None
+        self._end_silence()
         self._run()
 
     def _passed(self) -> None:
         self._leave_gate = None
+        self._end_silence()
         self._run()
 
     def _stop_waiting(self) -> None:
+        self._end_silence()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -305,6 +362,8 @@ class Connection(asyncio.Protocol):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._book_close("server")
             self._transport.abort()
+        elif ending == "linger":
+            self._linger()
         elif ending == "half-close":
             self._shut()
         elif ending == "close" and self._tls:
@@ -313,6 +372,17 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         elif ending in {"fin", "close"}:
             self._close("server")
+
+    def _linger(self) -> None:
+        """Close after an answer that came before the body did: what still comes is read and dropped.
+
+        A close with unread bytes would reset the connection and could take the answer with it.
+        """
+        self._lingering = True
+        self._book_close("server")
+        with contextlib.suppress(OSError):
+            self._transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
 
     def _close(self, by: ClosedBy) -> None:
         self._ended = True

@@ -4,24 +4,28 @@ The order of questions is the router's: path, method, key, then what the script 
 """
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tgi_conformance.contracts import tgi_answers, tgi_headers
-from tgi_conformance.contracts.journal import GENERATION_ROUTES
 from tgi_conformance.contracts.script import Body, Delivery, EventStream, Generation, Reply, Response, Server
-from tgi_conformance.contracts.sse import encode_data
-from tgi_conformance.contracts.tgi_answers import Stamp, dumps
-from tgi_conformance.contracts.tgi_decoding import BodyError, decode, read_leniently
-from tgi_conformance.contracts.tgi_errors import BROKEN_BODY, OVERLOADED, TOO_LARGE, TGIError, handler_error
-from tgi_conformance.contracts.tgi_info import ROUTES, info, models, wants_key
-from tgi_conformance.contracts.tgi_requests import GenerationRequest, RouteKind, request_of
-from tgi_conformance.contracts.tgi_toy import toy_generation, with_forced_call
-from tgi_conformance.contracts.tgi_validation import refusal, validate
+from tgi_conformance.contracts.tgi_answers import dumps
+from tgi_conformance.contracts.tgi_decoding import accepts
+from tgi_conformance.contracts.tgi_errors import BROKEN_BODY, CONTENT_TYPE, TOO_LARGE
+from tgi_conformance.contracts.tgi_info import wants_key
+from tgi_conformance.fake_server import tgi_side
 from tgi_conformance.fake_server.frames import encode_event
 from tgi_conformance.fake_server.http_parsing import Request
-from tgi_conformance.fake_server.plans import Answer, Exchange, Plan, plan_answer, plan_nothing, plan_raw
+from tgi_conformance.fake_server.metrics import Seen
+from tgi_conformance.fake_server.plans import (
+    Answer,
+    Exchange,
+    KeepAlive,
+    Plan,
+    plan_answer,
+    plan_nothing,
+    plan_raw,
+)
 
 HEALTHY: Final = Reply(tgi=Generation(echo=True))
 
@@ -39,6 +43,17 @@ class State:
     #: Seconds since the epoch, and the same as an HTTP date.
     now: int = 0
     date: str = ""
+    #: The text of ``/metrics``.
+    metrics: Callable[[], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A plan, the permits that it takes while it runs, and what the metrics count."""
+
+    plan: Plan
+    permits: int = 0
+    seen: Seen | None = None
 
 
 def path_below(target_path: str, mount: str) -> str | None:
@@ -62,65 +77,81 @@ def exchange_of(request: Request, state: State) -> Exchange:
 
 def before_script(request: Request, state: State) -> Plan | None:
     """The answer that needs no script and leaves none used: late, outside the mount, no key."""
-    exchange = exchange_of(request, state)
-    if state.closed:
-        return plan_answer(_text(410, "This space of the fake server is closed."), exchange)
     path = path_below(request.path, state.mount)
-    if path is None:
-        return plan_answer(_empty(404), exchange)
-    if request.method == "OPTIONS":
-        return plan_answer(_preflight(path), exchange)
-    if state.server.check_key and not state.known_key and wants_key(path, request.method):
-        return plan_answer(_empty(401), exchange)
-    return None
+    if state.closed:
+        answer = tgi_side.text_answer(410, "This space of the fake server is closed.")
+    elif path is None:
+        answer = tgi_side.empty_answer(404)
+    elif request.method == "OPTIONS":
+        answer = tgi_side.preflight(tgi_side.route_of(path))
+    elif state.server.check_key and not state.known_key and wants_key(path, request.method):
+        answer = tgi_side.empty_answer(401)
+    else:
+        return None
+    return _tgi_plan(answer, request, state)
 
 
-def without_reply(request: Request, state: State, otherwise: Reply | None) -> Plan:
-    """The answer where no reply of the script is for the request: what TGI would say."""
-    exchange = exchange_of(request, state)
+def before_body(request: Request, size: int, state: State) -> Plan | None:
+    """The answer that TGI gives before it has read a body of which ``size`` bytes have come.
+
+    For requests that no reply of the script is for. The connection is closed after it.
+    """
     path = path_below(request.path, state.mount) or "/"
-    route = ROUTES.get(path)
+    route = tgi_side.route_of(path)
     if route is None:
-        return plan_answer(_empty(404), exchange)
+        answer = tgi_side.empty_answer(404)
+    elif route.serves(request.method) is None:
+        answer = tgi_side.empty_answer(405, ("allow", route.allow))
+    elif request.method != "POST":
+        return None
+    elif state.server.validate and not accepts(request.first.get("content-type")):
+        answer = tgi_side.error_answer(CONTENT_TYPE)
+    elif size > state.server.payload_limit:
+        answer = tgi_side.error_answer(TOO_LARGE)
+    else:
+        return None
+    return _tgi_plan(answer, request, state)
+
+
+def without_reply(request: Request, state: State, otherwise: Reply | None) -> Played:
+    """The answer where no reply of the script is for the request: what TGI would say."""
+    path = path_below(request.path, state.mount) or "/"
+    route = tgi_side.route_of(path)
+    if route is None:
+        return Played(_tgi_plan(tgi_side.empty_answer(404), request, state))
     kind = route.serves(request.method)
     if kind is None:
-        return plan_answer(_empty(405, ("allow", route.allow)), exchange)
-    if kind == "info":
-        return plan_answer(_json(200, dumps(info(state.server))), exchange)
-    if kind == "models":
-        return plan_answer(_json(200, dumps(models(state.server))), exchange)
-    if kind == "health":
-        return plan_answer(_empty(200), exchange)
+        answer = tgi_side.empty_answer(405, ("allow", route.allow))
+        return Played(_tgi_plan(answer, request, state))
+    if request.method != "POST":
+        answer = tgi_side.read_only(kind, state.server, state.metrics)
+        return Played(_tgi_plan(answer, request, state))
     return play(otherwise or HEALTHY, request, state)
 
 
-def takes_permit(reply: Reply, request: Request, state: State) -> bool:
-    """Whether the answer holds a permit while it runs: TGI's own answers to generation requests."""
-    path = path_below(request.path, state.mount)
-    return reply.tgi is not None and request.method == "POST" and path in GENERATION_ROUTES
-
-
-def play(reply: Reply, request: Request, state: State) -> Plan:
+def play(reply: Reply, request: Request, state: State) -> Played:
     """The plan of a reply for a request."""
     exchange = exchange_of(request, state)
     delivery = reply.delivery
     fault = delivery.fault
     if fault is not None and fault.at in {"request", "accept"}:
-        return plan_nothing(fault, delivery.delay_ms)
-    if reply.raw is not None:
-        return plan_raw(reply.raw.base64, exchange, delivery)
-    if reply.response is not None:
+        plan = plan_nothing(fault, delivery.delay_ms)
+    elif reply.raw is not None:
+        plan = plan_raw(reply.raw.base64, exchange, delivery)
+    elif reply.response is not None:
         path = path_below(request.path, state.mount)
-        return plan_answer(_response(reply.response, request, path), exchange, delivery)
-    if reply.stream is not None:
-        return plan_answer(_stream(reply.stream), exchange, delivery)
-    return _generate(reply.tgi or Generation(), request, state, exchange, delivery)
+        plan = plan_answer(_response(reply.response, request, path), exchange, delivery)
+    elif reply.stream is not None:
+        plan = plan_answer(_stream(reply.stream), exchange, delivery)
+    else:
+        return _generate(reply.tgi or Generation(), request, state, delivery)
+    return Played(plan)
 
 
 def refuse_bytes(status: int, date: str) -> bytes:
     """The answer to bytes that are no request (400, 431), or to a body that broke off (0)."""
     if status == 0:
-        plan = plan_answer(_error(BROKEN_BODY), Exchange(date=date))
+        plan = plan_answer(tgi_side.error_answer(BROKEN_BODY), Exchange(date=date))
         return b"".join(step.data for step in plan.steps if hasattr(step, "data"))
     reasons = {400: "Bad Request", 431: "Request Header Fields Too Large"}
     lines = f"HTTP/1.1 {status} {reasons.get(status, '')}\r\nconnection: close\r\ncontent-length: 0\r\n"
@@ -130,105 +161,35 @@ def refuse_bytes(status: int, date: str) -> bytes:
 # --- TGI's own answers --------------------------------------------------------------------------------
 
 
-def _generate(
-    generation: Generation, request: Request, state: State, exchange: Exchange, delivery: Delivery
-) -> Plan:
-    server = state.server
+def _generate(generation: Generation, request: Request, state: State, delivery: Delivery) -> Played:
     path = path_below(request.path, state.mount) or "/"
-    route = ROUTES.get(path)
-    kind = route.post if route is not None else None
-    if kind not in {"generate", "generate_stream", "compat", "chat", "completions"}:
-        kind = "generate"
-    if request.too_large or len(request.body) > server.payload_limit:
-        return plan_answer(_error(TOO_LARGE), Exchange(date=state.date, close=True), _SILENT_CLOSE)
-    try:
-        asked = _asked(kind, request, server)
-    except BodyError as refused:
-        return plan_answer(_error(refused.error), exchange, delivery)
-    generation = with_forced_call(generation, asked)
-    error = _refused(generation, asked, state)
-    if error is not None:
-        return plan_answer(_failed(error, asked), exchange, delivery)
-    stamp = Stamp(state.now, server.model_id)
-    if asked.stream:
-        frames = tgi_answers.stream_data(generation, asked, stamp)
-        return plan_answer(_frames(frames, asked), exchange, delivery)
-    return plan_answer(_plain(generation, asked, stamp), exchange, delivery)
+    route = tgi_side.route_of(path)
+    kind = (route.post if route is not None else None) or "generate"
+    moment = tgi_side.Moment(now=state.now, permits_used=state.permits_used)
+    reaction = tgi_side.react(kind, generation, request, state.server, moment)
+    delivery = _SILENT_CLOSE if reaction.closes else delivery
+    plan = _tgi_plan(reaction.answer, request, state, delivery)
+    if reaction.answer.streamed:
+        comment = COMMENT if request.version == "1.0" else COMMENT_CHUNK
+        plan = replace(plan, keep_alive=KeepAlive(state.server.keep_alive_ms / 1000, comment))
+    return Played(plan, reaction.permits, reaction.seen)
 
 
 #: 413 closes the connection without a word in the head (measured).
 _SILENT_CLOSE: Final = Delivery(close="silent")
+_AT_ONCE: Final = Delivery()
+#: TGI's keep-alive, an empty comment, plain and as a chunk.
+COMMENT: Final = b":\n\n"
+COMMENT_CHUNK: Final = b"3\r\n:\n\n\r\n"
 
 
-def _asked(route: RouteKind, request: Request, server: Server) -> GenerationRequest:
-    if not server.validate:
-        return request_of(route, read_leniently(request.body))
-    value = decode(route, request.body, request.first.get("content-type"))
-    return request_of(route, value)
-
-
-def _refused(generation: Generation, asked: GenerationRequest, state: State) -> TGIError | None:
-    """The error that stands before the generation: batch size, permits, then the parameters."""
-    if state.server.validate:
-        early = refusal(asked, state.server)
-        if early is not None:
-            return early
-    if state.permits_used >= state.server.max_concurrent_requests:
-        return OVERLOADED
-    found = validate(asked, state.server) if state.server.validate else None
-    if found is not None:
-        return found
-    if generation.error is not None and not asked.stream:
-        return handler_error(generation.error.message, generation.error.error_type)
-    return None
-
-
-def _failed(error: TGIError, asked: GenerationRequest) -> Answer:
-    if asked.stream and error.in_stream:
-        return _frames(tgi_answers.error_data(error, asked), asked)
-    return _error(error)
-
-
-def _plain(generation: Generation, asked: GenerationRequest, stamp: Stamp) -> Answer:
-    body = dumps(tgi_answers.plain_answer(generation, asked, stamp)).encode()
-    every = [tgi_answers.made(generation, asked, index) for index in range(len(asked.prompts))]
-    measured = tgi_headers.Measured(
-        characters=sum(map(len, asked.prompts)),
-        prompt_tokens=sum(one.prompt_tokens for one in every),
-        generated_tokens=sum(one.completion_tokens for one in every),
-    )
-    headers = tgi_headers.plain(measured, compute_time=asked.route != "completions")
-    return Answer(200, headers, (body,))
-
-
-def _frames(frames: Sequence[str], asked: GenerationRequest) -> Answer:
-    parts = tuple(encode_data(frame) for frame in frames)
-    headers = tgi_headers.stream(sum(map(len, asked.prompts)))
-    return Answer(200, headers, parts, framing="chunked", streamed=True)
-
-
-def _error(error: TGIError) -> Answer:
-    if error.error_type is None:
-        return Answer(error.status, tgi_headers.text_error(), (error.message.encode(),))
-    return _json(error.status, dumps(error.body()))
-
-
-def _json(status: int, text: str) -> Answer:
-    return Answer(status, tgi_headers.json_error(), (text.encode(),))
-
-
-def _text(status: int, text: str) -> Answer:
-    return Answer(status, tgi_headers.text_error(), (text.encode(),))
-
-
-def _empty(status: int, *more: tuple[str, str]) -> Answer:
-    return Answer(status, (*tgi_headers.CORS, *more))
-
-
-def _preflight(path: str) -> Answer:
-    route = ROUTES.get(path)
-    allow = (("allow", route.allow),) if route is not None else ()
-    return Answer(200, (*tgi_headers.PREFLIGHT, *allow))
+def _tgi_plan(answer: Answer, request: Request, state: State, delivery: Delivery = _AT_ONCE) -> Plan:
+    """An answer of TGI's own as a plan, with the CORS headers that the server's settings ask for."""
+    exchange = exchange_of(request, state)
+    if delivery is _SILENT_CLOSE:
+        exchange = replace(exchange, close=True)
+    allowed = tgi_side.with_origin(answer, state.server, request.first.get("origin"))
+    return plan_answer(allowed, exchange, delivery)
 
 
 # --- scripted answers ---------------------------------------------------------------------------------

@@ -142,6 +142,16 @@ class RequestReader:
         return bool(self._buffer) or self._request is not None
 
     @property
+    def awaited(self) -> Request | None:
+        """The request whose body has not ended yet, by its head alone."""
+        return self._request
+
+    @property
+    def body_size(self) -> int:
+        """How many bytes of the awaited body have come."""
+        return len(self._chunks.body if self._chunks else self._buffer)
+
+    @property
     def unfinished(self) -> Request | None:
         """The request whose body has not ended yet."""
         if self._request is not None:

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from tgi_conformance.contracts.script import Delivery, Fault, Interim
 
-Ending: TypeAlias = Literal["keep", "close", "fin", "rst", "stall", "half-close", "endless"]
+Ending: TypeAlias = Literal["keep", "close", "fin", "rst", "stall", "half-close", "endless", "linger"]
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -42,6 +42,14 @@ Step: TypeAlias = Write | Wait | Gate
 
 
 @dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """What goes out whenever an answer that has begun has been silent for so many seconds."""
+
+    seconds: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What is done for one request, in order, and how it ends.
 
@@ -56,6 +64,7 @@ class Plan:
     faulty: bool = False
     #: What is done again and again after the steps (ending ``endless``); begins with a wait.
     repeat: tuple[Step, ...] = ()
+    keep_alive: KeepAlive | None = None
 
 
 @dataclass(frozen=True, slots=True)

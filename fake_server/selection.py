@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from tgi_conformance.contracts.journal import GENERATION_ROUTES, ReplyUse
 from tgi_conformance.contracts.script import Reply, When
@@ -39,6 +40,18 @@ class Replies:
             if matches(reply.when, request, path, key=key, origin=origin):
                 return self._use(index)
         return None
+
+    def could_serve(self, request: Request, path: str, *, key: str, origin: str) -> bool:
+        """Whether a reply may be for a request of which only the head is known yet."""
+        generation = request.method == "POST" and path in GENERATION_ROUTES
+        for index, reply in enumerate(self._replies):
+            named = generation or reply.when.path is not None or reply.when.method is not None
+            head_only = replace(reply.when, contains=None)
+            if self._used_up(index) or _at_accept(reply) or not named:
+                continue
+            if matches(head_only, request, path, key=key, origin=origin):
+                return True
+        return False
 
     def take_at_accept(self, origin: str) -> tuple[str, Reply] | None:
         """The reply for a new connection: the next one in order for that origin, if it faults at accept."""

@@ -1,6 +1,7 @@
 """Ties spaces to the engine: hands it state and clocks, counts permits, names replies."""
 
 import time
+from dataclasses import replace
 from email.utils import formatdate
 
 from tgi_conformance.contracts.journal import GENERATION_ROUTES
@@ -36,7 +37,7 @@ _CLOCK = WallClock()
 def connect(space: Space, origin: str) -> Connection:
     """Make the protocol of a new connection to a space."""
     kind = Connection if space.script.reading is None else SlowConnection
-    return kind(space, origin, respond=respond, accept=accept, refuse=refuse)
+    return kind(space, origin, respond=respond, accept=accept, refuse=refuse, early=answer_early)
 
 
 def state_of(space: Space, record: ExchangeRecord) -> engine.State:
@@ -50,6 +51,7 @@ def state_of(space: Space, record: ExchangeRecord) -> engine.State:
         permits_used=space.permits_used,
         now=now,
         date=date,
+        metrics=space.metrics.text,
     )
 
 
@@ -65,23 +67,46 @@ def respond(space: Space, request: Request, record: ExchangeRecord) -> Plan:
         refusal = None if space.traffic is None else space.traffic.refusal(record, request.received_at)
         if refusal is not None:
             record.reply, refusing = refusal
-            return engine.play(refusing, request, state)
+            return engine.play(refusing, request, state).plan
         drawn = None if space.lots is None else space.lots.draw(request, record.key)
         if drawn is not None and drawn.reply is not None:
             record.reply = drawn.name
-            return engine.play(drawn.reply, request, state)
+            return engine.play(drawn.reply, request, state).plan
     taken = space.replies.take(request, path, key=record.key, origin=record.connection.origin)
     if taken is None:
         served: Reply = space.script.otherwise or engine.HEALTHY
         served = served if drawn is None else drawn.applied(served)
-        plan = engine.without_reply(request, state, served)
+        played = engine.without_reply(request, state, served)
     else:
         record.reply, served = taken
         served = served if drawn is None else drawn.applied(served)
-        plan = engine.play(served, request, state)
-    if engine.takes_permit(served, request, state):
-        space.hold_permit(record)
-    return plan
+        played = engine.play(served, request, state)
+    if played.permits:
+        space.hold_permits(record, played.permits)
+    if played.seen is not None:
+        space.metrics.book(record, played.seen)
+    return played.plan
+
+
+def answer_early(space: Space, request: Request, size: int, origin: str) -> Plan | None:
+    """What a request gets before its body is whole: ``size`` bytes of it have come. None: read on."""
+    now, date = _CLOCK.read()
+    key = space.alias(request.first.get("authorization"))
+    state = engine.State(
+        server=space.script.server,
+        mount=space.script.mount,
+        known_key=space.has_key(key),
+        closed=space.closed,
+        now=now,
+        date=date,
+    )
+    path = engine.path_below(request.path, state.mount) or "/"
+    plan = engine.before_script(request, state)
+    if plan is None and not space.replies.could_serve(request, path, key=key, origin=origin):
+        otherwise = space.script.otherwise
+        if otherwise is None or otherwise.tgi is not None:
+            plan = engine.before_body(request, size, state)
+    return None if plan is None else replace(plan, ending="linger")
 
 
 def accept(space: Space, origin: str) -> tuple[str, Plan] | None:

@@ -14,6 +14,7 @@ from tgi_conformance.fake_server.certificates import Certificate, self_signed
 from tgi_conformance.fake_server.chaos import Lots
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
 from tgi_conformance.fake_server.journal_json import encoded
+from tgi_conformance.fake_server.metrics import Metrics
 from tgi_conformance.fake_server.selection import Replies
 from tgi_conformance.fake_server.traffic import Traffic
 
@@ -91,6 +92,7 @@ class Space:
         #: Scheme, host and port of each origin.
         self.origins: dict[str, str] = {}
         self.closed = False
+        self.metrics = Metrics(script.server)
         self._permits: list[ExchangeRecord] = []
         self._keys = {value: alias for alias, value in keys.items()}
         self._gates: dict[str, SpaceGate] = {}
@@ -172,14 +174,14 @@ class Space:
 
     @property
     def permits_used(self) -> int:
-        """How many requests are being answered as TGI would: each holds a permit."""
+        """How many permits are held by requests that are being answered as TGI would."""
         if self._permits:
             self._permits = [record for record in self._permits if record.unanswered]
         return len(self._permits)
 
-    def hold_permit(self, record: ExchangeRecord) -> None:
-        """Count an exchange among those that hold a permit until it is over."""
-        self._permits.append(record)
+    def hold_permits(self, record: ExchangeRecord, count: int) -> None:
+        """Count an exchange among those that hold permits until it is over."""
+        self._permits += [record] * count
 
     def gate(self, name: str) -> SpaceGate:
         """The gate of a name."""
