@@ -1,7 +1,7 @@
 """The toy tokenizer that prompts are counted and ``/tokenize`` answers with.
 
 Frequent words are one token with the blank before them, special tokens and signs one each, other
-words come in pieces of four characters. Not a real model's tokens; TGI's rules only need a count
+words come in pieces of three characters. Not a real model's tokens; TGI's rules only need a count
 that grows with the text.
 """
 
@@ -25,7 +25,7 @@ _FREQUENT: Final = (
     "will with write you your layers image string name"
 ).split()
 _TOKEN: Final = re.compile(
-    r"</?\|?\w+\|?>|\s?(?:" + "|".join(_FREQUENT) + r")\b|\s?\w{1,4}|\s?[^\w\s]|\s", re.IGNORECASE
+    r"</?\|?\w+\|?>|\s?(?:" + "|".join(_FREQUENT) + r")\b|\s?\w{1,3}|\s?[^\w\s]|\s", re.IGNORECASE
 )
 _SPECIAL: Final = re.compile(r"</?\|?\w+\|?>")
 #: Longer texts are not kept in the cache.

@@ -10,30 +10,21 @@ import secrets
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tgi_conformance.contracts.script import Script, Server
+from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.script_loading import ScriptError, load_script
 from tgi_conformance.fake_server.control import Control, ControlConnection
 from tgi_conformance.fake_server.heartbeat import Heartbeat
+from tgi_conformance.fake_server.launcher import add_launcher_options, launched
 from tgi_conformance.fake_server.precise_timers import precise_event_loop
 from tgi_conformance.fake_server.serving import connect
 from tgi_conformance.fake_server.spaces import Spaces
 
 #: Bytes of one request body that are read at all; TGI's own limit (413) is the script's.
 MAX_BODY: Final = 64 * 1024 * 1024
-_SERVER_OPTIONS: Final = (
-    "max_input_tokens",
-    "max_total_tokens",
-    "max_concurrent_requests",
-    "max_best_of",
-    "max_stop_sequences",
-    "max_top_n_tokens",
-    "max_client_batch_size",
-    "payload_limit",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +57,8 @@ def read_options(arguments: Sequence[str] | None) -> Options:
     # Loading also the empty script compiles the schema before the first space needs it.
     value = {} if given.script is None else json.loads(given.script.read_text(encoding="utf-8"))
     script = load_script(value)
-    changes = {name: getattr(given, name) for name in _SERVER_OPTIONS if getattr(given, name) is not None}
-    if given.model_id is not None:
-        changes["model_id"] = given.model_id
-    server: Server = replace(script.server, **changes)
-    if given.api_key is not None:
-        server = replace(server, check_key=True)
     return Options(
-        script=replace(script, server=server),
+        script=launched(script, given, scripted=given.script is not None),
         keys={} if given.api_key is None else {"A": given.api_key},
         host=given.hostname,
         port=given.port,
@@ -88,13 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=int, default=0, help="port of the first listener (default: a free one)"
     )
-    parser.add_argument("--model-id", help="name that /info and answers carry")
-    parser.add_argument("--api-key", help="answer 401 unless a request carries this key")
     parser.add_argument("--script", type=Path, help="script (JSON) that the first listener plays")
     parser.add_argument("--max-body", type=int, default=MAX_BODY, help="bytes of a request body read at all")
     parser.add_argument("--owner-pipe", action="store_true", help="end when standard input closes")
-    for name in _SERVER_OPTIONS:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int)
+    add_launcher_options(parser)
     return parser
 
 
