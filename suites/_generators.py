@@ -108,7 +108,8 @@ class Encoding:
 
     def _frame(self, event: Event, at: int) -> bytes:
         end = self.line_ends[at % len(self.line_ends)]
-        colon = ": " if self.blanks[at % len(self.blanks)] else ":"
+        # [DONE] keeps its blank: reading it without one is STREAM-09's.
+        colon = ": " if event.done or self.blanks[at % len(self.blanks)] else ":"
         lines = list(self.before[at % len(self.before)])
         lines += [f"data{colon}{line}" for line in self._data(event, at)]
         return "".join(f"{line}{end}" for line in (*lines, "")).encode()

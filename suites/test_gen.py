@@ -456,9 +456,14 @@ _PIPELINE_PROMPT: Final = "What is Deep Learning?"
 
 
 def _pipeline() -> Iterator[Any]:
-    """``/`` as recorded: with the prompt in front unless the request says otherwise."""
+    """``/`` as recorded: with the prompt in front unless the request says otherwise.
+
+    The details are there for a client that asks for them; the recorded ones did not.
+    """
+    details = cast("dict[str, JSON]", NATIVE.body(""))["details"]
     for name, asked in (("compat-root-no-full-text", '"return_full_text"'), ("compat-root", None)):
-        reply = status(200, json=wire_example(name).json).times(0, 1).where(path="/")
+        (entry,) = cast("list[dict[str, JSON]]", wire_example(name).json)
+        reply = status(200, json=[entry | {"details": details}]).times(0, 1).where(path="/")
         yield reply.where(contains=asked) if asked else reply
 
 
