@@ -13,7 +13,7 @@ GENERATE = """adapter_id best_of do_sample frequency_penalty grammar max_new_tok
 return_full_text seed stop temperature top_k top_n_tokens top_p truncate typical_p watermark""".split()
 CHAT = """frequency_penalty logit_bias logprobs max_tokens n presence_penalty response_format seed stop stream_options
 temperature tool_choice tool_prompt tools top_logprobs top_p""".split()
-CAPABILITIES = "core native chat stream keys timeout tools grammar".split()
+CAPABILITIES = "core native chat stream keys timeout close tools grammar".split()
 KINDS = {401: "auth", 403: "auth", 404: "not_found", 413: "payload_too_large", 422: "validation"}
 KINDS |= {424: "server_error", 429: "rate_limited"}
 TGI_KINDS = {"ValidationError": "validation", "OverloadedError": "overloaded"}
@@ -52,6 +52,13 @@ class Adapter:
         result = self.clients[endpoint_id].chat_completion(messages, **given)
         return map(piece, result) if stream else answer(result)
 
+    def close_endpoint(self, endpoint_id):
+        self.clients[endpoint_id].close()
+
+    def close(self):
+        for client in self.clients.values():
+            client.close()
+
     def classify(self, error):
         response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
         status = getattr(response, "status_code", None)
@@ -80,6 +87,13 @@ class AsyncAdapter(Adapter):
         result = await self.clients[endpoint_id].chat_completion(messages, **given)
         return (piece(chunk) async for chunk in result) if stream else answer(result)
 
+    async def close_endpoint(self, endpoint_id):
+        await self.clients[endpoint_id].close()
+
+    async def close(self):
+        for client in self.clients.values():
+            await client.close()
+
 
 def answer(result):
     given = {"usage": usage(result)}
@@ -96,6 +110,10 @@ def piece(chunk):
     given = {"usage": usage(chunk)}
     for choice in chunk.choices[:1]:
         given |= {"text": choice.delta.content, "finish_reason": choice.finish_reason}
+        given["tool_call_delta"] = [
+            {"index": c.index, "id": c.id, "name": c.function.name, "arguments": c.function.arguments}
+            for c in choice.delta.tool_calls or []
+        ]
     return given
 
 

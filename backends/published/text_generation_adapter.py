@@ -13,6 +13,9 @@ CHAT = """repetition_penalty frequency_penalty logit_bias logprobs top_logprobs 
 temperature top_p tools tool_choice""".split()
 USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 CAPABILITIES = "core native chat stream keys timeout tools grammar".split()
+#: Types that stand for one HTTP status each.
+STATUSES = {errors.BadRequestError: 400, errors.NotFoundError: 404}
+STATUSES |= {errors.RateLimitExceededError: 429, errors.ShardTimeoutError: 504}
 KINDS = (
     (errors.ValidationError, "validation"),
     (errors.BadRequestError, "bad_request"),
@@ -22,6 +25,7 @@ KINDS = (
     ((errors.GenerationError, errors.IncompleteGenerationError, errors.UnknownError), "remote_error"),
     ((errors.ShardNotReadyError, errors.ShardTimeoutError), "server_error"),
     ((requests.Timeout, TimeoutError), "timeout"),
+    (aiohttp.ClientResponseError, "protocol"),
     ((requests.ConnectionError, requests.exceptions.ChunkedEncodingError, aiohttp.ClientError), "transport"),
 )
 
@@ -31,6 +35,8 @@ class Adapter:
 
     client = Client
     extra = ()
+    #: What the default of 10 s limits.
+    limits = ("connect_timeout", "read_timeout")
 
     def __init__(self):
         self.clients, self.numbers = {}, itertools.count(1)
@@ -44,8 +50,7 @@ class Adapter:
             "settings": ["timeout"],
             "parameters": {"generate": [names.get(name, name) for name in GENERATE], "chat": CHAT},
             "defaults": {
-                "connect_timeout": 10,
-                "read_timeout": 10,
+                **dict.fromkeys(self.limits, 10),
                 "parameters": {"do_sample": False, "max_new_tokens": 20, "stop": [], "watermark": False},
             },
         }
@@ -68,13 +73,15 @@ class Adapter:
 
     def classify(self, error):
         kind = next((kind for types, kind in KINDS if isinstance(error, types)), "unmapped")
-        return {"kind": kind, "message": str(error)}
+        status = STATUSES.get(type(error)) or getattr(error, "status", None)
+        return {"kind": kind, "message": str(error)} | ({"status": status} if status else {})
 
 
 class AsyncAdapter(Adapter):
     """The async face."""
 
     client, extra = AsyncClient, ("async", "cancel")
+    limits = ("total_timeout",)
 
     async def generate(self, prompt, *, endpoint_id, stream=False, stop=None, **parameters):
         client = self.clients[endpoint_id]
@@ -108,4 +115,9 @@ def message(result):
 
 
 def chunk(item):
-    return {"text": item.choices[0].delta.content, "finish_reason": item.choices[0].finish_reason}
+    choice = item.choices[0]
+    given = {"text": choice.delta.content, "finish_reason": choice.finish_reason}
+    if call := choice.delta.tool_calls:
+        function = {"name": call.function.name, "arguments": call.function.arguments}
+        given["tool_call_delta"] = [{"index": call.index, "id": call.id} | function]
+    return given
