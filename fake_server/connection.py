@@ -77,11 +77,12 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Book the connection, and play what the script has for accept."""
         self._transport = cast("asyncio.Transport", transport)
-        # With no room above zero, writing pauses until the kernel has taken every byte.
-        self._transport.set_write_buffer_limits(high=0)
+        self._tls = transport.get_extra_info("sslcontext") is not None
+        # With no room above zero, writing pauses until the kernel has taken every byte. The TLS layer also
+        # pauses when it holds exactly as many bytes as the limit says.
+        self._transport.set_write_buffer_limits(high=1 if self._tls else 0, low=0)
         wrapped = transport.get_extra_info("socket")
         self._socket = socket.socket(wrapped.family, wrapped.type, wrapped.proto, fileno=wrapped.fileno())
-        self._tls = transport.get_extra_info("sslcontext") is not None
         if self._space.script.nagle:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
         self._record = self._space.journal.open_connection(self._origin, monotonic())

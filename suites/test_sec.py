@@ -17,7 +17,6 @@ from tgi_conformance.suites._clause import clause
 from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_success
 from tgi_conformance.suites._oracles import find_key, leaks_in_outcomes, leaks_in_output, stray_keys
 from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._self_signed import self_signed
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
@@ -310,12 +309,12 @@ def _expect_refused(space: Space, outcome: Outcome) -> None:
 def test_a_certificate_that_nobody_vouches_for_is_refused(case: Case) -> None:
     """Without the check anybody on the way reads prompt and key."""
     shape = case.shape()
-    case.serve()
-    with self_signed(shape.body("believed")) as server:
-        endpoint = case.endpoint(url=f"https://127.0.0.1:{server.port}")
-        outcome = case.call(endpoint=endpoint, shape=shape)
-        asked = [request.path for request, _ in server.log]
+    believed = shape.plain("believed").times(0, None)
+    space = case.serve(believed, tls=("a",))
 
+    outcome = case.call(endpoint=case.endpoint(), shape=shape)
+
+    asked = [exchange.path for exchange in space.journal()]
     expect(not asked, expected="no request", observed=f"a request to {', '.join(asked)}")
     expect_error(outcome, because="the certificate is self-signed")
 
