@@ -478,6 +478,12 @@ def raw_event(content: bytes) -> Event:
     return Event(raw=content)
 
 
+def failing(message: str, error_type: str = "generation", *pieces: str) -> Reply:
+    """A generation that fails after these tokens, in TGI's form on each route; as a GET's answer, an error."""
+    error = StreamError(message=message, error_type=error_type, at=len(pieces))
+    return Reply(tgi=Generation(tokens=(*pieces, ""), error=error))
+
+
 def raw(content: bytes) -> Reply:
     """Bytes in place of a whole answer."""
     return Reply(raw=Raw(base64=content))

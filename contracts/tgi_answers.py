@@ -431,7 +431,10 @@ def stream_data(generation: Generation, request: GenerationRequest, stamp: Stamp
     error = generation.error
     if error is not None:
         failed = handler_error(error.message, error.error_type)
-        return [*(dumps(value) for value in values[: error.at]), *error_data(failed, request)]
+        # Each prompt of a completions array fails for itself; they end together.
+        prompts = len(request.prompts)
+        told = [dumps(value) for value in values[: error.at * prompts]]
+        return [*told, *error_data(failed, request)[:1] * (prompts - 1), *error_data(failed, request)]
     return [*(dumps(value) for value in values), *([DONE] if maker else [])]
 
 

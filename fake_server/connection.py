@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from tgi_conformance.contracts.journal import ClosedBy
 from tgi_conformance.fake_server.http_parsing import ParseError, Request, RequestReader
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord
-from tgi_conformance.fake_server.plans import Ending, Gate, KeepAlive, Plan, Step, Wait, Write
+from tgi_conformance.fake_server.plans import Ending, Gate, KeepAlive, Plan, Step, Wait, Write, announce_close
 
 if TYPE_CHECKING:
     from tgi_conformance.fake_server.spaces import Space
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _MAX_PIPELINED: Final = 1000
+_MAX_WAITING: Final = 16 * 1024 * 1024
+"""Bytes of bodies that may wait behind a running answer; beyond them the connection is not read."""
 LINGER_SECONDS: Final = 1.0
 """How long what is left of a body is read and dropped after an early answer."""
 MAX_CONNECTIONS: Final = 4096
@@ -63,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._leave_gate: Callable[[], None] | None = None
         self._keep_alive: asyncio.TimerHandle | None = None
         self._lingering = False
+        self._draining = False
         self._paused = False
         self._running = False
         self._silent: str | None = None
@@ -71,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._written = 0
         self._taken = 0
         self._lost = False
+        self._held_back = False
 
     # --- what asyncio calls ------------------------------------------------------------------------
 
@@ -115,6 +119,9 @@ class Connection(asyncio.Protocol):
             self._reader.expects_continue = False
             self._transport.write(CONTINUE)
         self._queue.extend(requests)
+        if self._current is not None and sum(len(request.body) for request in self._queue) > _MAX_WAITING:
+            self._held_back = True
+            self._transport.pause_reading()
         if len(self._queue) > _MAX_PIPELINED:
             self._space.journal.note(f"connection {self._record.id}: over {_MAX_PIPELINED} requests in a row")
             self.abort()
@@ -178,6 +185,16 @@ class Connection(asyncio.Protocol):
             self._ended = True
             self.abort()
 
+    def drain(self) -> None:
+        """Finish the exchange that runs and close; an idle connection is closed at once."""
+        if self._current is None:
+            if not self._ended:
+                self._close("server")
+            return
+        if not self._draining and self._current.reply_at is None:
+            announce_close(self._steps)
+        self._draining = True
+
     def abort(self) -> None:
         """Close at once."""
         self._transport.abort()
@@ -197,6 +214,9 @@ class Connection(asyncio.Protocol):
                 record.gone_at, record.ending = self._record.closed_at, "client"
                 self._transport.abort()
                 return
+            if self._held_back and not self._queue:
+                self._held_back = False
+                self._transport.resume_reading()
             self._current = record
             plan = self._respond(self._space, request, record)
             self._plan = plan
@@ -326,7 +346,10 @@ class Connection(asyncio.Protocol):
         self._plan = None
         if plan.ending == "keep":
             self._finish("complete")
-            self._serve_next()
+            if self._draining:
+                self._close("server")
+            else:
+                self._serve_next()
         elif plan.ending == "endless":
             self._plan = plan
             self._steps.extend(plan.repeat)

@@ -11,8 +11,8 @@ from typing import Final
 from tgi_conformance.contracts.script import Body, Delivery, EventStream, Generation, Reply, Response, Server
 from tgi_conformance.contracts.tgi_answers import dumps
 from tgi_conformance.contracts.tgi_decoding import accepts
-from tgi_conformance.contracts.tgi_errors import BROKEN_BODY, CONTENT_TYPE, TOO_LARGE
-from tgi_conformance.contracts.tgi_info import wants_key
+from tgi_conformance.contracts.tgi_errors import BROKEN_BODY, CONTENT_TYPE, TOO_LARGE, handler_error
+from tgi_conformance.contracts.tgi_info import RouteKind, wants_key
 from tgi_conformance.fake_server import tgi_side
 from tgi_conformance.fake_server.frames import encode_event
 from tgi_conformance.fake_server.http_parsing import Request
@@ -164,6 +164,8 @@ def refuse_bytes(status: int, date: str) -> bytes:
 def _generate(generation: Generation, request: Request, state: State, delivery: Delivery) -> Played:
     path = path_below(request.path, state.mount) or "/"
     route = tgi_side.route_of(path)
+    if request.method != "POST" and route is not None and route.get is not None:
+        return Played(_tgi_plan(_read_only(route.get, generation, state), request, state, delivery))
     kind = (route.post if route is not None else None) or "generate"
     moment = tgi_side.Moment(now=state.now, permits_used=state.permits_used)
     reaction = tgi_side.react(kind, generation, request, state.server, moment)
@@ -173,6 +175,13 @@ def _generate(generation: Generation, request: Request, state: State, delivery: 
         comment = COMMENT if request.version == "1.0" else COMMENT_CHUNK
         plan = replace(plan, keep_alive=KeepAlive(state.server.keep_alive_ms / 1000, comment))
     return Played(plan, reaction.permits, reaction.seen)
+
+
+def _read_only(kind: RouteKind, generation: Generation, state: State) -> Answer:
+    """The answer to a GET for which the script has a TGI answer: an error of it, or what TGI says there."""
+    if generation.error is not None:
+        return tgi_side.error_answer(handler_error(generation.error.message, generation.error.error_type))
+    return tgi_side.read_only(kind, state.server, state.metrics)
 
 
 #: 413 closes the connection without a word in the head (measured).

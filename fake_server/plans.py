@@ -3,7 +3,7 @@
 Pure: no socket and no clock. A plan is what one request gets on its connection, byte for byte.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableSequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import accumulate
@@ -315,3 +315,14 @@ def _merge(steps: Iterable[Step]) -> list[Step]:
         else:
             merged.append(step)
     return merged
+
+
+def announce_close(steps: MutableSequence[Step]) -> None:
+    """Say in a head that is still to be written that the connection will be closed, as hyper does then."""
+    for index, step in enumerate(steps):
+        if isinstance(step, Write) and not step.interim and step.data.startswith(b"HTTP/1.1 "):
+            head, end, body = step.data.partition(b"\r\n\r\n")
+            if b"\r\nconnection: close" not in head:
+                head = head.replace(b"\r\ndate: ", b"\r\nconnection: close\r\ndate: ", 1)
+                steps[index] = Write(head + end + body)
+            return

@@ -17,6 +17,7 @@ from typing import Final
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.script_loading import ScriptError, load_script
 from tgi_conformance.fake_server.control import Control, ControlConnection
+from tgi_conformance.fake_server.draining import drain
 from tgi_conformance.fake_server.heartbeat import Heartbeat
 from tgi_conformance.fake_server.launcher import add_launcher_options, launched
 from tgi_conformance.fake_server.precise_timers import precise_event_loop
@@ -95,7 +96,9 @@ async def serve(options: Options) -> int:
         listener.close()
         return 2
     ended = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    draining = asyncio.Event()
+    # The first SIGTERM lets answers end, as TGI does; a second one does not.
+    loop.add_signal_handler(signal.SIGTERM, lambda: ended.set() if draining.is_set() else draining.set())
     if options.owner_pipe:
         # Ctrl-C reaches the whole process group; the owner still wants its journals then.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -112,11 +115,18 @@ async def serve(options: Options) -> int:
         "base_url": f"http://{host}:{first}{options.script.mount}",
     }
     print(json.dumps(ready), flush=True)  # noqa: T201
+    drained = asyncio.create_task(_drain_when(draining, spaces, ended))
     await ended.wait()
+    drained.cancel()
     heartbeat.stop()
     listener.close()
     spaces.retire_all()
     return 0
+
+
+async def _drain_when(told: asyncio.Event, spaces: Spaces, ended: asyncio.Event) -> None:
+    await told.wait()
+    await drain(spaces, ended)
 
 
 def _watch_owner(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:

@@ -209,6 +209,11 @@ class Space:
             connection.end_with_space()
         return journal
 
+    def stop_listening(self) -> None:
+        """Close the listeners; connections go on."""
+        for server in self._servers:
+            server.close()
+
     def retire(self) -> None:
         """Close the listeners and whatever still hangs on them."""
         for server in self._servers:
@@ -289,6 +294,18 @@ class Spaces:
         for space in self._spaces.values():
             if not space.closed and lag > space.journal.lag:
                 space.journal.lag = lag
+
+    def stop_listening(self) -> None:
+        """Take no new connections, in any space."""
+        for space in self._spaces.values():
+            space.stop_listening()
+
+    def drain(self) -> bool:
+        """Let every connection end after its exchange; false once none is left."""
+        left = [connection for space in self._spaces.values() for connection in tuple(space.connections)]
+        for connection in left:
+            connection.drain()
+        return bool(left)
 
     def retire_all(self) -> None:
         """Close everything."""
