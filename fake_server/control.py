@@ -31,6 +31,7 @@ from tgi_conformance.fake_server.spaces import Space, Spaces
 
 MAX_BODY: Final = 256 * 1024 * 1024
 MAX_WAIT: Final = 600.0
+UNAUTHORIZED: Final = "the token that the process printed at start is needed as Bearer token"
 
 
 class ControlError(Exception):
@@ -69,10 +70,14 @@ class Control:
         except ControlError as error:
             return error.status, _text(error.body())
 
-    async def _call(self, request: Request) -> tuple[int, str]:
+    def knows(self, request: Request) -> bool:
+        """Whether a request carries the token."""
         given = request.first.get("authorization", "").encode("latin-1")
-        if not compare_digest(given, self._expected):
-            raise ControlError(401, "the token that the process printed at start is needed as Bearer token")
+        return compare_digest(given, self._expected)
+
+    async def _call(self, request: Request) -> tuple[int, str]:
+        if not self.knows(request):
+            raise ControlError(401, UNAUTHORIZED)
         if request.too_large:
             raise ControlError(413, f"at most {MAX_BODY} bytes are taken")
         steps = request.path.strip("/").split("/")
@@ -215,13 +220,31 @@ class ControlConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Queue the calls that are complete."""
         try:
-            for request in self._reader.feed(data, monotonic()):
-                self._tasks.put_nowait(request)
-        except ParseError:
-            self._transport.write(
-                b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
-            self._transport.close()
+            requests = self._reader.feed(data, monotonic())
+        except ParseError as error:
+            self._end_with(error.status)
+            return
+        waiting = self._reader.awaited
+        # Without the token nothing is kept in memory, and nothing after it is read.
+        if not all(map(self._control.knows, requests)) or not (
+            waiting is None or self._control.knows(waiting)
+        ):
+            self._end_with(401, UNAUTHORIZED)
+            return
+        for request in requests:
+            self._tasks.put_nowait(request)
+
+    def _end_with(self, status: int, problem: str = "") -> None:
+        """Answer what cannot be a call, and close."""
+        if self._transport.is_closing():
+            return
+        body = _text({"error": problem}) if problem else ""
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self._transport.write((head + body).encode("ascii"))
+        self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what nobody waits for."""

@@ -13,6 +13,8 @@ import httptools
 MAX_HEAD: Final = 417_792
 """hyper's own bound: 8 KiB and 4 KiB for each of 100 headers."""
 
+MAX_TRAILERS: Final = 16_384
+"""Bytes of all trailers of one chunked body."""
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
@@ -134,6 +136,8 @@ class RequestReader:
         self._length: int | None = None
         self._chunks: _ChunkReader | None = None
         self._first_byte_at = 0.0
+        #: Up to where the buffer holds no end of a head: a head that comes byte by byte is searched once.
+        self._searched = 0
         self.expects_continue = False
 
     @property
@@ -202,7 +206,8 @@ class RequestReader:
             del self._buffer[: self._buffer.index(b"\n") + 1]
         if not self._buffer:
             return None
-        end = _HEAD_END.search(self._buffer)
+        end = _HEAD_END.search(self._buffer, max(self._searched - 3, 0))
+        self._searched = 0 if end else len(self._buffer)
         size = end.end() if end else len(self._buffer)
         if size > self._max_head:
             raise ParseError(431, f"a request head of more than {self._max_head} bytes")
@@ -253,6 +258,7 @@ class _ChunkReader:
         self._max_body = max_body
         self._state = "size"
         self._left = 0
+        self._trailer_bytes = 0
 
     def feed(self, buffer: bytearray) -> bool:
         """Take what ``buffer`` has of the body off it; true once the body has ended."""
@@ -296,8 +302,11 @@ class _ChunkReader:
 
     def _trailer(self, buffer: bytearray) -> bool:
         end = buffer.find(b"\n")
+        if self._trailer_bytes + (len(buffer) if end < 0 else end) > MAX_TRAILERS:
+            raise ParseError(400, f"trailers of more than {MAX_TRAILERS} bytes")
         if end < 0:
             return False
+        self._trailer_bytes += end + 1
         blank = bytes(buffer[: end + 1]).strip() == b""
         del buffer[: end + 1]
         self._state = "done" if blank else "trailer"
