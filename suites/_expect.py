@@ -107,6 +107,12 @@ def expect_requests(
     )
 
 
+def only_request(journal: Journal) -> Exchange:
+    """The one generation request of a space."""
+    expect_requests(journal.generations, 1, because="one call sends one request", journal=journal)
+    return journal.generations[0]
+
+
 def describe(outcome: Outcome) -> str:
     """Say in one line how a call ended."""
     if outcome.ending == "error":

@@ -7,7 +7,7 @@ from tgi_conformance.contracts.capabilities import CAPABILITIES
 from tgi_conformance.contracts.script import always, status
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import expect, expect_success
+from tgi_conformance.suites._expect import expect, expect_success, only_request
 from tgi_conformance.suites._policy import PERMANENT
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
@@ -84,7 +84,7 @@ def test_only_declared_parameters_are_sent_unasked(case: Case, shape: Shape) -> 
     space = case.serve(shape.plain("ok"))
     endpoint = case.endpoint()
     expect_success(case.call(endpoint=endpoint, shape=shape))
-    (sent,) = space.journal().generations
+    sent = only_request(space.journal())
     given = {name for name, value in shape.parameters_of(sent.json()).items() if value is not None}
     free = {"model", "stream", "stream_options", "return_full_text", "details", "decoder_input_details"}
     undeclared = sorted(given - set(case.description.defaults.parameters) - free)
@@ -105,7 +105,7 @@ def test_the_request_id_travels_in_the_declared_header(case: Case) -> None:
     space = case.serve_healthy()
     endpoint = case.endpoint()
     expect_success(case.call(endpoint=endpoint, request_id="decl-01-id"))
-    (sent,) = space.journal().generations
+    sent = only_request(space.journal())
     expect(
         sent.header(name or "") == "decl-01-id",
         expected=f"{name}: decl-01-id",

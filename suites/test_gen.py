@@ -13,7 +13,14 @@ from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_success
+from tgi_conformance.suites._expect import (
+    describe,
+    expect,
+    expect_error,
+    expect_requests,
+    expect_success,
+    only_request,
+)
 from tgi_conformance.suites._generators import parameters
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._request_bodies import same_float32
@@ -436,7 +443,7 @@ def test_the_completion_alone_is_asked_for_in_so_many_words(case: Case) -> None:
 
     outcome = case.call(_PIPELINE_PROMPT, endpoint=case.endpoint(), shape=NATIVE)
 
-    (sent,) = space.journal().generations
+    sent = only_request(space.journal())
     if sent.path != "/":
         raise NotApplicable(f"the backend sends to {sent.path}, which answers with the completion alone")
     expect(
@@ -544,7 +551,9 @@ def test_parameters_do_not_stick_to_the_next_call(case: Case, shape: Shape) -> N
     for each in ({}, given, {}):
         expect_success(case.call(endpoint=endpoint, shape=shape, **each))
 
-    first, _, last = space.journal().generations
+    sent = space.journal().generations
+    expect_requests(sent, 3, because="three calls", journal=space.journal())
+    first, _, last = sent
     expect(
         _less_prompt(shape, first) == _less_prompt(shape, last),
         expected=f"the body of the call before: {json.dumps(_less_prompt(shape, first))}",

@@ -150,6 +150,7 @@ def test_a_bad_retry_after_leaves_the_backoff_to_the_client(case: Case, form: st
 
     expect_text(outcome, "granted")
     band = wait_band(case.policy(endpoint), 0)
+    expect_requests(space.journal().generations, 2, because="one rate limit, then a 200")
     (gap,) = space.journal().gaps()
     expect(
         band is None or gap >= band[0] - EARLY,
@@ -245,6 +246,7 @@ def test_the_factor_is_applied(case: Case) -> None:
 
     expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
 
+    expect_requests(space.journal().generations, 3, because="two rate limits, then a 200")
     first, second = space.journal().gaps()
     band = wait_band(case.policy(endpoint), 1)
     low = 0.04 * 8 * 0.25 if band is None else band[0]
@@ -327,6 +329,7 @@ def test_backoff_starts_afresh_after_a_success(case: Case) -> None:
     expect_text(case.call(endpoint=endpoint, shape=shape), "second")
 
     journal = space.journal()
+    expect_requests(journal.generations, 5, because="2 rate limits and a 200, 1 rate limit and a 200")
     (gap,) = journal.gaps(journal.generations[3:])
     band = wait_band(case.policy(endpoint), 0)
     high = 0.05 if band is None else band[1]

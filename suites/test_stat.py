@@ -18,7 +18,7 @@ from tgi_conformance.contracts.script import (
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause, load
-from tgi_conformance.suites._expect import expect, expect_success, expect_text
+from tgi_conformance.suites._expect import expect, expect_success, expect_text, only_request
 from tgi_conformance.suites._oracles import in_band_fault
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
 
@@ -135,7 +135,7 @@ def test_a_client_that_counts_streamed_tokens_asks_for_them(case: Case, shape: S
     space = case.serve(shape.stream([" one", " two"]))
     endpoint = case.endpoint()
     expect_success(case.call(endpoint=endpoint, shape=shape, stream=True))
-    (sent,) = space.journal().generations
+    sent = only_request(space.journal())
     body = sent.json()
     assert isinstance(body, dict)
     if shape is CHAT:
