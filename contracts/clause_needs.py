@@ -136,7 +136,6 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "beside.space": "a second server, an origin of its own",
         "beside.process": "a fresh process of the backend, with variables of the case's choice",
         "beside.black-hole": "a port that accepts no connection and refuses none",
-        "beside.tls": "a server with a certificate that nobody vouches for",
         "beside.any": "every case of the run: the oracle looks at all of them",
     }
 )
