@@ -91,6 +91,7 @@ class Connection(asyncio.Protocol):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
         self._record = self._space.journal.open_connection(self._origin, monotonic())
         self._space.connections.add(self)
+        self._space.hangups.add(self._socket.fileno(), self)
         if len(self._space.connections) > MAX_CONNECTIONS:
             self._space.journal.note(f"over {MAX_CONNECTIONS} open connections: one more was closed")
             self.abort()
@@ -151,6 +152,7 @@ class Connection(asyncio.Protocol):
             self._finish("fault" if self._ended else "client")
         self._stop_waiting()
         self._space.connections.discard(self)
+        self._space.hangups.remove(self._socket.fileno())
         self._socket.detach()
 
     def pause_writing(self) -> None:
@@ -204,8 +206,7 @@ class Connection(asyncio.Protocol):
     def _serve_next(self) -> None:
         while self._queue and self._current is None and (self._silent is not None or not self._ended):
             request = self._queue.popleft()
-            for other in tuple(self._space.connections):
-                other.peek(request.received_at)
+            self._space.peek(request.received_at)
             record = self._book(request)
             if self._silent is not None:
                 record.reply, self._current, self._ended = self._silent, record, True
@@ -223,6 +224,11 @@ class Connection(asyncio.Protocol):
             self._steps.extend(plan.steps)
             record.progress = self._sent
             self._written = 0
+            # Deciding took a while: whoever has shut the write side meanwhile gets no answer.
+            self.peek()
+            if self._gone is not None:
+                self._transport.abort()
+                return
             self._run()
 
     def _answer_early(self) -> bool:
