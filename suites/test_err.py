@@ -11,7 +11,6 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, always, raw, silence, status, stream, tgi_error
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.fake_server.client import received
 from tgi_conformance.suites._black_hole import black_hole
 from tgi_conformance.suites._case import Case, Running
 from tgi_conformance.suites._clause import clause, timing
@@ -19,6 +18,7 @@ from tgi_conformance.suites._expect import describe, error_text, expect, expect_
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites._waits import expect_received
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream_call", [False, True], ids=["plain", "stream"])
@@ -439,7 +439,7 @@ def test_cancellation_passes_through(case: Case, how: str) -> None:
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
 
     running = _cancellable(case, endpoint, shape, how)
-    space.wait(received(1), 5.0)
+    expect_received(space)
     running.cancel(how)
     outcome = running.wait(2.0)
 

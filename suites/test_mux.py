@@ -6,12 +6,12 @@ import pytest
 
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import Server, always, echo, overloaded
-from tgi_conformance.fake_server.client import Space, WaitTimeout, open_requests, received
 from tgi_conformance.suites._case import ALIASES, Case
 from tgi_conformance.suites._clause import clause, load
 from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_success
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import healthy
+from tgi_conformance.suites._waits import expect_open, expect_received, expect_turned_away
 
 
 @clause("MUX-01")
@@ -122,7 +122,7 @@ def test_a_retried_call_keeps_its_key(case: Case) -> None:
     space = case.serve(overloaded().times(2), healthy().times(0, None))
     first = case.endpoint(key="A", max_retries=2, initial_retry_delay=0.03, backoff_factor=1.0)
     running = case.start(endpoint=first)
-    space.wait(received(1), 5.0)
+    expect_received(space)
     case.endpoint(key="B")
 
     expect_success(running.wait())
@@ -146,7 +146,7 @@ def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
     free = case.endpoint(key="B", max_concurrent_requests=2, queue_size=2)
     for _ in range(4):
         case.start(endpoint=limited)
-    space.wait(received(1, key="A"), 5.0)
+    expect_turned_away(space, key="A")
 
     outcome = case.start(endpoint=free).wait_briefly(1.0 + 10 * space.journal().lag)
 
@@ -189,7 +189,7 @@ def test_each_endpoints_cap_takes_effect(case: Case) -> None:
     narrow = case.endpoint(key="A", max_concurrent_requests=1, queue_size=8)
     wide = case.endpoint(key="B", max_concurrent_requests=3, queue_size=8)
     running = [case.start(endpoint=endpoint) for endpoint in (narrow, wide) for _ in range(3)]
-    _wait_for_open(space, 4)
+    expect_open(space, 4)
     open_now = {a: len([e for e in space.journal() if e.key == a]) for a in ("A", "B")}
     space.release("go")
     for call in running:
@@ -328,15 +328,3 @@ def _headers(exchange: Exchange) -> list[tuple[str, str]]:
         (name.lower(), shown if name.lower() == "authorization" else value)
         for name, value in exchange.headers
     ]
-
-
-def _wait_for_open(space: Space, count: int) -> None:
-    try:
-        space.wait(open_requests(count), 3.0)
-    except WaitTimeout as timeout:
-        expect(
-            condition=False,
-            expected=f"{count} requests open at one time",
-            observed=str(timeout.journal.most_open(grace=0.0)),
-            journal=timeout.journal,
-        )

@@ -14,6 +14,7 @@ from tgi_conformance.suites._expect import describe, expect, expect_error, expec
 from tgi_conformance.suites._oracles import in_band_fault
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import Shape, healthy
+from tgi_conformance.suites._waits import expect_open, expect_received, expect_turned_away
 
 GATE = "go"
 #: How long a request that must not come is waited for (seconds).
@@ -31,7 +32,7 @@ def test_open_requests_never_exceed_the_cap(case: Case, cap: int) -> None:
     endpoint = case.endpoint(max_concurrent_requests=cap, queue_size=5 * cap)
     running = [case.start(endpoint=endpoint) for _ in range(5 * cap)]
 
-    _wait_open(space, cap)
+    expect_open(space, cap)
     _expect_no_more_than(space, cap, f"max_concurrent_requests={cap}")
     space.release(GATE)
 
@@ -191,7 +192,7 @@ def test_current_requests_is_the_true_number_in_flight(case: Case, queue: str) -
     _expect_current(case, endpoint, 0, "at rest, before any call")
 
     running = [case.start(endpoint=endpoint) for _ in range(3 if queue == "on" else 2)]
-    _wait_open(space, 2)
+    expect_open(space, 2)
     _expect_current(case, endpoint, 2, "two requests are on the wire, the cap is 2")
     space.release(GATE)
     for call in running:
@@ -242,7 +243,7 @@ def test_a_call_cancelled_while_waiting_is_never_sent(case: Case) -> None:
     space = _serve_held(case)
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=4)
     first = case.start(endpoint=endpoint)
-    _wait_open(space, 1)
+    expect_open(space, 1)
     prompt = case.prompt("cancelled while waiting")
     waiting = _cancellable(case, prompt, endpoint)
     _let_pass(space)
@@ -299,7 +300,7 @@ def test_a_call_asleep_in_backoff_stops_no_free_slot(case: Case) -> None:
         max_concurrent_requests=2, queue_size=8, max_retries=1, initial_retry_delay=5.0, backoff_factor=1.0
     )
     case.start(case.prompt("<limited>"), endpoint=endpoint)
-    space.wait(received(1), 5.0)
+    expect_turned_away(space)
 
     running = [case.start(endpoint=endpoint) for _ in range(4)]
     for call in running:
@@ -320,7 +321,7 @@ def test_what_happens_over_the_cap_without_a_queue_is_recorded(case: Case) -> No
     space = _serve_held(case)
     endpoint = case.endpoint(max_concurrent_requests=1, queue_enabled=False)
     first = case.start(endpoint=endpoint)
-    _wait_open(space, 1)
+    expect_open(space, 1)
     second = case.start(endpoint=endpoint)
     outcome = second.wait_briefly(PATIENCE)
     case.note({"second call": "waits or is sent" if outcome is None else describe(outcome)})
@@ -337,7 +338,7 @@ def test_a_call_above_the_cap_waits_and_then_succeeds(case: Case) -> None:
     enabled: dict[str, Any] = {"queue_enabled": True} if "queue_enabled" in case.description.settings else {}
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=4, **enabled)
     first = case.start(endpoint=endpoint)
-    _wait_open(space, 1)
+    expect_open(space, 1)
     second = case.start(endpoint=endpoint)
     _expect_received(space, 1, "the only slot is taken")
     expect(not second.over, expected="the second call waits", observed="it has ended")
@@ -354,7 +355,7 @@ def test_the_cap_is_used(case: Case) -> None:
     space = _serve_held(case)
     endpoint = case.endpoint(max_concurrent_requests=4, queue_size=4)
     running = [case.start(endpoint=endpoint) for _ in range(4)]
-    _wait_open(space, 4)
+    expect_open(space, 4)
     space.release(GATE)
     for call in running:
         expect_success(call.wait())
@@ -371,18 +372,6 @@ def _needs_cap(case: Case) -> None:
 def _serve_held(case: Case) -> Space:
     """A TGI that answers each request with its prompt, once the gate lets it."""
     return case.serve(healthy().held(GATE).times(0, None))
-
-
-def _wait_open(space: Space, count: int) -> None:
-    try:
-        space.wait(open_requests(count), 3.0)
-    except WaitTimeout as timeout:
-        expect(
-            condition=False,
-            expected=f"{count} requests open at one time",
-            observed=f"{timeout.journal.most_open(grace=0.0)}",
-            journal=timeout.journal,
-        )
 
 
 def _expect_no_more_than(space: Space, cap: int, because: str, *, of_all: int = 0) -> None:
@@ -466,7 +455,7 @@ def _end(case: Case, space: Space, shape: Shape, endpoint: str, ending: str) -> 
     if ending == "cancelled":
         case.needs("cancel")
         running = _cancellable(case, case.prompt(), endpoint)
-        space.wait(received(1), 5.0)
+        expect_received(space)
         running.cancel()
         running.wait()
         return

@@ -18,8 +18,6 @@ from tgi_conformance.fake_server.client import (
     WaitTimeout,
     connections_closed,
     gone,
-    open_requests,
-    received,
 )
 from tgi_conformance.suites._case import Case, Running
 from tgi_conformance.suites._clause import clause, load, timing
@@ -34,6 +32,7 @@ from tgi_conformance.suites._expect import (
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import Shape
 from tgi_conformance.suites._streams import allowance
+from tgi_conformance.suites._waits import expect_open, expect_received
 
 WORDS = (" one", " two", " three", " four")
 #: Short delays for cases that are not about them (seconds).
@@ -68,7 +67,7 @@ def test_cancelling_a_call_that_waits_closes_its_connection(case: Case) -> None:
     endpoint = case.endpoint()
 
     running = _cancellable(case, endpoint, shape)
-    space.wait(received(1), 5.0)
+    expect_received(space)
     running.cancel()
 
     _expect_soon(space, gone(1), "the connection closed after the call was cancelled")
@@ -201,7 +200,7 @@ def test_close_ends_running_and_waiting_calls_with_an_error(case: Case) -> None:
         queued = 3 if case.claims("queue") and "queue_size" in case.description.settings else 0
         endpoint = case.endpoint(max_concurrent_requests=3, queue_size=8)
         running = [case.start(endpoint=endpoint, shape=shape) for _ in range(3 + queued)]
-        space.wait(open_requests(3), 5.0)
+        expect_open(space, 3)
 
         _expect_closes(case)
         _expect_soon(space, connections_closed(), "every connection closed after close()")

@@ -9,13 +9,13 @@ import pytest
 from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, always, overloaded, silence, status, stream, tgi_error
-from tgi_conformance.fake_server.client import received
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause, timing
 from tgi_conformance.suites._expect import expect, expect_error, expect_requests, expect_text
 from tgi_conformance.suites._policy import EARLY, PERMANENT, most_attempts, wait_band
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import Shape
+from tgi_conformance.suites._waits import expect_received
 
 #: Short delays for cases that are not about them (seconds).
 QUICK: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0, "max_retry_delay": 0.05}
@@ -172,7 +172,7 @@ def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case)
         if _takes_deadline(case)
         else case.start(endpoint=endpoint)
     )
-    space.wait(received(1), 5.0)
+    expect_received(space)
     outcome = running.wait_briefly(2.5)
 
     expect_requests(
