@@ -98,6 +98,17 @@ class Case:
     _outcomes: list[tuple[str, Outcome]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
+    @property
+    def replayable(self) -> bool:
+        """Whether a failure of this case can be tried again at a bounded price."""
+        ended = [outcome for _, outcome in self._outcomes]
+        ended += [running.wait(0) for running in self._running if running.over]
+        return bool(self._spaces) and not any(outcome.ending in ("hang", "crash") for outcome in ended)
+
+    def again(self) -> "Case":
+        """A case like this one with nothing done yet; its evidence goes to the same record."""
+        return Case(self.server, self.driver, self.probes, self.record, self.settings)
+
     # --- what the backend claims -------------------------------------------------------------------------
 
     @property

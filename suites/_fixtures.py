@@ -4,6 +4,7 @@
 server alone.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,6 +17,7 @@ from tgi_conformance.suites import _oracles
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._expect import ClauseFailed
 from tgi_conformance.suites._probes import Probes
+from tgi_conformance.suites._replay import confirm
 from tgi_conformance.suites._session import RECORD, SETTINGS, CaseRecord
 
 
@@ -86,15 +88,21 @@ def _look_at_output(driver: Driver, record: CaseRecord, mark: int) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
-    """After the test's own assertions: every scripted reply must have seen its requests."""
+    """Hold every scripted reply to the requests it expected, and confirm a failure by replay."""
     made = pyfuncitem.funcargs.get("case")
+    if not isinstance(made, Case):
+        return (yield)
     try:
         outcome = yield
-        if isinstance(made, Case):
-            made.check_script()
+        made.check_script()
     except ClauseFailed as failure:
-        record = pyfuncitem.stash.get(RECORD, None)
-        if record is not None:
-            record.expected, record.observed = failure.expected, failure.observed
+        made.record.expected, made.record.observed = failure.expected, failure.observed
+        confirm(made, failure, lambda again: _play(pyfuncitem, again))
         raise
     return outcome
+
+
+def _play(item: pytest.Function, case: Case) -> None:
+    """Call the test function as pytest does, with another case."""
+    names = inspect.signature(item.function).parameters
+    item.function(**{name: item.funcargs[name] for name in names} | {"case": case})

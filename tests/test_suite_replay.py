@@ -1,0 +1,79 @@
+"""A failure that does not come again is untestable; one that does is failed, and says how steady it is."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from tgi_conformance.suites._expect import ClauseFailed
+from tgi_conformance.suites._probes import ProbeFailed
+from tgi_conformance.suites._replay import REPLAYS, confirm
+from tgi_conformance.suites._rulings import Untestable
+from tgi_conformance.suites._session import CaseRecord
+
+
+@dataclass
+class FakeCase:
+    record: CaseRecord = field(default_factory=lambda: CaseRecord(case="X-01/a", clause="X-01", backend="b"))
+    replayable: bool = True
+    made: list["FakeCase"] = field(default_factory=list)
+    finished: int = 0
+
+    def again(self):
+        self.made.append(FakeCase(record=self.record))
+        return self.made[-1]
+
+    def check_script(self):
+        pass
+
+    def finish(self):
+        self.finished += 1
+
+
+FAILURE = ClauseFailed("a pass", "a failure")
+
+
+def failing_on(*numbers):
+    """A test that fails when it is played for the given times, counted from 1."""
+    played = []
+
+    def play(case):
+        played.append(case)
+        if len(played) in numbers:
+            raise ClauseFailed("a pass", "again a failure")
+
+    play.played = played
+    return play
+
+
+@pytest.mark.parametrize(("numbers", "played", "mark"), [((1,), 1, ""), ((2,), 2, "1/2"), ((3,), 3, "1/3")])
+def test_a_failure_that_comes_again_stands(numbers, played, mark):
+    case, play = FakeCase(), failing_on(*numbers)
+    confirm(case, FAILURE, play)
+    assert len(play.played) == played
+    assert case.record.unsteady == mark
+
+
+def test_a_failure_that_never_comes_again_is_untestable():
+    case, play = FakeCase(), failing_on()
+    with pytest.raises(Untestable, match="observed a failure"):
+        confirm(case, FAILURE, play)
+    assert len(play.played) == REPLAYS
+
+
+def test_every_replay_is_closed():
+    case = FakeCase()
+    confirm(case, FAILURE, failing_on(2))
+    assert [made.finished for made in case.made] == [1, 1]
+
+
+@pytest.mark.parametrize("case", [FakeCase(replayable=False)])
+def test_what_would_cost_a_deadline_is_not_replayed(case):
+    play = failing_on()
+    confirm(case, FAILURE, play)
+    assert play.played == []
+
+
+def test_a_backend_that_does_not_answer_is_not_replayed():
+    play = failing_on()
+    confirm(FakeCase(), ProbeFailed("it works", "it does not answer"), play)
+    assert play.played == []
