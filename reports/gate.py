@@ -4,6 +4,7 @@ pytest's own codes are 0 to 5 (0 all well, 1 failures, 2 interrupted, 3 internal
 collected). The kit adds those of :class:`Exit`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -49,6 +50,8 @@ MEANING: Final = {
     Exit.ENDPOINT_UNUSABLE: "the real endpoint is unusable, or its budget is used up",
 }
 
+#: So many failed cases are worth a look for what they share.
+_MANY: Final = 10
 _JUDGED_BAD: Final = frozenset({Ruling.FAILED, Ruling.UNTESTABLE})
 #: pytest's codes of a run that is not to be believed, whatever its verdicts are.
 _NOT_A_RUN: Final = frozenset({Exit.INTERNAL_ERROR, Exit.USAGE})
@@ -131,9 +134,20 @@ def _failures(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
         reasons.append(
             f"{_count(failed, 'case')} failed in {clauses} {'clause' if clauses == 1 else 'clauses'}"
         )
+    reasons += _shared_reason(failed)
     if untestable:
         reasons.append(f"{_count(untestable, 'case')} untestable: the kit could not tell")
     return tuple(reasons)
+
+
+def _shared_reason(failed: Sequence[Verdict]) -> list[str]:
+    """Say what most cases failed of, where it is one thing: a backend that does not answer, say."""
+    if len(failed) < _MANY:
+        return []
+    seen, count = Counter(verdict.observed or verdict.reason for verdict in failed).most_common(1)[0]
+    if count <= len(failed) / 2:
+        return []
+    return [f"{count} of them for one reason: {' '.join(seen.split())}"]
 
 
 def _advisories(verdicts: Sequence[Verdict], enforce: Enforce) -> tuple[str, ...]:

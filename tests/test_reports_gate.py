@@ -85,3 +85,14 @@ def test_each_backend_has_a_floor_of_its_own() -> None:
     gate = judge(run_of(PASSED, beta))
     assert gate.code == Exit.BELOW_FLOOR
     assert gate.reasons[0].startswith("beta:")
+
+
+def test_what_most_failures_share_is_said_once() -> None:
+    silent = [
+        verdict(f"REQ-01/{n}", Ruling.FAILED, observed="backend does not answer\n(probe)") for n in range(9)
+    ]
+    others = [verdict(f"GEN-01/{n}", Ruling.FAILED, observed=f"text {n}") for n in range(8)]
+    shared = "9 of them for one reason: backend does not answer (probe)"
+    assert shared in judge(run_of(*silent, *others)).reasons
+    assert shared not in judge(run_of(*silent)).reasons  # few enough to be read one by one
+    assert shared not in judge(run_of(*silent, *others, FAILED)).reasons
