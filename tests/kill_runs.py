@@ -1,0 +1,114 @@
+"""Runs of broken backends: who they are, and what a run says of one. Each runs as a user would run it."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from tgi_conformance.contracts.catalogue import Level, load_catalogue
+from tgi_conformance.contracts.results_keys import RESULTS_KEYS
+
+FOLDER = Path(__file__).parent / "broken"
+#: Seconds after which a run is given up; on a quiet machine one takes fifteen.
+PATIENCE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A backend that is broken on purpose."""
+
+    file: str
+    name: str
+    breaks: str
+    key: str
+
+    @property
+    def id(self) -> str:
+        """How tests and tables call it."""
+        return f"{self.file}:{self.name}"
+
+    @property
+    def spec(self) -> str:
+        """What ``--backend`` takes."""
+        return f"{FOLDER / self.file}.py:{self.name}"
+
+    @property
+    def level(self) -> Level:
+        """The level of the clause that it breaks."""
+        return load_catalogue()[self.breaks].level
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a run told of a backend."""
+
+    code: int
+    out: str
+    verdicts: tuple[dict[str, object], ...]
+    #: The results map and the kit's further keys.
+    results: dict[str, str]
+
+    @property
+    def red(self) -> tuple[str, ...]:
+        """Clauses with a failed case, each once."""
+        return tuple(dict.fromkeys(str(v["clause"]) for v in self.verdicts if v["ruling"] == "failed"))
+
+    @property
+    def failed_keys(self) -> tuple[str, ...]:
+        """The guide's keys that are ``Failed``."""
+        return tuple(key for key in RESULTS_KEYS if self.results.get(key) == "Failed")
+
+
+@cache
+def variants() -> tuple[Variant, ...]:
+    """All classes under ``broken/`` that name a clause they break, in the order of files and lines."""
+    sys.path.append(str(FOLDER))
+    found = []
+    for path in sorted(FOLDER.glob("*.py")):
+        module = import_module(path.stem)
+        for name, value in vars(module).items():
+            if isinstance(value, type) and value.__module__ == path.stem and hasattr(value, "breaks"):
+                found.append(Variant(path.stem, name, value.breaks, getattr(value, "key", "")))
+    return tuple(found)
+
+
+def run_quick(spec: str, folder: Path, *words: str, timeout: float = PATIENCE) -> Told:
+    """Run one backend in profile quick through the command line, its reports in ``folder``."""
+    start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
+    command = ["run", "--backend", spec, "--profile", "quick", "-n", "0", "--results", str(folder), *words]
+    done = subprocess.run(
+        [sys.executable, "-c", start, *command],
+        cwd=folder.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+    )
+    return Told(done.returncode, done.stdout, _verdicts(folder), _results(folder))
+
+
+def run_variant(variant: Variant, folder: Path) -> Told:
+    """Run a variant, all cases of the clause that it breaks among them."""
+    words = ["--focus", variant.breaks]
+    if variant.level is Level.SHOULD:
+        words += ["--enforce", "should"]
+    return run_quick(variant.spec, folder, *words)
+
+
+def _verdicts(folder: Path) -> tuple[dict[str, object], ...]:
+    file = folder / "verdicts.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return tuple(value for value in map(json.loads, lines) if "ruling" in value)
+
+
+def _results(folder: Path) -> dict[str, str]:
+    results: dict[str, str] = {}
+    for pattern in ("*_test_results.json", "*_more_results.json"):  # the second holds its map under "results"
+        for file in folder.glob(pattern):
+            value = json.loads(file.read_text(encoding="utf-8"))
+            results |= value.get("results", value)
+    return results
