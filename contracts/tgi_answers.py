@@ -238,7 +238,7 @@ def chat_completion(generation: Generation, request: GenerationRequest, stamp: S
         call = parse_call(one.text)
         calls = (ScriptedToolCall(name=call.name, arguments=call.arguments),)
     elif asks_twice(generation, request):
-        first = _no_tool_made(generation, request)
+        first = _no_tool_made(generation)
         one = made(generation, request.without_tools())
     message: dict[str, JSON] = {"role": "assistant"}
     if calls:
@@ -264,7 +264,7 @@ def asks_twice(generation: Generation, request: GenerationRequest) -> bool:
     return not generation.tool_output
 
 
-def _no_tool_made(generation: Generation, request: GenerationRequest) -> Made:
+def _no_tool_made(generation: Generation) -> Made:
     """What the first of the two generations makes: the choice of no tool.
 
     A script that says how its own text ended, and how many tokens it had, is believed instead.

@@ -19,11 +19,13 @@ START_ID: Final = 1
 EOS_ID: Final = 2
 
 _FREQUENT: Final = (
-    "a about all an and are as at be but by can deep describe do explain for from function get given has have "
-    "hello how i in is it learning like list machine many model more networks neural no not of on one or "
-    "please say subset tell that the there they this to token tokens type use uses was we what which who why "
-    "will with write you your layers image string name"
-).split()
+    "a", "about", "all", "an", "and", "are", "as", "at", "be", "but", "by", "can", "deep", "describe",
+    "do", "explain", "for", "from", "function", "get", "given", "has", "have", "hello", "how", "i", "in",
+    "is", "it", "learning", "like", "list", "machine", "many", "model", "more", "networks", "neural",
+    "no", "not", "of", "on", "one", "or", "please", "say", "subset", "tell", "that", "the", "there",
+    "they", "this", "to", "token", "tokens", "type", "use", "uses", "was", "we", "what", "which", "who",
+    "why", "will", "with", "write", "you", "your", "layers", "image", "string", "name",
+)  # fmt: skip
 _TOKEN: Final = re.compile(
     r"</?\|?\w+\|?>|\s?(?:" + "|".join(_FREQUENT) + r")\b|\s?\w{1,3}|\s?[^\w\s]|\s", re.IGNORECASE
 )

@@ -54,8 +54,8 @@ def parse_call(text: str) -> ParsedCall:
     content = text.encode("utf-8", "surrogatepass")
     try:
         node = scan(content)
-    except SyntaxProblem as problem:
-        raise ToolOutputError(f"{problem.message} at {place(content, problem.offset)}", text) from problem
+    except SyntaxProblem as broken:
+        raise ToolOutputError(f"{broken.message} at {place(content, broken.offset)}", text) from broken
     value = cast("JSON", json.JSONDecoder().raw_decode(text.lstrip(" \t\n\r"))[0])
     end = place(content, node.end)
     if not isinstance(value, Mapping):

@@ -24,11 +24,13 @@ _NUMBERS: Final = (
 
 #: Launcher options with a value that a fake has no use for.
 _WITHOUT_EFFECT: Final = (
-    "revision", "validation-workers", "sharded", "num-shard", "quantize", "speculate", "dtype", "kv-cache-dtype",
+    "revision", "validation-workers", "sharded", "num-shard", "quantize", "speculate", "dtype",
+    "kv-cache-dtype",
     "waiting-served-ratio", "max-batch-prefill-tokens", "max-batch-total-tokens", "max-waiting-tokens",
     "max-batch-size", "cuda-graphs", "prometheus-port", "shard-uds-path", "master-addr", "master-port",
     "huggingface-hub-cache", "weights-cache-override", "cuda-memory-fraction", "rope-scaling", "rope-factor",
-    "otlp-endpoint", "otlp-service-name", "watermark-gamma", "watermark-delta", "ngrok-authtoken", "ngrok-edge",
+    "otlp-endpoint", "otlp-service-name", "watermark-gamma", "watermark-delta", "ngrok-authtoken",
+    "ngrok-edge",
     "tokenizer-config-path", "tokenizer-name", "lora-adapters", "usage-stats", "graceful-termination-timeout",
 )  # fmt: skip
 _SWITCHES_WITHOUT_EFFECT: Final = (

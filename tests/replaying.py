@@ -11,6 +11,15 @@ from recorded import Recording
 from tgi_conformance.contracts.sse import SSEDecoder
 from tgi_conformance.fake_server.client import Space
 
+#: Recorded in a state that a request alone cannot bring about, or not replayable from the file; those that
+#: tell of the server, not of the recorder, are reproduced in test_fake_server_stateful.py.
+STATEFUL: Final = (
+    "over-", "fail-", "shard-", "router-", "health-unhealthy", "health-recovered", "keepalive-", "disconnect",
+    "big-", "http2-", "http-idle-", "gens-paced", "chat-stream-paced", "gen-speculative", "gens-speculative",
+    "http-invalid-utf8", "http-oversized", "http-raw-header-too-large", "get-metrics", "get-docs-slash",
+    "timing-",
+)  # fmt: skip
+
 #: Header values that are measured, or that follow from what the model said.
 MEASURED: Final = frozenset(
     {

@@ -5,19 +5,10 @@ from typing import Final
 
 import pytest
 from recorded import Recording, load_recordings
-from replaying import LIMITS, SETS, agrees, replay, replay_raw, undated
+from replaying import LIMITS, SETS, STATEFUL, agrees, replay, replay_raw, undated
 
 from tgi_conformance.contracts.script import Generation, Reply, Script, Server
 from tgi_conformance.fake_server.client import FakeServer, Space
-
-#: Recorded in a state that a request alone cannot bring about, or not replayable from the file; those that
-#: tell of the server, not of the recorder, are reproduced in test_fake_server_stateful.py.
-STATEFUL: Final = (
-    "over-", "fail-", "shard-", "router-", "health-unhealthy", "health-recovered", "keepalive-", "disconnect",
-    "big-", "http2-", "http-idle-", "gens-paced", "chat-stream-paced", "gen-speculative", "gens-speculative",
-    "http-invalid-utf8", "http-oversized", "http-raw-header-too-large", "get-metrics", "get-docs-slash",
-    "timing-",
-)  # fmt: skip
 
 #: What the fake does not do as the router does, each with its reason.
 NOT_YET: Final[dict[str, str]] = {}

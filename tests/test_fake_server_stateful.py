@@ -1,4 +1,4 @@
-"""Recordings made in a state of the server: each is brought about by a script, then held against the recording."""
+"""Recordings made in a state of the server: a script brings it about, the recording is held against it."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from raw_http import Answered, Wire, ask, now, request
 from recorded import Recording, load_recordings
-from replaying import LIMITS, SETS, agrees, events, replay, same
+from replaying import LIMITS, SETS, STATEFUL, agrees, events, replay, same
 
 from tgi_conformance.contracts.script import Generation, Reply, Script, Server, always, failing, tokens
 from tgi_conformance.contracts.tgi_metrics import METRICS
@@ -113,7 +113,7 @@ def failure_of(recording: Recording) -> Reply:
 
 def survived(recording: Recording) -> int:
     """How many tokens of each prompt came before the failure."""
-    told = [event for event in (recording.response.events() if recording.response else ())]
+    told = recording.response.events() if recording.response else ()
     good = [event for event in told if event != "[DONE]" and '"error"' not in event[:9]]
     return -(-len(good) // (2 if "array" in recording.case else 1))
 
@@ -164,7 +164,7 @@ def test_the_head_goes_out_before_the_first_token(fake: FakeServer, recording: R
         body = wire.read_until(b"0\r\n\r\n")
         assert now() - start >= between * (body.count(b"data: ") - 1)
         assert b"transfer-encoding: chunked" in head
-        ours = [event for event in re.findall(rb"data: (.*)\n\n", body)]
+        ours = re.findall(rb"data: (.*)\n\n", body)
         theirs = recording.response.events()  # type: ignore[union-attr]
         assert len(ours) == len(theirs)
         same(theirs[0], ours[0].decode())
@@ -190,7 +190,8 @@ def test_a_silent_stream_is_kept_alive_by_an_empty_comment(fake: FakeServer, rec
         assert wire.read_until(b"\n\n\r\n") == b"3\r\n:\n\n\r\n"
         space.release("go")
         rest = wire.read_until(b"0\r\n\r\n")
-        assert b'"text":" learning"' in rest and rest.count(b"[DONE]") == 1
+        assert b'"text":" learning"' in rest
+        assert rest.count(b"[DONE]") == 1
 
 
 def test_a_comment_also_comes_before_the_first_token(fake: FakeServer) -> None:
@@ -270,7 +271,8 @@ def test_a_killed_server_leaves_no_last_chunk(process: FakeServer, recording: Re
         wire.read_until(b'"index":4')
         os.kill(pid_of(process), signal.SIGKILL)
         assert not wire.read_to_end()[0].endswith(b"0\r\n\r\n")
-        assert recording.response is not None and recording.response.body_end == "closed-without-last-chunk"
+        assert recording.response is not None
+        assert recording.response.body_end == "closed-without-last-chunk"
 
 
 @named("router-sigterm")
@@ -360,7 +362,8 @@ def test_metrics_have_the_routers_names_and_move(fake: FakeServer, recording: Re
         assert got.names == [name for name, _ in recording.response.headers]  # type: ignore[union-attr]
         assert headings(text) == headings(recorded)
         assert series(text) == series(recorded)
-        assert "tgi_request_count 2" in text and 'tgi_batch_inference_count{method="decode"} 6' in text
+        assert "tgi_request_count 2" in text
+        assert 'tgi_batch_inference_count{method="decode"} 6' in text
 
 
 def headings(text: str) -> set[str]:
@@ -397,17 +400,15 @@ def test_the_docs_are_a_page_that_leads_to_the_openapi_document(
 
 
 #: Told by the recordings, and not of the fake server: cleartext HTTP/2 is not spoken, and the delay that TGI's
-#: missing TCP_NODELAY causes is imitated on demand.
+#: missing TCP_NODELAY causes is imitated on demand only.
 NOT_REPRODUCED: Final = ("http2-", "timing-")
+REPRODUCED: Final = (
+    "over-", "disconnect-", "fail-", "health-", "shard-restart", "gens-paced", "chat-stream-paced",
+    "keepalive-", "http-idle-", "gen-speculative", "gens-speculative", "big-", "router-", "http-oversized",
+    "auth-oversized", "http-invalid-utf8", "http-raw-header-too-large", "get-metrics", "get-docs-slash",
+)  # fmt: skip
 
 
 def test_every_stateful_recording_is_reproduced_or_named() -> None:
-    here = ("over-", "disconnect-", "fail-", "health-", "shard-restart", "gens-paced", "chat-stream-paced",
-            "keepalive-", "http-idle-", "gen-speculative", "gens-speculative", "big-", "router-", "http-oversized",
-            "auth-oversized", "http-invalid-utf8", "http-raw-header-too-large", "get-metrics", "get-docs-slash")  # fmt: skip
-    from test_fake_server_recordings import STATEFUL
-
-    left = {
-        case for case in ALL if case.startswith(STATEFUL) and not case.startswith((*here, *NOT_REPRODUCED))
-    }
-    assert left == set()
+    known = (*REPRODUCED, *NOT_REPRODUCED)
+    assert [case for case in ALL if case.startswith(STATEFUL) and not case.startswith(known)] == []
