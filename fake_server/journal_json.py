@@ -32,13 +32,13 @@ def encoded(builder: JournalBuilder, replies: tuple[ReplyUse, ...]) -> str:
 def _exchange_text(record: ExchangeRecord) -> str:
     if record.text is not None:
         return record.text
-    text = json.dumps(_exchange_value(record.frozen()), separators=(",", ":"))
+    text = json.dumps(exchange_value(record.frozen()), separators=(",", ":"))
     if record.over:
         record.text = text
     return text
 
 
-def _exchange_value(exchange: Exchange) -> dict[str, object]:
+def exchange_value(exchange: Exchange) -> dict[str, object]:
     """What the codec makes of an exchange: fields at their default left out, bytes as base64."""
     value: dict[str, object] = {}
     for name, default in _DEFAULTS:

@@ -10,19 +10,34 @@ import secrets
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.script_loading import ScriptError, load_script
 from tgi_conformance.fake_server.control import Control, ControlConnection
+from tgi_conformance.fake_server.desk import (
+    STDIN,
+    Desk,
+    add_desk_options,
+    observing,
+    read_desk,
+    read_keys,
+    script_at_desk,
+    warn_of_reach,
+)
 from tgi_conformance.fake_server.draining import drain
 from tgi_conformance.fake_server.heartbeat import Heartbeat
 from tgi_conformance.fake_server.launcher import add_launcher_options, launched
+from tgi_conformance.fake_server.onlookers import Observer
 from tgi_conformance.fake_server.precise_timers import precise_event_loop
+from tgi_conformance.fake_server.recorder import Recorder
+from tgi_conformance.fake_server.replay import Replay, read_recordings
 from tgi_conformance.fake_server.serving import connect
 from tgi_conformance.fake_server.spaces import Spaces
+from tgi_conformance.fake_server.upstream import Upstream
 
 #: Bytes of one request body that are read at all; TGI's own limit (413) is the script's.
 MAX_BODY: Final = 64 * 1024 * 1024
@@ -38,6 +53,7 @@ class Options:
     port: int = 0
     owner_pipe: bool = False
     max_body: int = MAX_BODY
+    desk: Desk = field(default_factory=Desk)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,24 +64,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"fake server: {error}", file=sys.stderr)  # noqa: T201
         return 2
     _raise_file_limit()
-    with asyncio.Runner(loop_factory=precise_event_loop) as runner:
-        return runner.run(serve(options))
+    warn_of_reach(options.host)
+    try:
+        with observing(options.desk) as observe, asyncio.Runner(loop_factory=precise_event_loop) as runner:
+            return runner.run(serve(options, observe))
+    except (OSError, ValueError) as error:
+        print(f"fake server: {error}", file=sys.stderr)  # noqa: T201
+        return 2
 
 
 def read_options(arguments: Sequence[str] | None) -> Options:
     """Options from the command line; the launcher's names are TGI's."""
     given = _parser().parse_args(arguments)
     # Loading also the empty script compiles the schema before the first space needs it.
-    value = {} if given.script is None else json.loads(given.script.read_text(encoding="utf-8"))
-    script = load_script(value)
+    script = load_script({} if given.script is None else _json_of(given.script))
+    scripted = given.script is not None
     return Options(
-        script=launched(script, given, scripted=given.script is not None),
-        keys={} if given.api_key is None else {"A": given.api_key},
+        script=script_at_desk(launched(script, given, scripted=scripted), given),
+        keys=read_keys(given),
+        desk=read_desk(given),
         host=given.hostname,
         port=given.port,
         owner_pipe=given.owner_pipe,
         max_body=given.max_body,
     )
+
+
+def _json_of(path: Path) -> JSON:
+    text = sys.stdin.read() if str(path) == STDIN else path.read_text(encoding="utf-8")
+    try:
+        value: JSON = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"--script {path}: no JSON: {error}") from error
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,17 +105,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=int, default=0, help="port of the first listener (default: a free one)"
     )
-    parser.add_argument("--script", type=Path, help="script (JSON) that the first listener plays")
+    parser.add_argument("--script", type=Path, help="script (JSON) that the first listener plays; -: stdin")
     parser.add_argument("--max-body", type=int, default=MAX_BODY, help="bytes of a request body read at all")
     parser.add_argument("--owner-pipe", action="store_true", help="end when standard input closes")
+    add_desk_options(parser)
     add_launcher_options(parser)
     return parser
 
 
-async def serve(options: Options) -> int:
+async def serve(options: Options, observe: Observer | None = None) -> int:
     """Serve until told to end; prints the ready line once everything listens."""
+    if options.desk.record is not None:
+        return await _record(options, options.desk.record)
     loop = asyncio.get_running_loop()
     spaces = Spaces(connect, options.host, max_body=options.max_body)
+    spaces.observe = observe
     heartbeat = Heartbeat(spaces.late)
     token = secrets.token_urlsafe(24)
     control = Control(spaces, heartbeat, token)
@@ -95,6 +130,8 @@ async def serve(options: Options) -> int:
         print(f"fake server: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)  # noqa: T201
         listener.close()
         return 2
+    if options.desk.replay is not None:
+        space.replies = Replay(read_recordings(options.desk.replay), speed=options.desk.replay_speed)
     ended = asyncio.Event()
     draining = asyncio.Event()
     # The first SIGTERM lets answers end, as TGI does; a second one does not.
@@ -106,14 +143,16 @@ async def serve(options: Options) -> int:
     else:
         loop.add_signal_handler(signal.SIGINT, ended.set)
     heartbeat.start()
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    first = next(port for origin, port in space.ports.items() if not origin.startswith("refused:"))
     ready = {
         "ready": True,
         "control": f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}",
         "token": token,
-        "base_url": f"http://{host}:{first}{options.script.mount}",
+        "base_url": next(url for origin, url in space.urls.items() if not origin.startswith("refused:")),
     }
+    if len(space.urls) > 1:
+        ready["urls"] = space.urls
+    if space.certificate is not None:
+        ready["certificate"] = space.certificate
     print(json.dumps(ready), flush=True)  # noqa: T201
     drained = asyncio.create_task(_drain_when(draining, spaces, ended))
     await ended.wait()
@@ -121,6 +160,22 @@ async def serve(options: Options) -> int:
     heartbeat.stop()
     listener.close()
     spaces.retire_all()
+    return 0
+
+
+async def _record(options: Options, folder: Path) -> int:
+    """Record until told to end; there are no spaces, so no control API either."""
+    recorder = Recorder(Upstream(options.desk.upstream or ""), folder, max_body=options.max_body)
+    server = await asyncio.start_server(recorder.serve, options.host, options.port)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    base_url = f"http://{host}:{server.sockets[0].getsockname()[1]}"
+    print(json.dumps({"ready": True, "base_url": base_url, "record": str(folder)}), flush=True)  # noqa: T201
+    await ended.wait()
+    server.close()
     return 0
 
 

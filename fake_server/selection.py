@@ -3,10 +3,30 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 from tgi_conformance.contracts.journal import GENERATION_ROUTES, ReplyUse
 from tgi_conformance.contracts.script import Reply, When
 from tgi_conformance.fake_server.http_parsing import Request
+
+
+class ReplySource(Protocol):
+    """Where the replies of a space come from."""
+
+    def extend(self, replies: Iterable[Reply]) -> None:
+        """Append replies."""
+
+    def take(self, request: Request, path: str, *, key: str, origin: str) -> tuple[str, Reply] | None:
+        """The reply for a request, by name; None where none is for it."""
+
+    def could_serve(self, request: Request, path: str, *, key: str, origin: str) -> bool:
+        """Whether a reply may be for a request of which only the head is known yet."""
+
+    def take_at_accept(self, origin: str) -> tuple[str, Reply] | None:
+        """The reply for a new connection."""
+
+    def uses(self) -> tuple[ReplyUse, ...]:
+        """How often each reply was asked for."""
 
 
 class Replies:

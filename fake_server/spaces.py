@@ -12,10 +12,11 @@ from tgi_conformance.contracts.script import Limits, Reply, Script
 from tgi_conformance.contracts.script_places import script_with_origins, with_origins
 from tgi_conformance.fake_server.certificates import Certificate, self_signed
 from tgi_conformance.fake_server.chaos import Lots
+from tgi_conformance.fake_server.hangups import Hangups
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
 from tgi_conformance.fake_server.journal_json import encoded
 from tgi_conformance.fake_server.metrics import Metrics
-from tgi_conformance.fake_server.selection import Replies
+from tgi_conformance.fake_server.selection import Replies, ReplySource
 from tgi_conformance.fake_server.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Space:
         self.script = script
         self.max_body = max_body
         self.journal = JournalBuilder(monotonic)
-        self.replies = Replies(script.replies)
+        self.replies: ReplySource = Replies(script.replies)
         self.traffic = Traffic(script.limits) if script.limits != Limits() else None
         self.lots = None if script.chaos is None else Lots(script.chaos)
         #: Whether something may stand between a request and the replies.
@@ -88,6 +89,7 @@ class Space:
         #: PEM of the certificate that the TLS origins show.
         self.certificate: str | None = None
         self.connections: set[Connection] = set()
+        self.hangups = Hangups()
         self.ports: dict[str, int] = {}
         #: Scheme, host and port of each origin.
         self.origins: dict[str, str] = {}
@@ -168,6 +170,11 @@ class Space:
         scheme, _, key = authorization.partition(" ")
         return self._keys.get(key, "other") if scheme.lower() == "bearer" else "other"
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """Key by alias."""
+        return {alias: value for value, alias in self._keys.items()}
+
     def has_key(self, alias: str) -> bool:
         """Whether an alias stands for one of the space's keys."""
         return alias in self._keys.values()
@@ -191,10 +198,10 @@ class Space:
         """Append replies."""
         self.replies.extend(with_origins(reply, self.origins) for reply in replies)
 
-    def peek(self) -> None:
-        """Book the closes that clients have sent but the loop has not yet reported."""
-        for connection in tuple(self.connections):
-            connection.peek()
+    def peek(self, at: float | None = None) -> None:
+        """Book the closes that clients have sent but the loop has not yet reported; ``at``: as of then."""
+        for connection in self.hangups.suspects():
+            connection.peek(at)
 
     def encoded(self) -> str:
         """The journal as it stands, as JSON text."""
