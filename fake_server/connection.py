@@ -152,7 +152,7 @@ class Connection(asyncio.Protocol):
             self._finish("fault" if self._ended else "client")
         self._stop_waiting()
         self._space.connections.discard(self)
-        self._space.hangups.remove(self._socket.fileno())
+        self._space.hangups.remove(self._socket.fileno(), self)
         self._socket.detach()
 
     def pause_writing(self) -> None:

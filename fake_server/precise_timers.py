@@ -27,9 +27,12 @@ def _precise(base: Any) -> Any:
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             if timeout is not None and 0 < timeout < _PRECISE_BELOW:
+                # Under load something is ready already, and one call is enough.
+                ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
+                if ready:
+                    return ready
                 select.select([self.fileno()], [], [], timeout)
                 timeout = 0
-            ready: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
-            return ready
+            return super().select(timeout)  # type: ignore[no-any-return]
 
     return PreciseSelector
