@@ -284,14 +284,15 @@ class Count:
     tasks: int | None
     descriptors: int | None
 
-    def over(self, before: "Count") -> list[str]:
-        """What has grown against an earlier count by more than may come and go."""
+    def over(self, before: "Count", pooled: int = 0) -> list[str]:
+        """What has grown against an earlier count by more than may come and go, and be kept in a pool."""
+        spare = {"descriptors": SPARE + pooled}
         return [
             f"{name}: {was} before, {now} after"
             for name in ("threads", "tasks", "descriptors")
             if (now := getattr(self, name)) is not None
             and (was := getattr(before, name)) is not None
-            and now > was + SPARE
+            and now > was + spare.get(name, SPARE)
         ]
 
 
@@ -304,10 +305,10 @@ def _census(driver: Driver) -> Count:
     )
 
 
-def _settled(driver: Driver, before: Count, seconds: float = 1.0) -> list[str]:
+def _settled(driver: Driver, before: Count, pooled: int = 0, seconds: float = 1.0) -> list[str]:
     """What is still over the earlier count when it has had that long to go."""
     until = time.monotonic() + seconds
-    while over := _census(driver).over(before):
+    while over := _census(driver).over(before, pooled):
         if time.monotonic() > until:
             return over
     return []
@@ -332,7 +333,7 @@ def test_calls_in_turn_do_not_grow_the_process(case: Case) -> None:
 @load
 def test_calls_at_once_do_not_grow_the_process(case: Case) -> None:
     """What a burst of calls needed must be given back after it."""
-    _judge_growth(case, rounds=4, at_once=20, calls=20)
+    _judge_growth(case, rounds=8, at_once=20, calls=20)
 
 
 def _judge_growth(case: Case, *, rounds: int, at_once: int, calls: int) -> None:
@@ -351,7 +352,8 @@ def _judge_growth(case: Case, *, rounds: int, at_once: int, calls: int) -> None:
             plateau = _census(case.driver)
     if plateau is None or plateau == Count(threads=None, tasks=None, descriptors=None):
         raise NotApplicable("the backend's host cannot count threads, tasks or descriptors")
-    over = _settled(case.driver, plateau)
+    # A pool may fill later than in the first round, where fewer calls happened to meet.
+    over = _settled(case.driver, plateau, pooled=at_once if at_once > 1 else 0)
     expect(not over, expected="as many threads, tasks and descriptors", observed="; ".join(over))
 
 

@@ -169,17 +169,15 @@ class ReadsOnAfterDone(BrokenStream):
             return super()._event(event)
 
 
-class ReadsOnAfterGeneratedText(BrokenStream):
-    """Waits for the end of the body although the last native event has come."""
+class WantsDoneAfterGeneratedText(BrokenStream):
+    """Takes ``[DONE]`` for the one end there is; a native stream has none."""
 
     breaks = "STREAM-10"
 
     class reader(StreamReader):  # noqa: N801
         def _native(self, value: dict[str, JSON]) -> list[answers.Piece] | None:
             pieces = super()._native(value)
-            if self.complete:
-                self.complete = False
-                self._finished[0] = "length"
+            self.complete = False
             return pieces
 
 
