@@ -4,6 +4,7 @@ Neither shows a credential.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -52,7 +53,7 @@ class LiveView:
         request = record.request
         keys = _keys(space, record)
         what = _printable(redact_text(f"{request.method} {stripped_target(request.target, keys)}", keys))
-        begun = record.reply_at or record.received_at
+        begun = record.reply_at or record.request.received_at
         over = max(record.replied_at or 0.0, record.gone_at or 0.0, begun)
         status = "---" if record.status is None else str(record.status)
         ending = "" if record.ending == "complete" else f"  {record.ending}"
@@ -60,7 +61,7 @@ class LiveView:
         clock = time.strftime("%H:%M:%S")
         print(
             f"{clock}  {what:<{_WIDTH}}  key:{record.key:<6} {_printable(served):<14} {status} "
-            f"{record.sent_bytes:>8} B {(over - record.received_at) * 1000:>9.1f} ms{ending}",
+            f"{record.sent_bytes:>8} B {(over - record.request.received_at) * 1000:>9.1f} ms{ending}",
             file=self._out,
             flush=True,
         )
@@ -95,7 +96,10 @@ class JournalFile:
         clean = redact(value, keys)  # type: ignore[arg-type]
         at = datetime.fromtimestamp(self._zero + exchange.received_at, UTC).isoformat(timespec="milliseconds")
         line = {"time": at, "space": space.id, "exchange": clean}
-        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        try:
+            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        except OSError as error:  # a full disk must not cost a client its answer
+            print(f"fake server: --journal: {error}", file=sys.stderr)  # noqa: T201
 
     def close(self) -> None:
         """Close the file."""
