@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _MAX_PIPELINED: Final = 1000
+_LONG_DECISION: Final = 0.0005
+"""Seconds after which a client may have changed its mind before its answer was decided on."""
 _MAX_WAITING: Final = 16 * 1024 * 1024
 """Bytes of bodies that may wait behind a running answer; beyond them the connection is not read."""
 LINGER_SECONDS: Final = 1.0
@@ -224,8 +226,9 @@ class Connection(asyncio.Protocol):
             self._steps.extend(plan.steps)
             record.progress = self._sent
             self._written = 0
-            # Deciding took a while: whoever has shut the write side meanwhile gets no answer.
-            self.peek()
+            # Where deciding took a while: whoever has shut the write side meanwhile gets no answer.
+            if monotonic() - request.received_at > _LONG_DECISION:
+                self.peek()
             if self._gone is not None:
                 self._transport.abort()
                 return

@@ -129,6 +129,11 @@ def without_reply(request: Request, state: State, otherwise: Reply | None) -> Pl
     return play(otherwise or HEALTHY, request, state)
 
 
+def reads_body(reply: Reply) -> bool:
+    """Whether the plan of a reply may depend on the request's body, and not on its head alone."""
+    return reply.raw is None and reply.response is None and reply.stream is None
+
+
 def play(reply: Reply, request: Request, state: State) -> Played:
     """The plan of a reply for a request."""
     exchange = exchange_of(request, state)

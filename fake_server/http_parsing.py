@@ -6,6 +6,7 @@ raw bytes here, so that a journal can keep a head exactly as it was received.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import httptools
@@ -15,6 +16,8 @@ MAX_HEAD: Final = 417_792
 
 MAX_TRAILERS: Final = 16_384
 """Bytes of all trailers of one chunked body."""
+_COMMON_HEAD: Final = 4096
+"""Bytes up to which a head that was read is remembered."""
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
@@ -73,6 +76,19 @@ class _HeadReader:
 
 def parse_head(head: bytes, at: float) -> Request:
     """Read one whole head; raises :class:`ParseError`."""
+    if len(head) > _COMMON_HEAD:
+        return _read_head(head, at)
+    read = _read_common_head(head)
+    return Request(read.method, read.target, read.version, read.headers, read.head, at, first=read.first)
+
+
+@lru_cache(maxsize=256)
+def _read_common_head(head: bytes) -> Request:
+    """Read a head of usual size: clients send the same one again and again."""
+    return _read_head(head, 0.0)
+
+
+def _read_head(head: bytes, at: float) -> Request:
     reader = _HeadReader()
     parser = httptools.HttpRequestParser(reader)
     parser.set_dangerous_leniencies(
@@ -138,6 +154,8 @@ class RequestReader:
         self._first_byte_at = 0.0
         #: Up to where the buffer holds no end of a head: a head that comes byte by byte is searched once.
         self._searched = 0
+        #: The request before, if its body was framed by its length, and that length.
+        self._before: tuple[Request, int] | None = None
         self.expects_continue = False
 
     @property
@@ -171,6 +189,9 @@ class RequestReader:
     def feed(self, data: bytes, at: float) -> list[Request]:
         """Take the next bytes, which came at monotonic time ``at``."""
         if not self._buffer and self._request is None:
+            again = self._again(data, at)
+            if again is not None:
+                return [again]
             self._first_byte_at = at
         self._buffer += data
         done: list[Request] = []
@@ -183,6 +204,26 @@ class RequestReader:
             if request.too_large:
                 self._buffer.clear()
         return done
+
+    def _again(self, data: bytes, at: float) -> Request | None:
+        """The whole request in ``data``, if its head is the one before: then that is read already."""
+        if self._before is None or not data.startswith(self._before[0].head):
+            return None
+        last, length = self._before
+        start = len(last.head)
+        if len(data) != start + length:
+            return None
+        return Request(
+            last.method,
+            last.target,
+            last.version,
+            last.headers,
+            last.head,
+            at,
+            data[start:],
+            received_at=at,
+            first=last.first,
+        )
 
     def _next(self) -> Request | None:
         if self._request is None:
@@ -198,6 +239,7 @@ class RequestReader:
         if self._length is not None and len(self._buffer) >= self._length:
             request.body = bytes(self._buffer[: self._length])
             del self._buffer[: self._length]
+            self._before = None if "expect" in request.first else (request, self._length)
             return request
         return None
 

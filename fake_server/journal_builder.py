@@ -118,8 +118,9 @@ class JournalBuilder:
     def changed(self) -> None:
         """Note that something was booked."""
         self.last_activity = self._clock()
-        for callback in tuple(self._on_change):
-            callback()
+        if self._on_change:
+            for callback in tuple(self._on_change):
+                callback()
 
     def note(self, text: str) -> None:
         """Add what the server itself has to say."""

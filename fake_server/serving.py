@@ -11,6 +11,7 @@ from tgi_conformance.fake_server.chaos import Drawn
 from tgi_conformance.fake_server.connection import Connection
 from tgi_conformance.fake_server.http_parsing import Request
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord
+from tgi_conformance.fake_server.memo import LARGEST_REQUEST
 from tgi_conformance.fake_server.plans import Plan, plan_nothing
 from tgi_conformance.fake_server.slow_reading import SlowConnection
 from tgi_conformance.fake_server.spaces import Space
@@ -43,15 +44,24 @@ def connect(space: Space, origin: str) -> Connection:
 def state_of(space: Space, record: ExchangeRecord) -> engine.State:
     """What of a space decides the answer to a request."""
     now, date = _CLOCK.read()
-    return engine.State(
-        server=space.script.server,
-        mount=space.script.mount,
-        known_key=space.has_key(record.key),
-        closed=space.closed,
-        permits_used=space.permits_used,
-        now=now,
-        date=date,
-        metrics=space.metrics.text,
+    script, known_key, closed, permits = (
+        space.script,
+        space.has_key(record.key),
+        space.closed,
+        space.permits_used,
+    )
+    return space.memo.state(
+        (now, known_key, closed, permits, id(script)),
+        lambda: engine.State(
+            server=script.server,
+            mount=script.mount,
+            known_key=known_key,
+            closed=closed,
+            permits_used=permits,
+            now=now,
+            date=date,
+            metrics=space.metrics.text,
+        ),
     )
 
 
@@ -73,19 +83,40 @@ def respond(space: Space, request: Request, record: ExchangeRecord) -> Plan:
             record.reply = drawn.name
             return engine.play(drawn.reply, request, state).plan
     taken = space.replies.take(request, path, key=record.key, origin=record.connection.origin)
-    if taken is None:
-        served: Reply = space.script.otherwise or engine.HEALTHY
-        served = served if drawn is None else drawn.applied(served)
-        played = engine.without_reply(request, state, served)
-    else:
+    served: Reply = space.script.otherwise or engine.HEALTHY
+    if taken is not None:
         record.reply, served = taken
-        served = served if drawn is None else drawn.applied(served)
-        played = engine.play(served, request, state)
+    if drawn is not None:
+        played = _played(drawn.applied(served), request, state, scripted=taken is not None)
+    else:
+        played = _remembered(space, served, request, state, scripted=taken is not None)
     if played.permits:
         space.hold_permits(record, played.permits)
     if played.seen is not None:
         space.metrics.book(record, played.seen)
     return played.plan
+
+
+def _played(served: Reply, request: Request, state: engine.State, *, scripted: bool) -> engine.Played:
+    if scripted:
+        return engine.play(served, request, state)
+    return engine.without_reply(request, state, served)
+
+
+def _remembered(
+    space: Space, served: Reply, request: Request, state: engine.State, *, scripted: bool
+) -> engine.Played:
+    """What ``_played`` gives, looked up where the same was asked in this second.
+
+    Only POSTs are remembered: a GET may ask for metrics, which move.
+    """
+    body = request.body if engine.reads_body(served) else b""
+    if request.method != "POST" or len(request.head) + len(body) > LARGEST_REQUEST:
+        return _played(served, request, state, scripted=scripted)
+    question = (request.head, body, request.too_large, scripted, state.permits_used, state.known_key)
+    return space.memo.played(
+        served, question, state.now, lambda: _played(served, request, state, scripted=scripted)
+    )
 
 
 def answer_early(space: Space, request: Request, size: int, origin: str) -> Plan | None:

@@ -15,6 +15,7 @@ from tgi_conformance.fake_server.chaos import Lots
 from tgi_conformance.fake_server.hangups import Hangups
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
 from tgi_conformance.fake_server.journal_json import encoded
+from tgi_conformance.fake_server.memo import Memo
 from tgi_conformance.fake_server.metrics import Metrics
 from tgi_conformance.fake_server.selection import Replies, ReplySource
 from tgi_conformance.fake_server.traffic import Traffic
@@ -90,6 +91,7 @@ class Space:
         self.certificate: str | None = None
         self.connections: set[Connection] = set()
         self.hangups = Hangups()
+        self.memo = Memo()
         self.ports: dict[str, int] = {}
         #: Scheme, host and port of each origin.
         self.origins: dict[str, str] = {}
