@@ -96,7 +96,7 @@ def wants_key(path: str, method: str) -> bool:
     return path in PROTECTED or (path == "/" and method == "POST")
 
 
-def info(server: Server) -> JSON:
+def info(server: Server) -> dict[str, JSON]:
     """The body of ``GET /info``."""
     return {
         "model_id": server.model_id,

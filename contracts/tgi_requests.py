@@ -192,7 +192,7 @@ def _parameters(raw: Mapping[str, JSON], *, do_sample: bool) -> Parameters:
         typical_p=_number(raw.get("typical_p")),
         do_sample=do_sample,
         max_new_tokens=_integer(raw.get("max_new_tokens")),
-        stop=tuple(_text(item) for item in _items(raw.get("stop"))),
+        stop=_stop(raw.get("stop")),
         truncate=_integer(raw.get("truncate")),
         seed=_integer(raw.get("seed")),
         decoder_input_details=raw.get("decoder_input_details") is True,
@@ -210,6 +210,11 @@ def _tools_text(
         chosen.append(NO_TOOL_DEFINITION)
     prompt = value.get("tool_prompt")
     return tools_text(chosen, prompt if isinstance(prompt, str) else None)
+
+
+def _stop(value: JSON) -> tuple[str, ...]:
+    """Stop sequences; a single one only comes past readers that are more lenient than TGI."""
+    return (value,) if isinstance(value, str) else tuple(_text(item) for item in _items(value))
 
 
 def _last_said(messages: Sequence[Mapping[str, JSON]]) -> str:

@@ -8,11 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tgi_conformance.contracts.script import Body, Delivery, EventStream, Generation, Reply, Response, Server
+from tgi_conformance.contracts.personas import PERSONAS
+from tgi_conformance.contracts.script import (
+    Body,
+    Delivery,
+    EventStream,
+    Generation,
+    Persona,
+    Reply,
+    Response,
+    Server,
+)
 from tgi_conformance.contracts.tgi_answers import dumps
 from tgi_conformance.contracts.tgi_decoding import accepts
 from tgi_conformance.contracts.tgi_errors import BROKEN_BODY, CONTENT_TYPE, TOO_LARGE, handler_error
-from tgi_conformance.contracts.tgi_info import RouteKind, wants_key
+from tgi_conformance.contracts.tgi_info import Route, RouteKind, wants_key
 from tgi_conformance.fake_server import tgi_side
 from tgi_conformance.fake_server.frames import encode_event
 from tgi_conformance.fake_server.http_parsing import Request
@@ -43,6 +53,7 @@ class State:
     #: Seconds since the epoch, and the same as an HTTP date.
     now: int = 0
     date: str = ""
+    persona: Persona = "tgi-3.3"
     #: The text of ``/metrics``.
     metrics: Callable[[], str] = str
 
@@ -65,6 +76,18 @@ def path_below(target_path: str, mount: str) -> str | None:
     return target_path[len(mount) :] if target_path.startswith(mount + "/") else None
 
 
+def served_path(target_path: str, state: State) -> str | None:
+    """The path below the mount as TGI has it: the hosted router serves ``/`` under the model's name."""
+    path = path_below(target_path, state.mount)
+    if path == f"/models/{state.server.model_id}" and PERSONAS[state.persona].by_model:
+        return "/"
+    return path
+
+
+def _route(path: str, state: State) -> Route | None:
+    return tgi_side.route_of(path) if PERSONAS[state.persona].serves(path) else None
+
+
 def exchange_of(request: Request, state: State) -> Exchange:
     """What the writer has to know of a request."""
     return Exchange(
@@ -77,7 +100,7 @@ def exchange_of(request: Request, state: State) -> Exchange:
 
 def before_script(request: Request, state: State) -> Plan | None:
     """The answer that needs no script and leaves none used: late, outside the mount, no key."""
-    path = path_below(request.path, state.mount)
+    path = served_path(request.path, state)
     if state.closed:
         answer = tgi_side.text_answer(410, "This space of the fake server is closed.")
     elif path is None:
@@ -85,7 +108,7 @@ def before_script(request: Request, state: State) -> Plan | None:
     elif request.method == "OPTIONS":
         answer = tgi_side.preflight(tgi_side.route_of(path))
     elif state.server.check_key and not state.known_key and wants_key(path, request.method):
-        answer = tgi_side.empty_answer(401)
+        answer = tgi_side.keyless_answer(PERSONAS[state.persona])
     else:
         return None
     return _tgi_plan(answer, request, state)
@@ -96,13 +119,13 @@ def before_body(request: Request, size: int, state: State) -> Plan | None:
 
     For requests that no reply of the script is for. The connection is closed after it.
     """
-    path = path_below(request.path, state.mount) or "/"
-    route = tgi_side.route_of(path)
+    path = served_path(request.path, state) or "/"
+    route = _route(path, state)
     if route is None:
         answer = tgi_side.empty_answer(404)
     elif route.serves(request.method) is None:
         answer = tgi_side.empty_answer(405, ("allow", route.allow))
-    elif request.method != "POST":
+    elif request.method != "POST" or PERSONAS[state.persona].openai:
         return None
     elif state.server.validate and not accepts(request.first.get("content-type")):
         answer = tgi_side.error_answer(CONTENT_TYPE)
@@ -115,8 +138,8 @@ def before_body(request: Request, size: int, state: State) -> Plan | None:
 
 def without_reply(request: Request, state: State, otherwise: Reply | None) -> Played:
     """The answer where no reply of the script is for the request: what TGI would say."""
-    path = path_below(request.path, state.mount) or "/"
-    route = tgi_side.route_of(path)
+    path = served_path(request.path, state) or "/"
+    route = _route(path, state)
     if route is None:
         return Played(_tgi_plan(tgi_side.empty_answer(404), request, state))
     kind = route.serves(request.method)
@@ -124,7 +147,7 @@ def without_reply(request: Request, state: State, otherwise: Reply | None) -> Pl
         answer = tgi_side.empty_answer(405, ("allow", route.allow))
         return Played(_tgi_plan(answer, request, state))
     if request.method != "POST":
-        answer = tgi_side.read_only(kind, state.server, state.metrics)
+        answer = tgi_side.read_only(kind, state.server, state.metrics, PERSONAS[state.persona])
         return Played(_tgi_plan(answer, request, state))
     return play(otherwise or HEALTHY, request, state)
 
@@ -167,12 +190,12 @@ def refuse_bytes(status: int, date: str) -> bytes:
 
 
 def _generate(generation: Generation, request: Request, state: State, delivery: Delivery) -> Played:
-    path = path_below(request.path, state.mount) or "/"
-    route = tgi_side.route_of(path)
+    path = served_path(request.path, state) or "/"
+    route = _route(path, state)
     if request.method != "POST" and route is not None and route.get is not None:
         return Played(_tgi_plan(_read_only(route.get, generation, state), request, state, delivery))
     kind = (route.post if route is not None else None) or "generate"
-    moment = tgi_side.Moment(now=state.now, permits_used=state.permits_used)
+    moment = tgi_side.Moment(now=state.now, permits_used=state.permits_used, traits=PERSONAS[state.persona])
     reaction = tgi_side.react(kind, generation, request, state.server, moment)
     delivery = _SILENT_CLOSE if reaction.closes else delivery
     plan = _tgi_plan(reaction.answer, request, state, delivery)
@@ -185,8 +208,10 @@ def _generate(generation: Generation, request: Request, state: State, delivery: 
 def _read_only(kind: RouteKind, generation: Generation, state: State) -> Answer:
     """The answer to a GET for which the script has a TGI answer: an error of it, or what TGI says there."""
     if generation.error is not None:
-        return tgi_side.error_answer(handler_error(generation.error.message, generation.error.error_type))
-    return tgi_side.read_only(kind, state.server, state.metrics)
+        return tgi_side.told_error(
+            handler_error(generation.error.message, generation.error.error_type), PERSONAS[state.persona]
+        )
+    return tgi_side.read_only(kind, state.server, state.metrics, PERSONAS[state.persona])
 
 
 #: 413 closes the connection without a word in the head (measured).

@@ -3,7 +3,7 @@
 Pure: no socket and no clock. A plan is what one request gets on its connection, byte for byte.
 """
 
-from collections.abc import Iterable, MutableSequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import accumulate
@@ -319,10 +319,33 @@ def _merge(steps: Iterable[Step]) -> list[Step]:
 
 def announce_close(steps: MutableSequence[Step]) -> None:
     """Say in a head that is still to be written that the connection will be closed, as hyper does then."""
+    index = _head_step(steps)
+    if index is not None:
+        steps[index] = _with_line(steps[index], b"connection: close")
+
+
+def with_header(plan: Plan, name: str, value: str) -> Plan:
+    """The same plan with one more header before the date; a plan without a head stays as it is."""
+    steps = list(plan.steps)
+    index = _head_step(steps)
+    if index is None:
+        return plan
+    steps[index] = _with_line(steps[index], f"{name}: {value}".encode("latin-1"))
+    return replace(plan, steps=tuple(steps))
+
+
+def _head_step(steps: Sequence[Step]) -> int | None:
+    """Which step writes the head."""
     for index, step in enumerate(steps):
         if isinstance(step, Write) and not step.interim and step.data.startswith(b"HTTP/1.1 "):
-            head, end, body = step.data.partition(b"\r\n\r\n")
-            if b"\r\nconnection: close" not in head:
-                head = head.replace(b"\r\ndate: ", b"\r\nconnection: close\r\ndate: ", 1)
-                steps[index] = Write(head + end + body)
-            return
+            return index
+    return None
+
+
+def _with_line(step: Step, line: bytes) -> Step:
+    if not isinstance(step, Write):
+        return step
+    head, end, body = step.data.partition(b"\r\n\r\n")
+    if b"\r\n" + line not in head:
+        head = head.replace(b"\r\ndate: ", b"\r\n" + line + b"\r\ndate: ", 1)
+    return Write(head + end + body)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from email.utils import formatdate
 
 from tgi_conformance.contracts.journal import GENERATION_ROUTES
+from tgi_conformance.contracts.personas import PERSONAS
 from tgi_conformance.contracts.script import Reply
 from tgi_conformance.fake_server import engine
 from tgi_conformance.fake_server.chaos import Drawn
@@ -12,7 +13,7 @@ from tgi_conformance.fake_server.connection import Connection
 from tgi_conformance.fake_server.http_parsing import Request
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord
 from tgi_conformance.fake_server.memo import LARGEST_REQUEST
-from tgi_conformance.fake_server.plans import Plan, plan_nothing
+from tgi_conformance.fake_server.plans import Plan, plan_nothing, with_header
 from tgi_conformance.fake_server.slow_reading import SlowConnection
 from tgi_conformance.fake_server.spaces import Space
 
@@ -58,6 +59,7 @@ def state_of(space: Space, record: ExchangeRecord) -> engine.State:
             known_key=known_key,
             closed=closed,
             permits_used=permits,
+            persona=script.persona,
             now=now,
             date=date,
             metrics=space.metrics.text,
@@ -71,7 +73,7 @@ def respond(space: Space, request: Request, record: ExchangeRecord) -> Plan:
     early = engine.before_script(request, state)
     if early is not None:
         return early
-    path = engine.path_below(request.path, state.mount) or "/"
+    path = engine.served_path(request.path, state) or "/"
     drawn: Drawn | None = None
     if space.unsettled and request.method == "POST" and path in GENERATION_ROUTES:
         refusal = None if space.traffic is None else space.traffic.refusal(record, request.received_at)
@@ -94,6 +96,8 @@ def respond(space: Space, request: Request, record: ExchangeRecord) -> Plan:
         space.hold_permits(record, played.permits)
     if played.seen is not None:
         space.metrics.book(record, played.seen)
+    if PERSONAS[space.script.persona].request_id:
+        return with_header(played.plan, "x-request-id", f"{state.now:08x}-{space.id}-{record.id:06x}")
     return played.plan
 
 
@@ -128,10 +132,11 @@ def answer_early(space: Space, request: Request, size: int, origin: str) -> Plan
         mount=space.script.mount,
         known_key=space.has_key(key),
         closed=space.closed,
+        persona=space.script.persona,
         now=now,
         date=date,
     )
-    path = engine.path_below(request.path, state.mount) or "/"
+    path = engine.served_path(request.path, state) or "/"
     plan = engine.before_script(request, state)
     if plan is None and not space.replies.could_serve(request, path, key=key, origin=origin):
         otherwise = space.script.otherwise

@@ -9,8 +9,21 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tgi_conformance.contracts import tgi_answers, tgi_headers
+from tgi_conformance.contracts.personas import (
+    HTML_TYPE,
+    PERSONAS,
+    ErrorForm,
+    Traits,
+    error_body,
+    error_form,
+    info_value,
+    no_such_model,
+    openai_error,
+    plain_value,
+    stream_frames,
+)
 from tgi_conformance.contracts.script import Generation, Server
-from tgi_conformance.contracts.sse import encode_data
+from tgi_conformance.contracts.sse import encode_comment, encode_data
 from tgi_conformance.contracts.tgi_answers import Stamp, dumps
 from tgi_conformance.contracts.tgi_decoding import BodyError, decode, read_leniently
 from tgi_conformance.contracts.tgi_errors import OVERLOADED, TOO_LARGE, TGIError, handler_error
@@ -37,7 +50,9 @@ from tgi_conformance.contracts.tgi_wrappers import (
 )
 from tgi_conformance.fake_server.http_parsing import Request
 from tgi_conformance.fake_server.metrics import Seen
-from tgi_conformance.fake_server.plans import Answer
+from tgi_conformance.fake_server.plans import Answer, reason_of
+
+TGI_3_3: Final = PERSONAS["tgi-3.3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +62,7 @@ class Moment:
     #: Seconds since the epoch.
     now: int = 0
     permits_used: int = 0
+    traits: Traits = TGI_3_3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +84,12 @@ _DOCS_PAGE: Final = (
 )
 
 
-def read_only(kind: RouteKind, server: Server, metrics: Callable[[], str]) -> Answer:
+def read_only(
+    kind: RouteKind, server: Server, metrics: Callable[[], str], traits: Traits = TGI_3_3
+) -> Answer:
     """The answer to a GET or HEAD."""
     if kind == "info":
-        return json_answer(200, dumps(info(server)))
+        return json_answer(200, dumps(info_value(traits, info(server))))
     if kind == "models":
         return json_answer(200, dumps(models(server)))
     if kind == "openapi":
@@ -90,8 +108,11 @@ def react(
     kind: RouteKind, generation: Generation, request: Request, server: Server, moment: Moment
 ) -> Reaction:
     """TGI's own answer to a POST; ``generation`` is what the model is to say."""
+    traits = moment.traits
     if request.too_large or len(request.body) > server.payload_limit:
-        return Reaction(error_answer(TOO_LARGE), closes=True)
+        return Reaction(told_error(TOO_LARGE, traits), closes=True)
+    if traits.openai:
+        server = replace(server, validate=False)
     try:
         if kind == "vertex":
             return _vertex(generation, request, server, moment)
@@ -99,7 +120,9 @@ def react(
             return Reaction(_tokenized(kind, request, server))
         asked = _asked(kind, request, server)
     except BodyError as refused:
-        return Reaction(error_answer(refused.error))
+        return Reaction(told_error(refused.error, traits))
+    if traits.by_model and asked.model not in {None, "tgi", server.model_id}:
+        return Reaction(json_answer(404, no_such_model(traits, asked.model or "")))
     return _generate(generation, asked, server, moment)
 
 
@@ -143,15 +166,16 @@ def _generate(generation: Generation, asked: GenerationRequest, server: Server, 
     if error is not None:
         # A generation that fails had its permit; what is refused before it had none.
         permits = 0 if error is OVERLOADED else asked.permits
-        return Reaction(_failed(error, asked), permits, Seen(error.error_type or ""))
+        return Reaction(_failed(error, asked, moment.traits), permits, Seen(error.error_type or ""))
     seen = _seen(generation, asked, server)
     if asked.stream:
         frames = tgi_answers.stream_data(generation, asked, stamp)
-        return Reaction(_frames(frames, asked), asked.permits, seen)
+        tokens = _tokens(generation, asked) if moment.traits.single_tool_call else ()
+        return Reaction(_frames(frames, asked, moment.traits, tokens), asked.permits, seen)
     try:
-        answer = _plain(generation, asked, stamp)
+        answer = _plain(generation, asked, stamp, moment.traits)
     except ToolOutputError as problem:
-        return Reaction(error_answer(problem.error), asked.permits, seen)
+        return Reaction(told_error(problem.error, moment.traits), asked.permits, seen)
     return Reaction(answer, asked.permits, seen)
 
 
@@ -176,9 +200,12 @@ def refused(
     found = validate(asked, server) if server.validate else None
     if found is not None:
         return found
-    if generation.error is not None and not asked.stream:
-        return handler_error(generation.error.message, generation.error.error_type)
-    return None
+    failed = generation.error
+    if failed is None:
+        return None
+    # What stands before TGI says its errors before a stream begins.
+    before = failed.at == 0 and failed.error_type in moment.traits.errors
+    return handler_error(failed.message, failed.error_type) if before or not asked.stream else None
 
 
 def _overload(asked: GenerationRequest, server: Server, moment: Moment) -> TGIError | None:
@@ -206,14 +233,22 @@ def _seen(generation: Generation, asked: GenerationRequest, server: Server) -> S
     )
 
 
-def _failed(error: TGIError, asked: GenerationRequest) -> Answer:
-    if asked.stream and error.in_stream:
-        return _frames(tgi_answers.error_data(error, asked), asked)
-    return error_answer(error)
+def _failed(error: TGIError, asked: GenerationRequest, traits: Traits) -> Answer:
+    if asked.stream and error.in_stream and not traits.openai and error.error_type not in traits.errors:
+        return _frames(tgi_answers.error_data(error, asked), asked, traits)
+    return told_error(error, traits)
 
 
-def _plain(generation: Generation, asked: GenerationRequest, stamp: Stamp) -> Answer:
-    body = dumps(tgi_answers.plain_answer(generation, asked, stamp)).encode()
+def _tokens(generation: Generation, asked: GenerationRequest) -> tuple[str, ...]:
+    return tuple(token.text for token in tgi_answers.made(generation, asked).tokens)
+
+
+def _plain(generation: Generation, asked: GenerationRequest, stamp: Stamp, traits: Traits) -> Answer:
+    value = tgi_answers.plain_answer(generation, asked, stamp)
+    if traits is not TGI_3_3:
+        ended = tgi_answers.made(generation, asked).finish_reason
+        value = plain_value(traits, asked.route, value, ended)
+    body = dumps(value).encode()
     if tgi_answers.asks_twice(generation, asked):
         # What the headers tell is the second generation's.
         asked = asked.without_tools()
@@ -223,14 +258,37 @@ def _plain(generation: Generation, asked: GenerationRequest, stamp: Stamp) -> An
         prompt_tokens=sum(one.prompt_tokens for one in every),
         generated_tokens=sum(one.completion_tokens for one in every),
     )
+    if not traits.compute_headers:
+        return Answer(200, tgi_headers.json_error(), (body,))
     headers = tgi_headers.plain(measured, compute_time=asked.route != "completions")
     return Answer(200, headers, (body,))
 
 
-def _frames(frames: Sequence[str], asked: GenerationRequest) -> Answer:
-    parts = tuple(encode_data(frame) for frame in frames)
+def _frames(
+    frames: Sequence[str], asked: GenerationRequest, traits: Traits, tokens: Sequence[str] = ()
+) -> Answer:
+    if traits is not TGI_3_3:
+        frames = stream_frames(traits, asked.route, frames, tokens)
+    parts = tuple(encode_data(frame, blank=traits.blank) for frame in frames)
+    if traits.comment is not None:
+        parts = (encode_comment(traits.comment, "\n"), *parts)
     headers = tgi_headers.stream(sum(map(len, asked.prompts)))
+    if not traits.compute_headers:
+        headers = tuple(pair for pair in headers if not pair[0].startswith("x-"))
     return Answer(200, headers, parts, framing="chunked", streamed=True)
+
+
+def told_error(error: TGIError, traits: Traits) -> Answer:
+    """An error as a persona tells it."""
+    if traits.openai and error.error_type is None:
+        status = 400 if error.status == 422 else error.status
+        return json_answer(status, dumps({"error": openai_error(error.message, ErrorForm(status))}))
+    if not traits.openai and error.error_type not in traits.errors:
+        return error_answer(error)
+    form = error_form(traits, error)
+    kind = ("content-type", HTML_TYPE) if form.html else tgi_headers.JSON_TYPE
+    body = error_body(traits, error, reason_of(form.status)).encode()
+    return Answer(form.status, (kind, *form.headers, *tgi_headers.CORS), (body,))
 
 
 def _vertex(generation: Generation, request: Request, server: Server, moment: Moment) -> Reaction:
@@ -275,6 +333,14 @@ def text_answer(status: int, text: str) -> Answer:
 def empty_answer(status: int, *more: tuple[str, str]) -> Answer:
     """No body."""
     return Answer(status, (*tgi_headers.CORS, *more))
+
+
+def keyless_answer(traits: Traits) -> Answer:
+    """401: an empty body, or (of OpenAI's form) an error."""
+    if not traits.openai:
+        return empty_answer(401)
+    error = openai_error("The API key is missing or wrong", ErrorForm(401, code="invalid_api_key"))
+    return json_answer(401, dumps({"error": error}))
 
 
 def preflight(route: Route | None) -> Answer:
