@@ -78,6 +78,8 @@ UNHEALTHY: Final = handler_error("unhealthy", "healthcheck")
 SUFFIX: Final = handler_error(
     "Suffix is not supported and can be achieved by preprocessing the prompt.", "suffix not supported"
 )
+#: Tools become a grammar themselves (read, not measured).
+GRAMMAR_AND_TOOLS: Final = handler_error("Tool error: Grammar and tools are mutually exclusive", "tool_error")
 
 
 def batch_size(limit: int) -> TGIError:

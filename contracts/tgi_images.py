@@ -12,7 +12,7 @@ from typing import Final
 
 _IMAGE: Final = re.compile(r"!\[\]\([^)]*\)")
 _WEB: Final = re.compile(r"!\[\]\(https?://[^)]*\)")
-_DATA: Final = re.compile(r"!\[\]\(data:([^;,)]*);base64,([^)]*)\)")
+_DATA: Final = re.compile(r"!\[\]\(data:([^)]*)\)")
 _ALPHABET: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 #: Media type -> how its bytes begin, and what the decoder says of others ({0}: two bytes in hex).
@@ -41,16 +41,25 @@ def _problems(prompt: str) -> Iterator[str]:
         if _WEB.fullmatch(match[0]):
             continue
         data = _DATA.fullmatch(match[0])
-        if data is None:
-            yield f"invalid image content: {match[0]}"
-            continue
-        broken = base64_problem(data[2])
-        if broken is not None:
-            yield f"base64 encoding is invalid: {broken}"
-            continue
-        wrong = _format_problem(data[1], base64.b64decode(data[2]))
-        if wrong is not None:
-            yield f"invalid image: {wrong}"
+        problem = f"invalid image content: {match[0]}" if data is None else _data_problem(data[1])
+        if problem is not None:
+            yield problem
+
+
+def _data_problem(content: str) -> str | None:
+    """The message for what stands after ``data:``: a media type, one semicolon, base64."""
+    parts = content.split(";")
+    if len(parts) != 2:
+        return f"invalid image content: {content}"
+    media_type, encoded = parts
+    if not encoded.startswith("base64,"):
+        return f"invalid image content: {encoded}"
+    text = encoded.removeprefix("base64,")
+    broken = base64_problem(text)
+    if broken is not None:
+        return f"base64 encoding is invalid: {broken}"
+    wrong = _format_problem(media_type, base64.b64decode(text))
+    return None if wrong is None else f"invalid image: {wrong}"
 
 
 def base64_problem(text: str) -> str | None:

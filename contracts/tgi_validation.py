@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from tgi_conformance.contracts.script import Server
 from tgi_conformance.contracts.tgi_errors import (
+    GRAMMAR_AND_TOOLS,
     SUFFIX,
     TGIError,
     batch_size,
@@ -33,6 +34,8 @@ def refusal(request: GenerationRequest, server: Server) -> TGIError | None:
         return SUFFIX
     if len(request.prompts) > server.max_client_batch_size:
         return batch_size(server.max_client_batch_size)
+    if request.has_tools and request.parameters.grammar is not None:
+        return GRAMMAR_AND_TOOLS
     forced = request.forced_function
     if forced is not None and request.has_tools and forced not in {name for name, _ in request.tools}:
         return unknown_tool(forced)

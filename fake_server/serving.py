@@ -47,7 +47,7 @@ def state_of(space: Space, record: ExchangeRecord) -> engine.State:
     now, date = _CLOCK.read()
     script, known_key, closed, permits = (
         space.script,
-        space.has_key(record.key),
+        space.admits(record.request.first.get("authorization")),
         space.closed,
         space.permits_used,
     )
@@ -130,7 +130,7 @@ def answer_early(space: Space, request: Request, size: int, origin: str) -> Plan
     state = engine.State(
         server=space.script.server,
         mount=space.script.mount,
-        known_key=space.has_key(key),
+        known_key=space.admits(request.first.get("authorization")),
         closed=space.closed,
         persona=space.script.persona,
         now=now,

@@ -13,7 +13,7 @@ from tgi_conformance.contracts.script_places import script_with_origins, with_or
 from tgi_conformance.fake_server.certificates import Certificate, self_signed
 from tgi_conformance.fake_server.chaos import Lots
 from tgi_conformance.fake_server.hangups import Hangups
-from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
+from tgi_conformance.fake_server.journal_builder import MAX_EXCHANGES, ExchangeRecord, JournalBuilder
 from tgi_conformance.fake_server.journal_json import encoded
 from tgi_conformance.fake_server.memo import Memo
 from tgi_conformance.fake_server.metrics import Metrics
@@ -75,11 +75,19 @@ class SpaceGate:
 class Space:
     """What one case has to itself. Times are monotonic seconds."""
 
-    def __init__(self, space_id: str, script: Script, keys: Mapping[str, str], *, max_body: int) -> None:
+    def __init__(
+        self,
+        space_id: str,
+        script: Script,
+        keys: Mapping[str, str],
+        *,
+        max_body: int,
+        max_exchanges: int = MAX_EXCHANGES,
+    ) -> None:
         self.id = space_id
         self.script = script
         self.max_body = max_body
-        self.journal = JournalBuilder(monotonic)
+        self.journal = JournalBuilder(monotonic, max_exchanges=max_exchanges)
         self.replies: ReplySource = Replies(script.replies)
         self.traffic = Traffic(script.limits) if script.limits != Limits() else None
         self.lots = None if script.chaos is None else Lots(script.chaos)
@@ -99,6 +107,7 @@ class Space:
         self.metrics = Metrics(script.server)
         self._permits: list[ExchangeRecord] = []
         self._keys = {value: alias for alias, value in keys.items()}
+        self._admitted = frozenset(f"bearer {value}".lower() for value in keys.values())
         self._gates: dict[str, SpaceGate] = {}
         self._servers: list[asyncio.Server] = []
         self._refusing: list[socket.socket] = []
@@ -177,9 +186,9 @@ class Space:
         """Key by alias."""
         return {alias: value for value, alias in self._keys.items()}
 
-    def has_key(self, alias: str) -> bool:
-        """Whether an alias stands for one of the space's keys."""
-        return alias in self._keys.values()
+    def admits(self, authorization: str | None) -> bool:
+        """Whether TGI lets a request in: it compares the whole value, without regard to case."""
+        return authorization is not None and authorization.lower() in self._admitted
 
     @property
     def permits_used(self) -> int:
@@ -251,8 +260,16 @@ def _bound(host: str, port: int) -> socket.socket:
 class Spaces:
     """All spaces of the process; a closed one stays reachable for the next ``kept`` spaces."""
 
-    def __init__(self, connect: Callable[[Space, str], "Connection"], host: str, *, max_body: int) -> None:
+    def __init__(
+        self,
+        connect: Callable[[Space, str], "Connection"],
+        host: str,
+        *,
+        max_body: int,
+        max_exchanges: int = MAX_EXCHANGES,
+    ) -> None:
         self._connect = connect
+        self._max_exchanges = max_exchanges
         self._host = host
         self._max_body = max_body
         self._spaces: dict[str, Space] = {}
@@ -269,7 +286,8 @@ class Spaces:
     async def open(self, script: Script, keys: Mapping[str, str], *, port: int = 0) -> Space:
         """Open a space; raises OSError if a port cannot be had (then nothing of it is left)."""
         self._count += 1
-        space = Space(str(self._count), script, keys, max_body=self._max_body)
+        limits = {"max_body": self._max_body, "max_exchanges": self._max_exchanges}
+        space = Space(str(self._count), script, keys, **limits)
         try:
             await space.listen(self._connect, self._host, port, self._certify)
         except OSError:
