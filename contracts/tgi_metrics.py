@@ -7,6 +7,7 @@ import operator
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from itertools import accumulate
 from typing import Final, Literal
@@ -198,5 +199,4 @@ def number_text(number: float) -> str:
     """A number as Rust's Display writes it: no exponent, no fraction where there is none."""
     if number == int(number):
         return str(int(number))
-    text = repr(float(number))
-    return text if "e" not in text else f"{number:.24f}".rstrip("0")
+    return f"{Decimal(repr(float(number))):f}"
