@@ -32,6 +32,8 @@ _TOKEN: Final = re.compile(
 _SPECIAL: Final = re.compile(r"</?\|?\w+\|?>")
 #: Longer texts are not kept in the cache.
 _CACHED_LENGTH: Final = 4096
+#: What is beyond is counted as words of three characters: megabytes would stop the server for seconds.
+_EXACT_LENGTH: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def token_id(text: str) -> int:
 
 def count_tokens(text: str, *, special: bool = True) -> int:
     """How many tokens a text has; ``special`` adds the one for the start of text."""
-    counted = _counted(text) if len(text) <= _CACHED_LENGTH else _count(text)
+    counted = _counted(text) if len(text) <= _CACHED_LENGTH else _count_long(text)
     return counted + (1 if special else 0)
 
 
@@ -65,6 +67,12 @@ def _count(text: str) -> int:
 
 
 _counted: Final = lru_cache(maxsize=512)(_count)
+#: One request counts its prompt several times.
+_counted_beginning: Final = lru_cache(maxsize=8)(_count)
+
+
+def _count_long(text: str) -> int:
+    return _counted_beginning(text[:_EXACT_LENGTH]) + max(len(text) - _EXACT_LENGTH, 0) // 3
 
 
 def tokenize(text: str, *, special: bool = True) -> tuple[Piece, ...]:
