@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import IO, Final, Self, cast
 from urllib.parse import urlsplit
 
 from tgi_conformance.contracts.codec import to_json
@@ -77,10 +77,12 @@ class FakeServer:
         self._control = ControlClient(control, token)
 
     @classmethod
-    def start(cls, python: str = sys.executable, extra_args: Sequence[str] = ()) -> Self:
+    def start(
+        cls, python: str = sys.executable, extra_args: Sequence[str] = (), stderr: IO[bytes] | None = None
+    ) -> Self:
         """Start a server process that ends with this one; raises :class:`FakeServerError`."""
         command = [python, "-m", "tgi_conformance.fake_server", "--owner-pipe", *extra_args]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
         try:
             ready = _read_ready_line(process)
         except BaseException:

@@ -116,7 +116,8 @@ def _unknown_method(head: bytes, at: float, error: httptools.HttpParserError) ->
     words = line.split()
     if len(words) != 3 or not re.fullmatch(rb"[A-Za-z!#$%&'*+.^_`|~0-9-]+", words[0]):
         raise ParseError(400, str(error)) from error
-    if not isinstance(error, httptools.HttpParserInvalidMethodError) and words[0] in _LLHTTP_METHODS:
+    # A method that llhttp knows is not what it stumbled over: GET in its place would end nowhere.
+    if words[0] in _LLHTTP_METHODS:
         raise ParseError(400, str(error)) from error
     known = parse_head(b"GET " + words[1] + b" " + words[2] + b"\r\n" + rest, at)
     known.method, known.head = words[0].decode("ascii"), head
