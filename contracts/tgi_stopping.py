@@ -1,7 +1,7 @@
 """When a generation ends: the limit, the end token, stop sequences, in the shard's order."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 #: Longer generations are queued in slices of this many tokens, and end at the end of a slice.
@@ -18,7 +18,8 @@ class Stopped:
     finish_reason: FinishReason
 
 
-def stopped(pieces: Sequence[str], max_new_tokens: int | None, stop: Sequence[str]) -> Stopped:
+@lru_cache(maxsize=256)
+def stopped(pieces: tuple[str, ...], max_new_tokens: int | None, stop: tuple[str, ...]) -> Stopped:
     """Cut what a model would say where TGI would stop it.
 
     A stop sequence counts where the text ends with it after a token, and stays in the text. Asked
@@ -31,7 +32,7 @@ def stopped(pieces: Sequence[str], max_new_tokens: int | None, stop: Sequence[st
     for index, piece in enumerate(pieces):
         text += piece
         if index + 1 >= limit:
-            return Stopped(tuple(pieces[: index + 1]), "length")
+            return Stopped(pieces[: index + 1], "length")
         if any(text.endswith(end) for end in stop):
-            return Stopped(tuple(pieces[: index + 1]), "stop_sequence")
-    return Stopped(tuple(pieces), "eos_token")
+            return Stopped(pieces[: index + 1], "stop_sequence")
+    return Stopped(pieces, "eos_token")

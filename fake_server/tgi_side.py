@@ -24,7 +24,7 @@ from tgi_conformance.contracts.personas import (
 )
 from tgi_conformance.contracts.script import Generation, Server
 from tgi_conformance.contracts.sse import encode_comment, encode_data
-from tgi_conformance.contracts.tgi_answers import Stamp, dumps
+from tgi_conformance.contracts.tgi_answers import Made, Stamp, dumps
 from tgi_conformance.contracts.tgi_decoding import BodyError, decode, read_leniently
 from tgi_conformance.contracts.tgi_errors import OVERLOADED, TOO_LARGE, TGIError, handler_error
 from tgi_conformance.contracts.tgi_info import ROUTES, Route, RouteKind, info, models
@@ -167,13 +167,14 @@ def _generate(generation: Generation, asked: GenerationRequest, server: Server, 
         # A generation that fails had its permit; what is refused before it had none.
         permits = 0 if error is OVERLOADED else asked.permits
         return Reaction(_failed(error, asked, moment.traits), permits, Seen(error.error_type or ""))
-    seen = _seen(generation, asked, server)
+    every = _made(generation, asked)
+    seen = _seen(generation, asked, server, every)
     if asked.stream:
         frames = tgi_answers.stream_data(generation, asked, stamp)
         tokens = _tokens(generation, asked) if moment.traits.single_tool_call else ()
         return Reaction(_frames(frames, asked, moment.traits, tokens), asked.permits, seen)
     try:
-        answer = _plain(generation, asked, stamp, moment.traits)
+        answer = _plain(generation, asked, stamp, moment.traits, every)
     except ToolOutputError as problem:
         return Reaction(told_error(problem.error, moment.traits), asked.permits, seen)
     return Reaction(answer, asked.permits, seen)
@@ -219,8 +220,11 @@ def _overload(asked: GenerationRequest, server: Server, moment: Moment) -> TGIEr
     return OVERLOADED if found is None else found
 
 
-def _seen(generation: Generation, asked: GenerationRequest, server: Server) -> Seen:
-    every = [tgi_answers.made(generation, asked, index) for index in range(len(asked.prompts))]
+def _made(generation: Generation, asked: GenerationRequest) -> tuple[Made, ...]:
+    return tuple(tgi_answers.made(generation, asked, index) for index in range(len(asked.prompts)))
+
+
+def _seen(generation: Generation, asked: GenerationRequest, server: Server, every: Sequence[Made]) -> Seen:
     prompt = sum(one.prompt_tokens for one in every)
     room = min(max(server.max_total_tokens - prompt, 0), SLICE)
     wanted = asked.parameters.max_new_tokens
@@ -243,7 +247,9 @@ def _tokens(generation: Generation, asked: GenerationRequest) -> tuple[str, ...]
     return tuple(token.text for token in tgi_answers.made(generation, asked).tokens)
 
 
-def _plain(generation: Generation, asked: GenerationRequest, stamp: Stamp, traits: Traits) -> Answer:
+def _plain(
+    generation: Generation, asked: GenerationRequest, stamp: Stamp, traits: Traits, every: Sequence[Made]
+) -> Answer:
     value = tgi_answers.plain_answer(generation, asked, stamp)
     if traits is not TGI_3_3:
         ended = tgi_answers.made(generation, asked).finish_reason
@@ -252,7 +258,7 @@ def _plain(generation: Generation, asked: GenerationRequest, stamp: Stamp, trait
     if tgi_answers.asks_twice(generation, asked):
         # What the headers tell is the second generation's.
         asked = asked.without_tools()
-    every = [tgi_answers.made(generation, asked, index) for index in range(len(asked.prompts))]
+        every = _made(generation, asked)
     measured = tgi_headers.Measured(
         characters=sum(map(len, asked.prompts)),
         prompt_tokens=sum(one.prompt_tokens for one in every),
@@ -307,7 +313,9 @@ def _vertex(generation: Generation, request: Request, server: Server, moment: Mo
             return Reaction(error_answer(VERTEX_FAILED), permits, Seen(error.error_type or ""))
         texts.append(tgi_answers.made(spoken, asked).text)
     body = dumps({"predictions": texts})
-    return Reaction(json_answer(200, body), permits, _seen(said(generation, every[0]), every[0], server))
+    spoken = said(generation, every[0])
+    seen = _seen(spoken, every[0], server, _made(spoken, every[0]))
+    return Reaction(json_answer(200, body), permits, seen)
 
 
 # --- answers by form ----------------------------------------------------------------------------------
