@@ -26,7 +26,7 @@ _MAX_WAITING: Final = 16 * 1024 * 1024
 """Bytes of bodies that may wait behind a running answer; beyond them the connection is not read."""
 LINGER_SECONDS: Final = 1.0
 """How long what is left of a body is read and dropped after an early answer."""
-MAX_CONNECTIONS: Final = 4096
+MAX_CONNECTIONS: Final = 16_384
 """Open connections of one space; one more is closed at once, and a note says so."""
 
 #: Space, request, its record -> what is done for it.
@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
         self._written = 0
         self._taken = 0
         self._lost = False
+        self._serving = False
         self._held_back = False
 
     # --- what asyncio calls ------------------------------------------------------------------------
@@ -206,6 +207,16 @@ class Connection(asyncio.Protocol):
     # --- serving -----------------------------------------------------------------------------------
 
     def _serve_next(self) -> None:
+        """Serve what waits; an answer that is over at once comes back to this loop, not deeper."""
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            self._serve_waiting()
+        finally:
+            self._serving = False
+
+    def _serve_waiting(self) -> None:
         while self._queue and self._current is None and (self._silent is not None or not self._ended):
             request = self._queue.popleft()
             self._space.peek(request.received_at)

@@ -185,6 +185,12 @@ def test_invalid_utf_8_is_answered(space: Space, body: bytes) -> None:
     assert is_alive(space)
 
 
+def test_hundreds_of_pipelined_requests_are_all_answered(space: Space) -> None:
+    with Wire(space.base_url) as wire:
+        wire.send(request() * 900)
+        assert all(b"alive" in wire.response().body for _ in range(900))
+
+
 def test_more_pipelined_requests_than_anyone_needs_end_the_connection(space: Space) -> None:
     with Wire(space.base_url) as wire:
         with contextlib.suppress(ConnectionError):
