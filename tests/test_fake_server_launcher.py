@@ -8,10 +8,10 @@ from tgi_conformance.contracts.script import Generation, Reply, Script
 from tgi_conformance.fake_server.launcher import add_launcher_options, launched
 
 COMMAND = (
-    "--model-id teknium/OpenHermes-2.5-Mistral-7B --revision main --num-shard 2 --quantize awq --dtype float16 "
+    "--model-id teknium/OpenHermes-2.5-Mistral-7B --revision main --num-shard 2 --quantize awq "
     "--max-concurrent-requests 64 --max-best-of 3 --max-stop-sequences 5 --max-top-n-tokens 6 "
     "--max-input-tokens 100 --max-total-tokens 200 --max-batch-prefill-tokens 300 --max-waiting-tokens 20 "
-    "--waiting-served-ratio 1.2 --cuda-memory-fraction 0.9 --trust-remote-code --json-output --payload-limit 999 "
+    "--waiting-served-ratio 1.2 --dtype float16 --trust-remote-code --json-output --payload-limit 999 "
     "--max-client-batch-size 7 --cors-allow-origin http://a --cors-allow-origin http://b --lora-adapters x/y "
     "--disable-grammar-support --api-key secret --usage-stats off"
 )
