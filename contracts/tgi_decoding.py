@@ -332,9 +332,18 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 _START: Final = re.compile(r"[ \t\n\r]*")
 
 
+def _text(body: bytes) -> str:
+    """The body as text; what comes after the value is never read, so it need not be UTF-8."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        scan(body)
+        return body[: error.start].decode()
+
+
 def _parse(body: bytes) -> JSON:
     try:
-        text = body.decode()
+        text = _text(body)
         start = _START.match(text)
         value, _ = _DECODER.raw_decode(text, start.end() if start else 0)
         if _SURROGATE.search(body):

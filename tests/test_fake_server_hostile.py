@@ -170,7 +170,7 @@ def test_bodies_behind_a_running_answer_are_not_read_without_bound(fake: FakeSer
         thread.join()
 
 
-BROKEN_TEXTS = (b'{"inputs":"\xff\xfe"}', b"\xff" * 500, b"\xed\xa0\x80", b'{"inputs":"\\ud800"}')
+BROKEN_TEXTS = (b'{"inputs":"\xff\xfe"}', b"\xff" * 500, b"\xed\xa0\x80", b'{"inputs":"\\ud800"}', b"0\xbe")
 
 
 @pytest.mark.parametrize("body", BROKEN_TEXTS)
