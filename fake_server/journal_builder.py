@@ -9,7 +9,7 @@ from tgi_conformance.fake_server.http_parsing import Request
 
 #: Bytes of heads and bodies that one journal keeps; beyond it bodies are dropped and a note says so.
 MAX_BYTES: Final = 256 * 1024 * 1024
-#: Exchanges that one journal keeps.
+#: Exchanges, and connections, that one journal keeps unless told otherwise.
 MAX_EXCHANGES: Final = 200_000
 MAX_NOTES: Final = 200
 
@@ -100,7 +100,13 @@ class ExchangeRecord:
 class JournalBuilder:
     """The journal of one space; ``changed`` is called after each booking with the time of it."""
 
-    def __init__(self, clock: Callable[[], float], *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_exchanges: int = MAX_EXCHANGES,
+    ) -> None:
         self.exchanges: list[ExchangeRecord] = []
         self.connections: list[ConnectionRecord] = []
         self.lag = 0.0
@@ -108,6 +114,9 @@ class JournalBuilder:
         self._clock = clock
         self._notes: list[str] = []
         self._bytes_left = max_bytes
+        self._most = max_exchanges
+        self._booked = 0
+        self._opened = 0
         self._on_change: list[Callable[[], None]] = []
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -132,8 +141,12 @@ class JournalBuilder:
 
     def open_connection(self, origin: str, at: float) -> ConnectionRecord:
         """Book a new connection."""
-        record = ConnectionRecord(len(self.connections), origin, at)
-        self.connections.append(record)
+        record = ConnectionRecord(self._opened, origin, at)
+        self._opened += 1
+        if self._opened <= self._most:
+            self.connections.append(record)
+        elif self._opened == self._most + 1:
+            self.note(f"more than {self._most} connections: later ones are served and not kept here")
         self.changed()
         return record
 
@@ -145,18 +158,19 @@ class JournalBuilder:
 
     def book(self, request: Request, connection: ConnectionRecord, *, key: str, late: bool) -> ExchangeRecord:
         """Book a request."""
-        record = ExchangeRecord(
-            len(self.exchanges), connection, request, key, self._kept(request.body), late=late
-        )
+        record = ExchangeRecord(self._booked, connection, request, key, self._kept(request.body), late=late)
         connection.requests += 1
-        if len(self.exchanges) < MAX_EXCHANGES:
+        self._booked += 1
+        if self._booked <= self._most:
             self.exchanges.append(record)
-        else:
-            self.note(f"more than {MAX_EXCHANGES} exchanges; {request.method} {request.target} is not kept")
+        elif self._booked == self._most + 1:
+            self.note(f"more than {self._most} exchanges: later ones are answered and not kept here")
         self.changed()
         return record
 
     def _kept(self, body: bytes) -> bytes:
+        if self._booked >= self._most:
+            return body
         if len(body) > self._bytes_left:
             self._notes.append(f"journal memory is used up: a body of {len(body)} bytes was not kept")
             return b""

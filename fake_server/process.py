@@ -30,6 +30,7 @@ from tgi_conformance.fake_server.desk import (
 )
 from tgi_conformance.fake_server.draining import drain
 from tgi_conformance.fake_server.heartbeat import Heartbeat
+from tgi_conformance.fake_server.journal_builder import MAX_EXCHANGES
 from tgi_conformance.fake_server.launcher import add_launcher_options, launched
 from tgi_conformance.fake_server.onlookers import Observer
 from tgi_conformance.fake_server.precise_timers import precise_event_loop
@@ -53,6 +54,7 @@ class Options:
     port: int = 0
     owner_pipe: bool = False
     max_body: int = MAX_BODY
+    max_exchanges: int = MAX_EXCHANGES
     desk: Desk = field(default_factory=Desk)
 
 
@@ -87,6 +89,7 @@ def read_options(arguments: Sequence[str] | None) -> Options:
         port=given.port,
         owner_pipe=given.owner_pipe,
         max_body=given.max_body,
+        max_exchanges=given.journal_exchanges,
     )
 
 
@@ -107,6 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--script", type=Path, help="script (JSON) that the first listener plays; -: stdin")
     parser.add_argument("--max-body", type=int, default=MAX_BODY, help="bytes of a request body read at all")
+    parser.add_argument(
+        "--journal-exchanges",
+        type=int,
+        default=MAX_EXCHANGES,
+        help="exchanges (and connections) that a journal keeps; later ones are answered, and a note says so",
+    )
     parser.add_argument("--owner-pipe", action="store_true", help="end when standard input closes")
     add_desk_options(parser)
     add_launcher_options(parser)
@@ -118,7 +127,7 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
     if options.desk.record is not None:
         return await _record(options, options.desk.record)
     loop = asyncio.get_running_loop()
-    spaces = Spaces(connect, options.host, max_body=options.max_body)
+    spaces = Spaces(connect, options.host, max_body=options.max_body, max_exchanges=options.max_exchanges)
     spaces.observe = observe
     heartbeat = Heartbeat(spaces.late)
     token = secrets.token_urlsafe(24)
