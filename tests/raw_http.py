@@ -19,6 +19,8 @@ class Wire:
         self.socket = socket.create_connection((parts.hostname or "", parts.port or 0), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._kept = b""
+        #: Whether the head of an answer was read whole.
+        self.had_head = False
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +87,7 @@ class Wire:
     def response(self) -> "Answered":
         """One whole answer, by its own framing."""
         head = self.read_until(b"\r\n\r\n")
+        self.had_head = True
         lines = head.decode("latin-1").split("\r\n")[:-2]
         headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines[1:]))
         values = {name.lower(): value for name, value in headers}
