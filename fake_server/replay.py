@@ -72,6 +72,7 @@ class Replay:
     def take_at_accept(self, origin: str) -> tuple[str, Reply] | None:
         """Nothing is recorded of connections."""
         del origin
+        return None
 
     def uses(self) -> tuple[ReplyUse, ...]:
         """How often each recording was played."""

@@ -129,7 +129,7 @@ class Space:
                 made = certificate()
                 context, self.certificate = made.server_context(), made.pem
             server = await loop.create_server(
-                lambda origin=origin: connect(self, origin),  # type: ignore[misc]
+                lambda origin=origin: connect(self, origin),
                 sock=listener,
                 backlog=BACKLOG,
                 ssl=context,
