@@ -23,7 +23,7 @@ STANDING = {
     "queue_enabled": "queues:ReadsSwitchUpsideDown",
     "request_queue": "queues:LastInFirstOut",
     "max_concurrent_requests": "queues:FreesSlotWithTheGenerator",
-    "current_requests": "queues:LosesSlotOnError",
+    "current_requests": "queues:CountsTheWaiting",
     "max_retries": "retry:RetriesInTwoLayers",
     "initial_retry_delay": "retry:HalfASecondFirst",
     "backoff_factor": "retry:WaitsTheSameEachTime",
