@@ -29,6 +29,12 @@ from tgi_conformance.contracts.tgi_tool_output import (
 )
 
 DONE: Final = "[DONE]"
+#: Characters of a text that become a token a word.
+_EXACT_LENGTH: Final = 32_768
+#: How many tokens the rest becomes at most.
+_LONG_TOKENS: Final = 2048
+#: Longer generations are not kept.
+_KEPT_TOKENS: Final = 4096
 _WORD: Final = re.compile(r"\s*\S+|\s+")
 
 
@@ -95,18 +101,37 @@ def made(generation: Generation, request: GenerationRequest, prompt: int = 0) ->
     )
 
 
-@lru_cache(maxsize=512)
 def _tokens(pieces: tuple[str, ...], *, ends: bool) -> tuple[Token, ...]:
     """Pieces as tokens; ``ends`` adds the end token, and a generation has at least one token."""
+    return (_kept_tokens if len(pieces) <= _KEPT_TOKENS else _made_tokens)(pieces, ends)
+
+
+def _made_tokens(pieces: tuple[str, ...], ends: bool) -> tuple[Token, ...]:  # noqa: FBT001
     tokens = [Token(token_id(piece), piece, _logprob(index)) for index, piece in enumerate(pieces)]
     if ends:
         tokens.append(Token(EOS_ID, EOS, _logprob(len(tokens)), special=True))
     return tuple(tokens) or (Token(token_id(""), "", _logprob(0)),)
 
 
-@lru_cache(maxsize=512)
+_kept_tokens: Final = lru_cache(maxsize=512)(_made_tokens)
+
+
 def split_tokens(text: str) -> tuple[str, ...]:
-    """A text as tokens: one a word, with the blanks before it; they join to the text."""
+    """A text as tokens: one a word, with the blanks before it; they join to the text.
+
+    What a text has beyond 32 KiB becomes a few thousand long tokens: an echo of megabytes would stop the
+    server for seconds, and fill its memory if it were kept.
+    """
+    if len(text) <= _EXACT_LENGTH:
+        return _split_words(text)
+    rest = text[_EXACT_LENGTH:]
+    size = -(-len(rest) // _LONG_TOKENS)
+    long = (rest[start : start + size] for start in range(0, len(rest), size))
+    return (*_WORD.findall(text[:_EXACT_LENGTH]), *long)
+
+
+@lru_cache(maxsize=512)
+def _split_words(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(text))
 
 

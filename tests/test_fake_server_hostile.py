@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from raw_http import Wire, ask, request
 
 from tgi_conformance.contracts.script import Script, Server, always, answer
+from tgi_conformance.contracts.tgi_answers import split_tokens
 from tgi_conformance.fake_server.client import FakeServer, Space, open_requests
 from tgi_conformance.fake_server.http_parsing import MAX_HEAD, MAX_TRAILERS, ParseError, RequestReader
 
@@ -168,6 +169,13 @@ def test_bodies_behind_a_running_answer_are_not_read_without_bound(fake: FakeSer
         space.release("g")
         assert [b"later" in wire.response().body for _ in range(5)] == [False, True, True, True, True]
         thread.join()
+
+
+def test_an_echo_of_megabytes_is_the_whole_prompt_in_a_bounded_number_of_tokens() -> None:
+    text = "x " * 900_000
+    pieces = split_tokens(text)
+    assert "".join(pieces) == text
+    assert len(pieces) < 20_000
 
 
 BROKEN_TEXTS = (b'{"inputs":"\xff\xfe"}', b"\xff" * 500, b"\xed\xa0\x80", b'{"inputs":"\\ud800"}', b"0\xbe")
