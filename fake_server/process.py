@@ -16,7 +16,7 @@ from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Script
-from tgi_conformance.contracts.script_loading import ScriptError, load_script
+from tgi_conformance.contracts.script_loading import ScriptError, load_script, prepare
 from tgi_conformance.fake_server.control import Control, ControlConnection
 from tgi_conformance.fake_server.desk import (
     STDIN,
@@ -78,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def read_options(arguments: Sequence[str] | None) -> Options:
     """Options from the command line; the launcher's names are TGI's."""
     given = _parser().parse_args(arguments)
-    # Loading also the empty script compiles the schema before the first space needs it.
     script = load_script({} if given.script is None else _json_of(given.script))
     scripted = given.script is not None
     return Options(
@@ -151,7 +150,6 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
         _watch_owner(loop, ended)
     else:
         loop.add_signal_handler(signal.SIGINT, ended.set)
-    heartbeat.start()
     ready = {
         "ready": True,
         "control": f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}",
@@ -163,6 +161,9 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
     if space.certificate is not None:
         ready["certificate"] = space.certificate
     print(json.dumps(ready), flush=True)  # noqa: T201
+    # While the owner reads that line; before the heartbeat, which would take it for lateness.
+    prepare()
+    heartbeat.start()
     drained = asyncio.create_task(_drain_when(draining, spaces, ended))
     await ended.wait()
     drained.cancel()
