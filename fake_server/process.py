@@ -39,6 +39,7 @@ from tgi_conformance.fake_server.replay import Replay, read_recordings
 from tgi_conformance.fake_server.serving import connect
 from tgi_conformance.fake_server.spaces import Spaces
 from tgi_conformance.fake_server.upstream import Upstream
+from tgi_conformance.fake_server.workers import run_workers
 
 #: Bytes of one request body that are read at all; TGI's own limit (413) is the script's.
 MAX_BODY: Final = 64 * 1024 * 1024
@@ -55,6 +56,7 @@ class Options:
     owner_pipe: bool = False
     max_body: int = MAX_BODY
     max_exchanges: int = MAX_EXCHANGES
+    workers: int = 1
     desk: Desk = field(default_factory=Desk)
 
 
@@ -68,6 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _raise_file_limit()
     warn_of_reach(options.host)
     try:
+        if options.workers != 1:
+            return run_workers(
+                options.script, options.keys, options.host, options.port, options.workers, options.max_body
+            )
         with observing(options.desk) as observe, asyncio.Runner(loop_factory=precise_event_loop) as runner:
             return runner.run(serve(options, observe))
     except (OSError, ValueError) as error:
@@ -89,6 +95,7 @@ def read_options(arguments: Sequence[str] | None) -> Options:
         owner_pipe=given.owner_pipe,
         max_body=given.max_body,
         max_exchanges=given.journal_exchanges,
+        workers=given.workers,
     )
 
 
@@ -114,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=MAX_EXCHANGES,
         help="exchanges (and connections) that a journal keeps; later ones are answered, and a note says so",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="processes that share the port; for stateless scripts, without control API and journal (Linux)",
     )
     parser.add_argument("--owner-pipe", action="store_true", help="end when standard input closes")
     add_desk_options(parser)

@@ -100,6 +100,8 @@ class Space:
         self.connections: set[Connection] = set()
         self.hangups = Hangups()
         self.memo = Memo()
+        #: Whether other processes listen on the same port.
+        self.shared_port = False
         self.ports: dict[str, int] = {}
         #: Scheme, host and port of each origin.
         self.origins: dict[str, str] = {}
@@ -141,7 +143,7 @@ class Space:
         listeners: dict[str, socket.socket] = {}
         for origin in self.script.origins:
             try:
-                listener = _bound(host, port)
+                listener = _bound(host, port, shared=self.shared_port)
             except OSError:
                 for bound in listeners.values():
                     bound.close()
@@ -242,13 +244,15 @@ class Space:
             connection.abort()
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only where the protocol was named.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.setblocking(False)  # noqa: FBT003
     except OSError:
@@ -267,9 +271,11 @@ class Spaces:
         *,
         max_body: int,
         max_exchanges: int = MAX_EXCHANGES,
+        shared_port: bool = False,
     ) -> None:
         self._connect = connect
         self._max_exchanges = max_exchanges
+        self._shared_port = shared_port
         self._host = host
         self._max_body = max_body
         self._spaces: dict[str, Space] = {}
@@ -288,6 +294,7 @@ class Spaces:
         self._count += 1
         limits = {"max_body": self._max_body, "max_exchanges": self._max_exchanges}
         space = Space(str(self._count), script, keys, **limits)
+        space.shared_port = self._shared_port
         try:
             await space.listen(self._connect, self._host, port, self._certify)
         except OSError:
