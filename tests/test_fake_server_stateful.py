@@ -399,8 +399,8 @@ def test_the_docs_are_a_page_that_leads_to_the_openapi_document(
         assert {"/generate", "/v1/chat/completions", "/vertex"} <= set(document["paths"])
 
 
-#: Told by the recordings, and not of the fake server: cleartext HTTP/2 is not spoken, and the delay that TGI's
-#: missing TCP_NODELAY causes is imitated on demand only.
+#: Told by the recordings, and not of the fake server: cleartext HTTP/2 is not spoken, and what TGI's missing
+#: TCP_NODELAY causes is imitated on demand only.
 NOT_REPRODUCED: Final = ("http2-", "timing-")
 REPRODUCED: Final = (
     "over-", "disconnect-", "fail-", "health-", "shard-restart", "gens-paced", "chat-stream-paced",
