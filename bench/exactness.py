@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from servers import LOAD_CORE, SERVER_CORE
+from servers import LOAD_CORE, SERVER_CORE, pinned
 from workload import ROUTE, TEXT, body
 
 GAP_MS: Final = 10
@@ -54,7 +54,7 @@ class Fake:
             str(script),
         ]
         self.process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command, *options],
+            [*pinned(SERVER_CORE), *command, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from peers import ASSETS, Running
-from servers import LOAD_CORE, NotMeasured, Process, cpu_seconds, free_port
+from servers import LOAD_CORE, NotMeasured, Process, cpu_seconds, free_port, pinned
 from workload import ROUTE, Scenario, body, write_lua
 
 CONNECTIONS: Final = 16
@@ -108,9 +108,7 @@ def sample(server: Running, script: Path, seconds: float) -> Sample:
 
 def _wrk(port: int, path: str, script: Path, seconds: float) -> str:
     command = [
-        "taskset",
-        "-c",
-        str(LOAD_CORE),
+        *pinned(LOAD_CORE),
         "wrk",
         "-t1",
         f"-c{CONNECTIONS}",
@@ -151,6 +149,14 @@ def rounds(
                 taking_part.remove(server)
                 del measured[server.name]
     return list(measured.values()), left_out
+
+
+def answered(text: str) -> int:
+    """How many requests a run of wrk counted as answered well; raises where some were not."""
+    count, trouble = _COUNT.search(text), _TROUBLE.search(text)
+    if count is None or trouble is not None:
+        raise NotMeasured(f"wrk: {' '.join(text.split())[-200:]}")
+    return int(count[1])
 
 
 def ceiling(folder: Path, cache: Path, seconds: float) -> float:

@@ -11,6 +11,8 @@ from typing import Final
 
 SERVER_CORE: Final = 0
 LOAD_CORE: Final = 1
+NICENESS: Final = "BENCH_NICENESS"
+"""Variable with the niceness of servers and load alike: below 0 where others use the machine too (root)."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -24,6 +26,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def pinned(core: int) -> list[str]:
+    """What to write before a command so that it runs on one core, at the priority that was asked for."""
+    niceness = os.environ.get(NICENESS)
+    return ["taskset", "-c", str(core), *(["nice", "-n", niceness] if niceness else [])]
 
 
 class Process:
@@ -40,7 +48,7 @@ class Process:
         self._log = log
         self._out = log.open("wb")
         self._process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command],
+            [*pinned(SERVER_CORE), *command],
             stdin=subprocess.PIPE,
             stdout=self._out,
             stderr=subprocess.STDOUT,
