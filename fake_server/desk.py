@@ -71,6 +71,9 @@ def read_desk(given: argparse.Namespace) -> Desk:
         raise ValueError("--record takes neither --tls, --journal nor --api-key")
     if given.replay is not None and given.script is not None:
         raise ValueError("--replay and --script exclude one another")
+    watched = (given.record, given.replay, given.journal)
+    if given.workers != 1 and (any(option is not None for option in watched) or given.live == "on"):
+        raise ValueError("--workers share nothing: no --record, --replay, --journal or --live on with them")
     if given.replay_speed < 0:
         raise ValueError("--replay-speed: a number from 0 on is needed")
     return Desk(

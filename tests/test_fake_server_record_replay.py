@@ -198,6 +198,7 @@ def test_a_folder_that_cannot_be_replayed_is_refused(
         ["--replay-speed", "-1"],
         ["--key", "hf_thekeyitself"],
         ["--journal", "/nonexistent/x"],
+        ["--workers", "2", "--replay", "x"],
     ],
 )
 def test_options_that_make_no_sense_are_refused_without_showing_a_key(
