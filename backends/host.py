@@ -1015,12 +1015,15 @@ def load_adapter(spec: str) -> Any:
 def _load_file(path: Path) -> Any:
     if not path.is_file():
         raise StartError("import", f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # An adapter in queue.py or json.py must not take the place of the standard module.
+    taken = getattr(sys, "stdlib_module_names", sys.builtin_module_names)
+    name = f"adapter_{path.stem}" if path.stem in taken or path.stem in sys.modules else path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise StartError("import", f"{path} cannot be loaded as a module")
     sys.path.append(str(path.resolve().parent))
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 

@@ -115,3 +115,12 @@ def test_module_in_the_working_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "my_adapter.py").write_text((ADAPTERS / "echo.py").read_text())
     with Driver.start(parse_backend("my_adapter:Echo", folder=tmp_path)) as driver:
         assert driver.run("generate", {"prompt": "x"}).text == "x"
+
+
+def test_an_adapter_named_like_a_standard_module_does_not_hide_it(tmp_path):
+    lines = ["import queue", "class A:"]
+    lines += ["    def describe(self): return {'name': 'q'}"]
+    lines += ["    def create_endpoint(self, **given): return queue.Queue.__module__"]
+    (tmp_path / "queue.py").write_text("\n".join(lines), encoding="utf-8")
+    with Driver.start(parse_backend(f"{tmp_path}/queue.py:A")) as driver:
+        assert driver.run("create_endpoint", {}).value == "queue"
