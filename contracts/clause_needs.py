@@ -51,9 +51,6 @@ GAPS: Final[Mapping[str, Gap]] = MappingProxyType(
         ),
         "kit.budget": Gap("counters of requests and tokens used up", "runs against a real endpoint"),
         "script.proxy": Gap("a fault proxy: answers come from upstream", "runs against a real endpoint"),
-        "persona.tgi-1.4": Gap("a fake server that imitates TGI 1.4", "the personas"),
-        "persona.tgi-2": Gap("a fake server that imitates TGI 2.x", "the personas"),
-        "persona.openai": Gap("a fake server that imitates a bare proxy of OpenAI's form", "the personas"),
     }
 )
 """Needed words that do not exist yet."""
@@ -136,6 +133,9 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "beside.space": "a second server, an origin of its own",
         "beside.process": "a fresh process of the backend, with variables of the case's choice",
         "beside.black-hole": "a port that accepts no connection and refuses none",
+        "persona.tgi-1.4": "a server that imitates TGI 1.4",
+        "persona.tgi-2": "a server that imitates TGI 2.x",
+        "persona.openai": "a server that imitates a bare proxy of OpenAI's form",
         "beside.any": "every case of the run: the oracle looks at all of them",
     }
 )
@@ -150,7 +150,7 @@ def _listed(thing: str, names: tuple[str, ...]) -> set[str]:
     return {f"{thing}.{name}" for name in names}
 
 
-_GAP_STIMULI: Final = frozenset(word for word in GAPS if word.partition(".")[0] in ("script", "persona"))
+_GAP_STIMULI: Final = frozenset(word for word in GAPS if word.startswith("script."))
 
 FIELDS: Final[frozenset[str]] = frozenset(
     _words(_OBSERVED)
