@@ -1,0 +1,377 @@
+"""RETRY: what bounds retries (deadline, cancellation), what repeats in them, what the last one says."""
+
+from typing import Any, Final
+
+import pytest
+
+from tgi_conformance.contracts.error_kinds import ErrorKind
+from tgi_conformance.contracts.journal import Exchange
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import always, overloaded, silence, status
+from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.fake_server.client import Space, WaitTimeout, connections_closed, received
+from tgi_conformance.suites._case import Case, Running
+from tgi_conformance.suites._clause import clause, timing
+from tgi_conformance.suites._expect import (
+    ClauseFailed,
+    describe,
+    expect,
+    expect_error,
+    expect_requests,
+    expect_text,
+    timeline,
+)
+from tgi_conformance.suites._oracles import in_band_fault
+from tgi_conformance.suites._policy import most_attempts
+from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._shapes import CHAT, NATIVE, Shape
+from tgi_conformance.suites._streams import allowance
+from tgi_conformance.suites._waits import expect_open, expect_turned_away
+
+#: Short delays for cases that are not about them (seconds).
+QUICK: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0, "max_retry_delay": 0.05}
+RATE_LIMITS: Final = (ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED)
+#: Grain of the clocks and of scheduling (seconds), beside ten times the server's lag.
+GRAIN: Final = 0.05
+
+
+@clause("RETRY-10", case="twelve-in-turn")
+@timing
+def test_waits_are_jittered(case: Case) -> None:
+    """Clients that were refused together and wait alike come back together, and are refused again."""
+    case.needs("retry")
+    case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries")
+    shape = case.shape()
+    base, calls = 0.1, 12
+    prompts = [case.prompt(f"<{number}>") for number in range(calls)]
+    # A wait may be late by accident, so each call has its own refusal, and the latest is left out.
+    space = case.serve(
+        *(overloaded().where(contains=f"<{number}>").named(f"429-{number}") for number in range(calls)),
+        shape.plain("granted").times(calls),
+    )
+    endpoint = case.endpoint(max_retries=1, initial_retry_delay=base, backoff_factor=1.0)
+    for prompt in prompts:
+        expect_text(case.call(prompt, endpoint=endpoint, shape=shape), "granted")
+
+    sent = space.journal().generations
+    expect_requests(sent, 2 * calls, because=f"{calls} calls, each refused once", journal=space.journal())
+    gaps = sorted(space.journal().gaps(sent[n : n + 2])[0] for n in range(0, 2 * calls, 2))
+    low, high = case.policy(endpoint).jitter or (0.5, 1.0)
+    least = base * ((high - low) or 0.5) / 4
+    expect(
+        gaps[-2] - gaps[0] >= least,
+        expected=f"waits of {base} s that differ by at least {least:.3f} s",
+        observed=f"{gaps[0]:.3f} to {gaps[-2]:.3f} s",
+        journal=space.journal(),
+    )
+
+
+@clause("RETRY-12", case="attempts")
+@timing
+def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
+    """A deadline for each attempt, or none for the sleeps between them, is no deadline."""
+    case.needs("retry", "timeout")
+    space = case.serve(always(overloaded()))
+    endpoint = case.endpoint(max_retries=20, initial_retry_delay=0.2, backoff_factor=1.0, max_retry_delay=0.2)
+    deadline = 0.5
+
+    outcome = _within_deadline(case.start(endpoint=endpoint, deadline=deadline), space, deadline)
+
+    expect_error(outcome, because="the deadline is over")
+    begun = outcome.entered_at or 0.0
+    late = [
+        exchange.received_at - begun
+        for exchange in space.journal().generations
+        if exchange.received_at - begun > deadline + GRAIN + 10 * space.journal().lag
+    ]
+    expect(
+        not late,
+        expected=f"no attempt after the deadline of {deadline} s",
+        observed=f"attempts at {', '.join(f'{at:.3f}' for at in late)} s",
+        journal=space.journal(),
+    )
+
+
+@clause("RETRY-12", case="queue")
+@timing
+def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
+    """The caller's patience ends whether or not the request was ever sent."""
+    case.needs("retry", "timeout", "queue")
+    case.needs_setting("max_concurrent_requests")
+    shape = case.shape()
+    space = case.serve(shape.plain("held").held("go"))
+    endpoint = case.endpoint(max_concurrent_requests=1, queue_size=2)
+    holder = case.start(endpoint=endpoint, shape=shape)
+    expect_open(space, 1)
+
+    outcome = _within_deadline(case.start(endpoint=endpoint, shape=shape, deadline=0.3), space, 0.3)
+    space.release("go")
+
+    expect_error(outcome, because="the only slot was held beyond the deadline")
+    expect_text(holder.wait(), "held")
+    expect_requests(
+        space.journal().generations,
+        1,
+        because="the call was over before it had a slot",
+        journal=space.journal(),
+    )
+
+
+@clause("RETRY-13", case="cancel-in-backoff")
+@timing
+def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case) -> None:
+    """Who has gone wants no answer: not after the sleep either."""
+    case.needs("retry", "cancel")
+    shape = case.shape()
+    # A second, so that the attempt that must not come would come while the case looks on.
+    space = case.serve(overloaded(("retry-after", "1")), shape.plain("granted").times(0, None))
+    endpoint = case.endpoint(max_retries=1, initial_retry_delay=0.1, backoff_factor=1.0)
+    running = _cancellable(case, endpoint, shape)
+    expect_turned_away(space)
+    if running.over:
+        raise NotApplicable(f"it does not wait a Retry-After of 1 s: {describe(running.wait())}")
+
+    running.cancel()
+
+    outcome = running.wait_briefly(allowance(space.journal()))
+    _expect_nothing_more(space, 1, 1.2)
+    expect(
+        outcome is not None and not outcome.returned,
+        expected="the call ends as cancelled",
+        observed="it goes on" if outcome is None else describe(outcome),
+        journal=space.journal(),
+    )
+
+
+@clause("RETRY-14", case="closed-while-idle")
+def test_a_connection_closed_while_idle_does_not_fail_the_next_call(case: Case) -> None:
+    """A server may close what is idle; a client that keeps connections must notice, or try again."""
+    case.needs("retry")
+    shape = case.shape()
+    space = case.serve(shape.plain("first").deliver(close="silent"), shape.plain("second"))
+    endpoint = case.endpoint(max_retries=1, **QUICK)
+    expect_text(case.call(endpoint=endpoint, shape=shape), "first")
+    _expect_closed(space)
+
+    expect_text(case.call(endpoint=endpoint, shape=shape), "second")
+
+
+@clause("RETRY-14", case="closed-on-use")
+def test_a_connection_closed_on_its_second_request_does_not_fail_the_call(case: Case) -> None:
+    """The close may cross the request on its way: no byte was answered, and a new connection works."""
+    case.needs("retry")
+    shape = case.shape()
+    space = case.serve(
+        shape.plain("first"), silence("fin").named("closed-on-use"), shape.plain("second").times(0, 1)
+    )
+    endpoint = case.endpoint(max_retries=1, **QUICK)
+    expect_text(case.call(endpoint=endpoint, shape=shape), "first")
+
+    outcome = case.call(endpoint=endpoint, shape=shape, attempts=2)
+
+    connections = [exchange.connection for exchange in space.journal().generations]
+    if len(set(connections[:2])) == 2:
+        raise NotApplicable("each request has a connection of its own")
+    expect_text(outcome, "second")
+
+
+#: Failures whose retry is a matter of taste; the last is silence past the client's read time-out.
+CONTESTED: Final = ("424", "500", "502", "503", "504", "read-timeout")
+
+
+@clause("RETRY-15")
+@pytest.mark.parametrize("failure", CONTESTED)
+def test_what_is_done_after_a_contested_failure_is_recorded(case: Case, failure: str) -> None:
+    """The model may be at work on the first request still; RETRY-01 and RETRY-08 bound what is done."""
+    case.needs("retry")
+    more: dict[str, Any] = dict(QUICK)
+    if failure == "read-timeout":
+        case.needs_setting("timeout")
+        more["timeout"] = 0.2
+        reply = silence("stall")
+    else:
+        reply = status(int(failure), json={"error": "failed", "error_type": "generation"})
+    space = case.serve(always(reply))
+    endpoint = case.endpoint(max_retries=2, **more)
+
+    outcome = case.call(endpoint=endpoint)
+
+    journal = space.journal()
+    case.note(
+        {
+            "failure": failure,
+            "attempts": len(journal.generations),
+            "gaps": [round(gap, 3) for gap in journal.gaps()],
+            "outcome": describe(outcome),
+        }
+    )
+
+
+@clause("RETRY-16")
+@pytest.mark.parametrize("given", ["id-given", "own-id"])
+def test_all_attempts_send_the_same_body_and_request_id(case: Case, given: str) -> None:
+    """An attempt is the same request again: other bytes or another id make it a new one."""
+    case.needs("retry")
+    header = case.description.request_id_header
+    shape = case.shape()
+    declared = getattr(case.description.retry, "statuses", None) or frozenset()
+    second = status(503, text="try later") if 503 in declared else overloaded()
+    space = case.serve(overloaded(), second.named("second"), shape.plain("granted"))
+    endpoint = case.endpoint(max_retries=2, **QUICK)
+    if most_attempts(case.policy(endpoint)) < 3:
+        raise NotApplicable("the backend makes fewer than three attempts")
+    named: dict[str, Any] = {}
+    if given == "id-given":
+        if header is None:
+            raise NotApplicable("no header carries a request id")
+        named["request_id"] = "id-of-three-attempts"
+
+    expect_text(case.call(endpoint=endpoint, shape=shape, **named), "granted")
+
+    sent = space.journal().generations
+    expect_requests(sent, 3, because="two refusals, then a 200", journal=space.journal())
+    expect(
+        len({exchange.body for exchange in sent}) == 1,
+        expected="three equal bodies",
+        observed=" | ".join(exchange.body.decode("utf-8", "replace") for exchange in sent),
+    )
+    ids = [_id(exchange, header) for exchange in sent]
+    expect(len(set(ids)) == 1, expected="one request id on all attempts", observed=repr(ids))
+
+
+@clause("RETRY-17", case="kind")
+def test_after_the_limit_a_429_is_still_a_rate_limit(case: Case) -> None:
+    """Callers tell a rate limit from a failure by its type; "max retries exceeded" is neither."""
+    case.needs("retry")
+    space = case.serve(always(overloaded(("retry-after", "0"))))
+    endpoint = case.endpoint(max_retries=1, **QUICK)
+
+    info = expect_error(case.call(endpoint=endpoint), *RATE_LIMITS, because="each attempt was answered 429")
+
+    shown = UNSET if info is None else info.status
+    expect(
+        shown in (UNSET, 429),
+        expected="the status 429 on the error",
+        observed=repr(shown),
+        journal=space.journal(),
+    )
+
+
+@clause("RETRY-17", case="retry-after")
+def test_after_the_limit_the_error_carries_retry_after(case: Case) -> None:
+    """``0`` says "at once": a client that tests it for truth shows nothing."""
+    case.needs("retry")
+    space = case.serve(
+        overloaded(("retry-after", "7")).where(contains="<seven>").named("seven"),
+        always(overloaded(("retry-after", "0"))),
+    )
+    seven = _retry_after(case.call(case.prompt("<seven>"), endpoint=case.endpoint(max_retries=0)))
+    if seven is UNSET:
+        raise NotApplicable("retry_after of an error is not exposed")
+
+    zero = _retry_after(case.call(endpoint=case.endpoint(max_retries=1, **QUICK)))
+
+    expect(
+        (seven, zero) == (7, 0),
+        expected="retry_after 7 and 0, as the server said",
+        observed=f"{seven!r} and {zero!r}",
+        journal=space.journal(),
+    )
+
+
+@clause("RETRY-18")
+@pytest.mark.parametrize("shape", [CHAT, NATIVE], ids=lambda shape: shape.name)
+def test_a_stream_that_begins_with_overloaded_is_a_rate_limit(case: Case, shape: Shape) -> None:
+    """TGI answers 200 before it knows; its in-band code is 422 whatever happened."""
+    case.needs("retry", "stream", shape.capability)
+    refused = shape.frames(*shape.error_frames("Model is overloaded", "overloaded"))
+    case.serve(in_band_fault(refused), shape.stream([" gran", "ted"]).times(0, 1))
+    endpoint = case.endpoint(max_retries=1, **QUICK)
+
+    outcome = case.call(endpoint=endpoint, shape=shape, stream=True)
+
+    if outcome.raised:
+        expect_error(outcome, *RATE_LIMITS, because="the first event said that the model is overloaded")
+        return
+    expect_text(outcome, " granted")
+
+
+@clause("RETRY-19", case="caller-errors")
+def test_a_breaker_ignores_the_callers_own_errors(case: Case) -> None:
+    """Ten bad prompts say nothing of the server; the eleventh caller must not pay for them."""
+    case.needs("breaker")
+    shape = case.shape()
+    refusal = status(422, json={"error": "`inputs` must be shorter", "error_type": "validation"})
+    case.serve(refusal.times(10), shape.plain("granted"))
+    endpoint = case.endpoint()
+    for _ in range(10):
+        expect_error(case.call(endpoint=endpoint, shape=shape), because="the server answered 422")
+
+    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
+
+
+@clause("RETRY-19", case="per-endpoint")
+def test_a_breaker_is_of_one_endpoint(case: Case) -> None:
+    """One server that is down is no reason to leave the others alone."""
+    case.needs("breaker", "keys")
+    shape = case.shape()
+    down = status(503, text="no upstream").where(key="A").times(1, None)
+    case.serve(down, shape.plain("granted").where(key="B"))
+    ill, well = (case.endpoint(key=alias) for alias in ("A", "B"))
+    for _ in range(20):
+        expect_error(case.call(endpoint=ill, shape=shape), because="the server answered 503")
+
+    expect_text(case.call(endpoint=well, shape=shape), "granted")
+
+
+# --- what the tests above share -----------------------------------------------------------------------
+
+
+def _within_deadline(running: Running, space: Space, deadline: float) -> Outcome:
+    """The outcome of a call, which must end by its deadline; one that does not is given up."""
+    outcome = running.wait_briefly(deadline + allowance(space.journal()))
+    if outcome is None:
+        running.call.abandon()
+        raise ClauseFailed(
+            f"the call ends by its deadline of {deadline} s", "it goes on", timeline(space.journal())
+        )
+    return outcome
+
+
+def _cancellable(case: Case, endpoint: str, shape: Shape) -> Running:
+    """Start a call that can be taken back: an async one as it is, a sync one through ``submit``."""
+    if case.claims("async"):
+        return case.start(endpoint=endpoint, shape=shape)
+    if "submit" not in case.driver.implemented:
+        raise NotApplicable("a sync call is cancelled through submit, which is not implemented")
+    return case.start(endpoint=endpoint, shape=shape, method="submit", kind=shape.method)
+
+
+def _expect_nothing_more(space: Space, count: int, seconds: float) -> None:
+    """No request beyond ``count`` comes within the time."""
+    try:
+        journal = space.wait(received(count + 1), seconds)
+    except WaitTimeout:
+        return
+    expect_requests(journal.generations, count, because="the call was cancelled", journal=journal)
+
+
+def _expect_closed(space: Space) -> None:
+    """The server has closed its connections, so that the client can know of it."""
+    try:
+        space.wait(connections_closed(), 1.0)
+    except WaitTimeout as timeout:
+        raise ClauseFailed(
+            "the client closes its side of a connection that the server closed",
+            "it is open",
+            timeline(timeout.journal),
+        ) from None
+
+
+def _id(exchange: Exchange, header: str | None) -> str | None:
+    return None if header is None else exchange.header(header)
+
+
+def _retry_after(outcome: Outcome) -> object:
+    info = expect_error(outcome, because="the server answered 429")
+    return UNSET if info is None else info.retry_after
