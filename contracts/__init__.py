@@ -1,1 +1,4 @@
-"""WHAT must hold: clauses, schemas, scripts, journals and verdicts as data. Pure: no socket, no clock, no pytest."""
+"""WHAT must hold: clauses, schemas, TGI's rules, scripts, journals and verdicts as data.
+
+Pure: no socket, no clock, no pytest.
+"""

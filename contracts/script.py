@@ -479,7 +479,7 @@ def raw_event(content: bytes) -> Event:
 
 
 def failing(message: str, error_type: str = "generation", *pieces: str) -> Reply:
-    """A generation that fails after these tokens, in TGI's form on each route; as a GET's answer, an error."""
+    """A generation that fails after these tokens, in TGI's form on each route; for a GET, an error."""
     error = StreamError(message=message, error_type=error_type, at=len(pieces))
     return Reply(tgi=Generation(tokens=(*pieces, ""), error=error))
 
