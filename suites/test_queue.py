@@ -9,7 +9,7 @@ from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, echo, overloaded, silence, status
 from tgi_conformance.fake_server.client import Space, WaitTimeout, open_requests, received
 from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import clause, load
+from tgi_conformance.suites._clause import clause, load, timing
 from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success, expect_text
 from tgi_conformance.suites._oracles import in_band_fault
 from tgi_conformance.suites._rulings import NotApplicable
@@ -316,6 +316,46 @@ def test_a_call_asleep_in_backoff_stops_no_free_slot(case: Case) -> None:
         )
 
 
+#: What an async call waits for, by slug: the server's answer, its next event, its own backoff.
+LOOP_WAITS = ("answer", "stream", "backoff")
+#: How long each of them takes (seconds), and how much of it the event loop may stand still.
+LOOP_WAIT = 1.0
+LOOP_GAP = 0.5
+
+
+@clause("QUEUE-11")
+@pytest.mark.parametrize("wait", LOOP_WAITS)
+@timing
+def test_waiting_does_not_hold_up_the_event_loop(case: Case, wait: str) -> None:
+    """A blocking request in ``async def`` stops every other task of the program for as long as TGI thinks."""
+    case.needs("async")
+    shape = case.shape()
+    retries: dict[str, Any] = {}
+    if wait == "stream":
+        case.needs("stream")
+    if wait == "backoff":
+        case.needs("retry")
+        case.needs_setting("max_retries")
+        retries = {"max_retries": 1, "initial_retry_delay": 0.05, "backoff_factor": 1.0}
+    space = case.serve(*_slow_replies(shape, wait))
+    endpoint = case.endpoint(**retries)
+    before = case.driver.census().tick_gap  # begins the measuring anew
+    if before is None:
+        raise NotApplicable("the backend's host does not tell how its event loop ticks")
+
+    outcome = case.call(endpoint=endpoint, shape=shape, stream=wait == "stream")
+
+    gap = case.driver.census().tick_gap
+    expect_success(outcome)
+    lag = space.journal().lag
+    expect(
+        gap is not None and gap <= LOOP_GAP + lag,
+        expected=f"a loop that ticks each {LOOP_GAP} s while {wait} takes {LOOP_WAIT:g} s",
+        observed=f"a gap of {gap or 0.0:.3f} s",
+        journal=space.journal(),
+    )
+
+
 @clause("QUEUE-12")
 def test_what_happens_over_the_cap_without_a_queue_is_recorded(case: Case) -> None:
     """Refusing and sending are both seen; neither is scored."""
@@ -428,6 +468,18 @@ def _cancellable(case: Case, prompt: str, endpoint: str) -> Running:
     if "submit" not in case.driver.implemented:
         raise NotApplicable("a sync call is cancelled through submit, which is not implemented")
     return case.start(prompt, endpoint=endpoint, method="submit", kind=shape.method)
+
+
+def _slow_replies(shape: Shape, wait: str) -> tuple[Reply, ...]:
+    milliseconds = 1000 * LOOP_WAIT
+    # Two frames, so one gap; the mark at the end is a frame of its own where there is one.
+    words = (" one",) if shape.ends_with_done else (" one", " two")
+    replies: dict[str, tuple[Reply, ...]] = {
+        "answer": (shape.plain("late").deliver(delay_ms=milliseconds),),
+        "stream": (shape.stream(words).deliver(event_gap_ms=milliseconds),),
+        "backoff": (overloaded(("retry-after", f"{LOOP_WAIT:.0f}")), shape.plain("granted")),
+    }
+    return replies[wait]
 
 
 def _ending_replies(shape: Shape, ending: str) -> tuple[Reply, ...]:

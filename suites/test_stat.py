@@ -20,9 +20,12 @@ from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause, load
 from tgi_conformance.suites._expect import expect, expect_success, expect_text, only_request
 from tgi_conformance.suites._oracles import in_band_fault
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, SHAPE_BY_NAME, Shape
 
 SHAPES = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+#: From here on an integer is a time or an id.
+_NO_COUNTER = 1_000_000
 
 
 @clause("STAT-01")
@@ -148,6 +151,42 @@ def test_a_client_that_counts_streamed_tokens_asks_for_them(case: Case, shape: S
         expected="stream_options.include_usage" if shape is CHAT else "parameters.details",
         observed=str(sorted(body)),
         journal=space.journal(),
+    )
+
+
+#: Where usage may be missing: whole answers of each route, and a chat stream.
+UNCOUNTED = ("chat", "native", "completions", "chat-stream")
+
+
+@clause("STAT-06")
+@pytest.mark.parametrize("where", UNCOUNTED)
+def test_missing_usage_is_not_a_measured_zero(case: Case, where: str) -> None:
+    """Nothing said and "0 tokens" are two things; a sum that mixes them is too small, and looks exact."""
+    case.needs("stats", "keys")
+    shape = SHAPE_BY_NAME[where.removesuffix("-stream")]
+    case.needs(shape.capability, *(("stream",) if where.endswith("-stream") else ()))
+    absent, zero = _uncounted(shape, where)
+    case.serve(absent.where(key="A"), zero.where(key="B"))
+    shown: dict[str, dict[str, object]] = {}
+    for alias in ("A", "B"):
+        endpoint = case.endpoint(key=alias)
+        outcome = case.call(endpoint=endpoint, shape=shape, stream=where.endswith("-stream"))
+        expect_success(outcome)
+        shown[alias] = _plain_values(case.statistics(endpoint))
+
+    names = ("input_tokens", "output_tokens", "total_tokens")
+    zeros = {name: shown["B"][name] for name in names if name in shown["B"]}
+    if not zeros:
+        raise NotApplicable("token counts are not exposed")
+    expect(
+        all(value == 0 for value in zeros.values()),
+        expected="0 tokens where the server said 0",
+        observed=str(zeros),
+    )
+    expect(
+        shown["A"] != shown["B"],
+        expected="statistics that tell a call without usage (unknown, or an estimate) from one of 0 tokens",
+        observed=f"the same for both: {shown['A']}",
     )
 
 
@@ -289,6 +328,33 @@ def _counted(shape: Shape, *, prompt: int, completion: int) -> Reply:
     headers = (("x-prompt-tokens", str(prompt)), ("x-generated-tokens", str(completion)))
     body = shape.body(text, usage=(prompt, completion))
     return status(200, *headers, json=body)
+
+
+def _uncounted(shape: Shape, where: str) -> tuple[Reply, Reply]:
+    """The same answer without any count, and with counts of 0."""
+    if where == "chat-stream":
+        *chunks, last = [dict(event) for event in wire_example("chat-stream-include-usage").events]
+        none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+        return (shape.frames(*_frames(chunks)), shape.frames(*_frames([*chunks, last | {"usage": none}])))
+    if shape is NATIVE:
+        headers = (("x-prompt-tokens", "0"), ("x-generated-tokens", "0"))
+        body: JSON = {"generated_text": " word"}
+        return (status(200, json=body), status(200, *headers, json=shape.body(" word", usage=(0, 0))))
+    bare = shape.body(" word")
+    assert isinstance(bare, dict)
+    return (
+        status(200, json={name: value for name, value in bare.items() if name != "usage"}),
+        shape.plain(" word", usage=(0, 0)),
+    )
+
+
+def _plain_values(shown: dict[str, object]) -> dict[str, object]:
+    """Counters and marks; names, ids and times say nothing of tokens."""
+    return {
+        name: value
+        for name, value in shown.items()
+        if value is None or isinstance(value, bool) or (isinstance(value, int) and value < _NO_COUNTER)
+    }
 
 
 def _can_ask_details(case: Case, shape: Shape) -> bool:

@@ -135,6 +135,36 @@ class LosesUpdates(Broken):
         exchange(async_client, "whole_answer", lambda _: racing)
 
 
+class MeasuresSilence(Broken):
+    """Books 0 tokens for a call of which the server said nothing (llmr, litellm)."""
+
+    breaks = "STAT-06"
+    key = KEY
+
+    def damage(self) -> None:
+        def zeroed(right: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda ending, usage: right(
+                ending, Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)
+            )
+
+        exchange(stats, "_counts_of", zeroed)
+
+
+class EstimatesZero(Broken):
+    """``tokens or estimate``: a 0 that the server said becomes a guess."""
+
+    breaks = "STAT-06"
+    key = KEY
+
+    def damage(self) -> None:
+        def guessed(right: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda ending, usage: right(
+                ending, Usage(usage.prompt_tokens or 12, usage.completion_tokens or 3)
+            )
+
+        exchange(stats, "_counts_of", guessed)
+
+
 class OneBookForAll(Broken):
     """Keeps one set of counters for all endpoints, as a mutable default of the class."""
 

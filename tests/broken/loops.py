@@ -1,0 +1,63 @@
+"""Mistakes of asynchronous backends: work that holds up the event loop (QUEUE-11)."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
+
+from seams import exchange
+
+from tgi_conformance.backends.reference import engine
+from tgi_conformance.backends.reference.adapter import AsyncReferenceAdapter, ReferenceAdapter
+
+
+class CallsRequestsInAsync(AsyncReferenceAdapter):
+    """Makes its requests with a synchronous client inside ``async def`` (hive, ogx)."""
+
+    breaks: ClassVar = "QUEUE-11"
+    key: ClassVar = "endpoint_handler"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._blocking = ReferenceAdapter()
+        self._ids: dict[str, str] = {}
+
+    async def create_endpoint(self, **given: Any) -> str:
+        made = await super().create_endpoint(**given)
+        self._ids[made] = self._blocking.create_endpoint(**given)
+        return made
+
+    async def chat(self, messages: Any, **given: Any) -> Any:
+        endpoint = self._ids.get(given.pop("endpoint_id", None) or "")
+        answer = self._blocking.chat(messages, endpoint_id=endpoint, **given)
+        return _read(answer) if given.get("stream") else answer
+
+    async def close_endpoint(self, endpoint_id: str) -> None:
+        await super().close_endpoint(endpoint_id)
+        if endpoint_id in self._ids:
+            self._blocking.close_endpoint(self._ids.pop(endpoint_id))
+
+
+class SleepsInBackoff(AsyncReferenceAdapter):
+    """Has an asynchronous request, and ``time.sleep`` between two of them."""
+
+    breaks: ClassVar = "QUEUE-11"
+    key: ClassVar = "endpoint_handler"
+
+    def __init__(self) -> None:
+        def sleeping(right: Any) -> Any:
+            def wait(error: Any, **given: Any) -> float | None:
+                decided: float | None = right(error, **given)
+                if decided is None:
+                    return None
+                time.sleep(decided)
+                return 0.0
+
+            return wait
+
+        exchange(engine, "wait_before_retry", sleeping)
+        super().__init__()
+
+
+async def _read(pieces: Any) -> AsyncIterator[Any]:
+    for piece in pieces:
+        yield piece
