@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"fake server: {error}", file=sys.stderr)  # noqa: T201
         return 2
     _raise_file_limit()
+    _collect_seldom()
     warn_of_reach(options.host)
     try:
         if options.workers != 1:
@@ -217,6 +219,15 @@ def _watch_owner(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
             ended.set()
 
     loop.add_reader(descriptor, read)
+
+
+def _collect_seldom() -> None:
+    """Leave what stands now out of every collection, and look for cycles less often.
+
+    A journal's records live long and hold no cycles: walking over them took a tenth of the time.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def _raise_file_limit() -> None:

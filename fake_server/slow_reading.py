@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class SlowConnection(Connection, asyncio.BufferedProtocol):
+class SlowConnection(Connection):
     """As :class:`Connection`, but takes only as many bytes at a time as the script says."""
 
     _taken_in = 0
@@ -22,14 +22,14 @@ class SlowConnection(Connection, asyncio.BufferedProtocol):
     def _reading(self) -> Reading:
         return self._space.script.reading or Reading()
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         """Give asyncio room for the bytes that may be read now."""
         del sizehint
         size = self._reading.bytes
         stop = self._reading.stop_after
         if stop is not None and not self._stopped:
             size = min(size, stop - self._taken_in)
-        self._window = bytearray(size)
+        self._window = memoryview(bytearray(size))
         return self._window
 
     def buffer_updated(self, nbytes: int) -> None:
