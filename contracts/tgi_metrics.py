@@ -126,6 +126,11 @@ class Observed:
         self.count += times
         self.counts[bisect_left(self.bounds, value)] += times
 
+    def add_all(self, values: Iterable[float], times: int = 1) -> None:
+        """Take observations, each ``times`` times."""
+        for value in values:
+            self.add(value, times)
+
 
 def observed(metric: Metric, max_input: int, max_total: int) -> Observed:
     """An empty histogram for a metric under a server's limits."""

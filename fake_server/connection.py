@@ -298,7 +298,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._running or self._current is None or self._timer is not None or self._leave_gate is not None:
             return
         self._running = True
-        while self._steps and not self._paused:
+        while self._steps and not self._paused and not self._transport.is_closing():
             step = self._steps.popleft()
             if isinstance(step, Write):
                 if step.interim:

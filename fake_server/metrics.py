@@ -12,6 +12,8 @@ from tgi_conformance.contracts.script import Server
 from tgi_conformance.contracts.tgi_metrics import DROPPED, FAILURES, METRICS, Observed, exposition, observed
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord
 
+_TOGETHER: Final = 1000
+"""Requests that are counted together at most."""
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}
 
 
@@ -33,6 +35,10 @@ class Metrics:
         self._open: deque[tuple[ExchangeRecord, Seen]] = deque()
         self._numbers: dict[tuple[str, str], float] = {}
         self._histograms: dict[tuple[str, str], Observed] = {}
+        #: Seconds of the requests that succeeded and are not counted yet, by what was seen of them: most
+        #: are alike, and a thousand of them are counted almost as fast as one.
+        self._uncounted: dict[Seen, list[float]] = {}
+        self._waiting = 0
 
     def book(self, record: ExchangeRecord, seen: Seen) -> None:
         """Take a generation request that is being answered."""
@@ -48,6 +54,7 @@ class Metrics:
             if record.over:
                 self._fold(record, seen)
         self._open = still
+        self._count_succeeded()
         running = [seen for _, seen in still if seen.error_type is None]
         self._numbers[("tgi_queue_size", "")] = 0
         self._numbers[("tgi_batch_current_size", "")] = len(running)
@@ -65,38 +72,49 @@ class Metrics:
             return
         ended = record.replied_at or record.request.received_at
         seconds = max(ended - record.request.received_at, 0.0)
-        self._succeeded(seen, seconds)
+        self._uncounted.setdefault(seen, []).append(seconds)
+        self._waiting += 1
+        if self._waiting >= _TOGETHER:
+            self._count_succeeded()
 
-    def _succeeded(self, seen: Seen, seconds: float) -> None:
-        self._count("tgi_request_success", 1)
+    def _count_succeeded(self) -> None:
+        for seen, seconds in self._uncounted.items():
+            self._succeeded(seen, seconds)
+        self._uncounted.clear()
+        self._waiting = 0
+
+    def _succeeded(self, seen: Seen, seconds: list[float]) -> None:
+        """Count requests that were alike but for the time they took."""
+        requests = len(seconds)
+        shares = [each / max(seen.generated_tokens, 1) for each in seconds]
+        self._count("tgi_request_success", requests)
         decodes = max(seen.generated_tokens - 1, 0)
         for method, times in (("prefill", 1), ("decode", decodes)):
             if times:
-                self._count("tgi_batch_inference_count", times, method)
-                self._count("tgi_batch_inference_success", times, method)
-                share = seconds / max(seen.generated_tokens, 1)
-                self._observe("tgi_batch_inference_duration", share, method, times)
-                self._observe("tgi_batch_forward_duration", share, method, times)
-                self._observe("tgi_batch_decode_duration", 0.0, method, times)
-                self._observe("tgi_batch_filter_duration", 0.0, method, times)
-        self._count("tgi_request_skipped_tokens", seen.generated_tokens)
-        self._observe("tgi_batch_next_size", 1)
-        self._observe("tgi_request_input_length", seen.prompt_tokens)
-        self._observe("tgi_request_generated_tokens", seen.generated_tokens)
-        self._observe("tgi_request_max_new_tokens", seen.max_new_tokens)
-        self._observe("tgi_request_duration", seconds)
-        self._observe("tgi_request_inference_duration", seconds)
-        self._observe("tgi_request_mean_time_per_token_duration", seconds / max(seen.generated_tokens, 1))
-        self._observe("tgi_request_queue_duration", 0.0)
-        self._observe("tgi_request_validation_duration", 0.0)
+                self._count("tgi_batch_inference_count", times * requests, method)
+                self._count("tgi_batch_inference_success", times * requests, method)
+                self._histogram("tgi_batch_inference_duration", method).add_all(shares, times)
+                self._histogram("tgi_batch_forward_duration", method).add_all(shares, times)
+                self._histogram("tgi_batch_decode_duration", method).add(0.0, times * requests)
+                self._histogram("tgi_batch_filter_duration", method).add(0.0, times * requests)
+        self._count("tgi_request_skipped_tokens", seen.generated_tokens * requests)
+        self._histogram("tgi_batch_next_size").add(1, requests)
+        self._histogram("tgi_request_input_length").add(seen.prompt_tokens, requests)
+        self._histogram("tgi_request_generated_tokens").add(seen.generated_tokens, requests)
+        self._histogram("tgi_request_max_new_tokens").add(seen.max_new_tokens, requests)
+        self._histogram("tgi_request_duration").add_all(seconds)
+        self._histogram("tgi_request_inference_duration").add_all(seconds)
+        self._histogram("tgi_request_mean_time_per_token_duration").add_all(shares)
+        self._histogram("tgi_request_queue_duration").add(0.0, requests)
+        self._histogram("tgi_request_validation_duration").add(0.0, requests)
 
     def _count(self, name: str, times: int, label: str = "") -> None:
         self._numbers[(name, label)] = self._numbers.get((name, label), 0) + times
 
-    def _observe(self, name: str, value: float, label: str = "", times: int = 1) -> None:
+    def _histogram(self, name: str, label: str = "") -> Observed:
         found = self._histograms.get((name, label))
         if found is None:
             server = self._server
             found = observed(_BY_NAME[name], server.max_input_tokens, server.max_total_tokens)
             self._histograms[(name, label)] = found
-        found.add(value, times)
+        return found
