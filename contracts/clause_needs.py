@@ -40,10 +40,8 @@ class Gap:
 GAPS: Final[Mapping[str, Gap]] = MappingProxyType(
     {
         "description.breaker": Gap(
-            "a declared circuit breaker: failures until it opens, seconds until its probe", "RETRY-19's case"
-        ),
-        "stats.estimated": Gap(
-            "a mark on statistics that says that a token count is an estimate", "STAT-06's case"
+            "a declared circuit breaker: failures until it opens, seconds until its probe",
+            "cases of a breaker's half-open state",
         ),
         "kit.connects": Gap(
             "a watch over the connects of the kit's own processes (census watches the backend's)",
