@@ -79,6 +79,8 @@ class Connection(asyncio.BufferedProtocol):
         self._ended = False
         self._gone: ClosedBy | None = None
         self._written = 0
+        #: Monotonic seconds of the write that a pause may follow; 0 without one.
+        self._write_begun = 0.0
         self._taken = 0
         self._lost = False
         self._serving = False
@@ -179,6 +181,7 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Go on: the kernel has every byte."""
         self._paused = False
+        self._write_begun = 0.0
         self._run()
 
     # --- what the space calls ----------------------------------------------------------------------
@@ -317,8 +320,10 @@ class Connection(asyncio.BufferedProtocol):
     def _waits(self, step: Wait | Gate) -> bool:
         """Begin to wait; false where there is nothing to wait for."""
         self._watch_silence(step)
+        # A pause between two writes is from the start of the one to the start of the other.
+        begun, self._write_begun = self._write_begun or monotonic(), 0.0
         if isinstance(step, Wait):
-            self._timer = asyncio.get_running_loop().call_later(step.seconds, self._waited)
+            self._timer = asyncio.get_running_loop().call_at(begun + step.seconds, self._waited)
             return True
         gate = self._space.gate(step.name)
         if gate.enter(self._passed):
@@ -367,6 +372,7 @@ class Connection(asyncio.BufferedProtocol):
             self._current.reply_at = monotonic()
             self._current.status = None if self._plan is None else self._plan.status
         self._written += len(data)
+        self._write_begun = monotonic()
         self._transport.write(data)
         self._sent()
 
@@ -400,6 +406,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._steps.clear()
         self._plan = None
+        self._write_begun = 0.0
         now = monotonic()
         record.sent_bytes = self._sent()
         record.progress = None

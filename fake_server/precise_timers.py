@@ -5,16 +5,24 @@ An epoll (or kqueue) descriptor can itself be waited for with ``select``, which 
 """
 
 import asyncio
+import contextlib
 import select
 import selectors
+from pathlib import Path
 from typing import Any, Final
 
 #: Longer waits lose less than the rounding could matter.
 _PRECISE_BELOW: Final = 1.0
 
 
+#: Linux lets a sleeping thread wake this many nanoseconds late, by default 50,000, to save power.
+_SLACK: Final = Path("/proc/self/timerslack_ns")
+
+
 def precise_event_loop() -> asyncio.AbstractEventLoop:
     """A selector event loop with precise timers where the platform has epoll or kqueue."""
+    with contextlib.suppress(OSError):
+        _SLACK.write_text("1", encoding="ascii")
     for base in ("EpollSelector", "KqueueSelector"):
         if hasattr(selectors, base):
             return asyncio.SelectorEventLoop(_precise(getattr(selectors, base))())
