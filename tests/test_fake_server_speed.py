@@ -1,5 +1,6 @@
 """What makes the fake server fast must not show: the same answers, the same books."""
 
+import http.client
 import json
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from tgi_conformance.contracts import schema_registry
 from tgi_conformance.contracts.script import (
+    Body,
     Chaos,
     Delivery,
     Limits,
@@ -19,7 +21,8 @@ from tgi_conformance.contracts.script import (
     Script,
     TokenBucket,
 )
-from tgi_conformance.contracts.script_delivery import Hold
+from tgi_conformance.contracts.script_delivery import Hold, Pause
+from tgi_conformance.fake_server.client import FakeServer, answered
 from tgi_conformance.fake_server.engine import Played
 from tgi_conformance.fake_server.http_parsing import RequestReader
 from tgi_conformance.fake_server.journal_builder import JournalBuilder
@@ -168,3 +171,33 @@ def test_workers_say_what_they_cannot_serve(tmp_path: Path) -> None:
         _, error = process.communicate(timeout=20)
         assert process.returncode == 2
         assert b"/replies/0/requests" in error
+
+
+def test_a_delay_is_not_shortened_by_the_answer_before() -> None:
+    delivery = Delivery(delay_ms=60)
+    reply = Reply(response=Response(body=Body(text="hello")), requests=(0, None), delivery=delivery)
+    with FakeServer.start() as fake, fake.space(Script(replies=(reply,))) as space:
+        connection = http.client.HTTPConnection("127.0.0.1", space.port())
+        for _ in range(3):
+            connection.request("POST", "/generate", b"{}")
+            connection.getresponse().read()
+        connection.close()
+        waits = [(each.reply_at or 0.0) - each.received_at for each in space.journal()]
+    assert len(waits) == 3
+    assert min(waits) >= 0.06
+
+
+def test_a_pause_after_a_hold_begins_when_the_hold_ends() -> None:
+    delivery = Delivery(holds=(Hold(gate="g", byte=1),), pauses=(Pause(before=3, ms=60),))
+    reply = Reply(response=Response(body=Body(text="hello")), requests=(0, None), delivery=delivery)
+    with FakeServer.start() as fake, fake.space(Script(replies=(reply,))) as space:
+        connection = http.client.HTTPConnection("127.0.0.1", space.port())
+        connection.request("POST", "/generate", b"{}")
+        response = connection.getresponse()
+        assert response.read(1) == b"h"
+        space.release("g")
+        released = space.journal().now
+        response.read()
+        connection.close()
+        (exchange,) = space.wait(answered(1), 5)
+    assert (exchange.replied_at or 0.0) - released >= 0.05
