@@ -75,6 +75,7 @@ async def open_connections(folder: Path, limits: Limits) -> list[Figure]:
     """Open connections that stay; each is asked once, then all close: what is left of them."""
     reply: dict[str, object] = {"response": {"body": {"json": COMPLETION}}}
     with Fake(reply, folder, "--journal-exchanges", str(KEPT)) as fake:
+        await _one_connection(fake.port)
         before = descriptors(fake.process.pid)
         async with asyncio.timeout(limits.seconds):
             pairs = [await asyncio.open_connection("127.0.0.1", fake.port) for _ in range(limits.connections)]
@@ -89,6 +90,15 @@ async def open_connections(folder: Path, limits: Limits) -> list[Figure]:
         Figure(f"of {count:,} open connections, not answered", count - sum(answered), 0, "connections"),
         Figure("descriptors left after they closed", left, 0, "descriptors"),
     ]
+
+
+async def _one_connection(port: int) -> None:
+    """Ask once on a connection of its own: with the first one a space gets its list of hang-ups."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await _ask_once(reader, writer)
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.1)
 
 
 async def _ask_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -138,6 +148,7 @@ def many_requests(folder: Path, limits: Limits) -> list[Figure]:
     reply: dict[str, object] = {"tgi": {"text": TEXT}}
     script = write_lua(Scenario("plain", varied=False), folder)
     with Fake(reply, folder, "--journal-exchanges", str(KEPT)) as fake:
+        asyncio.run(_one_connection(fake.port))
         before = descriptors(fake.process.pid)
         warm = _load(fake.port, script, 2 * KEPT, 30)
         memory = resident_bytes(fake.process.pid)

@@ -80,7 +80,10 @@ def ask(server: Running, scenario: Scenario) -> int:
     """
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request(
-        "POST", server.path, body(stream=scenario.stream), {"content-type": "application/json"}
+        "POST",
+        server.path,
+        body(stream=scenario.stream),
+        {"content-type": "application/json", **dict(server.headers)},
     )
     response = connection.getresponse()
     content = response.read()
@@ -98,7 +101,7 @@ def ask(server: Running, scenario: Scenario) -> int:
 def sample(server: Running, script: Path, seconds: float) -> Sample:
     """One run of wrk."""
     before = cpu_seconds(server.process.pid)
-    text = _wrk(server.port, server.path, script, seconds)
+    text = _wrk(server.port, server.path, script, seconds, server.headers)
     used = cpu_seconds(server.process.pid) - before
     rate, count, trouble = _RATE.search(text), _COUNT.search(text), _TROUBLE.search(text)
     if rate is None or count is None or not int(count[1]):
@@ -106,7 +109,7 @@ def sample(server: Running, script: Path, seconds: float) -> Sample:
     return Sample(float(rate[1]), used / int(count[1]) * 1e6, trouble[0] if trouble else "")
 
 
-def _wrk(port: int, path: str, script: Path, seconds: float) -> str:
+def _wrk(port: int, path: str, script: Path, seconds: float, headers: Sequence[tuple[str, str]] = ()) -> str:
     command = [
         *pinned(LOAD_CORE),
         "wrk",
@@ -114,8 +117,9 @@ def _wrk(port: int, path: str, script: Path, seconds: float) -> str:
         f"-c{CONNECTIONS}",
         f"-d{max(round(seconds), 1)}s",
     ]
+    more = [part for name, value in headers for part in ("-H", f"{name}: {value}")]
     done = subprocess.run(
-        [*command, "-s", str(script), f"http://127.0.0.1:{port}{path}"],
+        [*command, *more, "-s", str(script), f"http://127.0.0.1:{port}{path}"],
         capture_output=True,
         text=True,
         timeout=seconds + 30,

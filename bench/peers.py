@@ -38,6 +38,8 @@ class Running:
     port: int
     process: Process
     path: str = ROUTE
+    #: Headers that it is asked with besides the usual.
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ def _install(command: list[str], cwd: Path) -> None:
         raise NotMeasured(f"{command[0]} did not end within {INSTALL_SECONDS} s") from error
     if done.returncode:
         said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
-        raise NotMeasured(f"{' '.join(command[:3])} failed: {_without_hosts(' / '.join(said[-2:]))[:240]}")
+        program = next(word for word in command if word != "env" and "=" not in word)
+        last = _without_hosts(said[-1] if said else f"exit status {done.returncode}")
+        raise NotMeasured(f"{Path(program).name} could not install it: {last[:160]}")
 
 
 def _without_hosts(text: str) -> str:
@@ -180,7 +184,10 @@ def _vidaimock(cache: Path) -> Running:
     (templates / "chat.json.j2").write_text(json.dumps(COMPLETION), encoding="utf-8")
     options = ["--host", "127.0.0.1", "--port", str(port), "--config-dir", str(folder / "config")]
     command = [str(program), *options, "--mode", "benchmark", "--latency", "0", "--workers", "1"]
-    return _running("vidaimock", command, port, cache, cwd=folder)
+    running = _running("vidaimock", command, port, cache, cwd=folder)
+    # It waits 20 ms before each event unless told otherwise, and a millisecond is the least it can be told.
+    running.headers = (("x-vidai-chaos-trickle", "1"),)
+    return running
 
 
 def _llm_d(cache: Path) -> Running:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exactness import Figure
 from load import Measured
+from servers import NICENESS
 from workload import Scenario
 
 
@@ -20,10 +21,12 @@ def machine() -> str:
             model = line.partition(":")[2].strip()
             break
     load = os.getloadavg()
+    niceness = os.environ.get(NICENESS)
+    priority = f"; servers and load at niceness {niceness}" if niceness else ""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return (
         f"{today}; {model}, {cores} cores, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}; load average before: {load[0]:.1f} {load[1]:.1f}"
+        f"Python {platform.python_version()}; load average before: {load[0]:.1f} {load[1]:.1f}{priority}"
     )
 
 
