@@ -301,8 +301,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._running or self._current is None or self._timer is not None or self._leave_gate is not None:
             return
         self._running = True
-        while self._steps and not self._paused and not self._transport.is_closing():
-            step = self._steps.popleft()
+        steps, closing = self._steps, self._transport.is_closing
+        while steps and not self._paused and not closing():
+            step = steps.popleft()
             if isinstance(step, Write):
                 if step.interim:
                     self._transport.write(step.data)
@@ -368,11 +369,11 @@ class Connection(asyncio.BufferedProtocol):
             self._leave_gate = None
 
     def _write(self, data: bytes) -> None:
+        self._write_begun = begun = monotonic()
         if self._current is not None and self._current.reply_at is None:
-            self._current.reply_at = monotonic()
+            self._current.reply_at = begun
             self._current.status = None if self._plan is None else self._plan.status
         self._written += len(data)
-        self._write_begun = monotonic()
         self._transport.write(data)
         self._sent()
 
