@@ -10,8 +10,8 @@ from tgi_conformance.backends.reference import engine
 from tgi_conformance.backends.reference.adapter import AsyncReferenceAdapter, ReferenceAdapter
 
 
-class CallsRequestsInAsync(AsyncReferenceAdapter):
-    """Makes its requests with a synchronous client inside ``async def`` (hive, ogx)."""
+class StreamsSynchronously(AsyncReferenceAdapter):
+    """Iterates the stream of a synchronous client inside ``async def`` (hive, ogx)."""
 
     breaks: ClassVar = "QUEUE-11"
     key: ClassVar = "endpoint_handler"
@@ -27,9 +27,15 @@ class CallsRequestsInAsync(AsyncReferenceAdapter):
         return made
 
     async def chat(self, messages: Any, **given: Any) -> Any:
-        endpoint = self._ids.get(given.pop("endpoint_id", None) or "")
-        answer = self._blocking.chat(messages, endpoint_id=endpoint, **given)
-        return _read(answer) if given.get("stream") else answer
+        endpoint = given.get("endpoint_id")
+        if not given.get("stream") or endpoint not in self._ids:
+            return await super().chat(messages, **given)
+        return _read(self._blocking.chat(messages, **given | {"endpoint_id": self._ids[endpoint]}))
+
+    async def get_stats(self, endpoint_id: str | None = None) -> dict[str, int]:
+        shown = await super().get_stats(endpoint_id)
+        theirs = self._blocking.get_stats(self._ids.get(endpoint_id or ""))
+        return {name: count + theirs[name] * (name != "endpoints_count") for name, count in shown.items()}
 
     async def close_endpoint(self, endpoint_id: str) -> None:
         await super().close_endpoint(endpoint_id)
