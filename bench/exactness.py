@@ -91,7 +91,11 @@ def measure(folder: Path, python: str = sys.executable) -> list[Figure]:
         Figure("first byte of a stream, median", first_bytes(folder, stream=True), 1.0),
         Figure("first byte of a plain answer, median", first_bytes(folder, stream=False), 1.0),
         Figure("start to ready line, median", start_ms(python), 250.0),
-        Figure("what the plugin with its fixtures adds to pytest, unused, median", fixture_ms(folder, python), 150.0),
+        Figure(
+            "what the plugin with its fixtures adds to pytest, unused, median",
+            fixture_ms(folder, python),
+            150.0,
+        ),
     ]
 
 
