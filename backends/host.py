@@ -1012,12 +1012,18 @@ def load_adapter(spec: str) -> Any:
     return made
 
 
+def _module_name(path: Path) -> str:
+    """The file's stem, unless another module has it: an adapter in queue.py must not hide the standard."""
+    standard = getattr(sys, "stdlib_module_names", sys.builtin_module_names)
+    there = sys.modules.get(path.stem)
+    other = there is not None and getattr(there, "__file__", None) != str(path)
+    return f"adapter_{path.stem}" if path.stem in standard or other else path.stem
+
+
 def _load_file(path: Path) -> Any:
     if not path.is_file():
         raise StartError("import", f"there is no file {path}")
-    # An adapter in queue.py or json.py must not take the place of the standard module.
-    taken = getattr(sys, "stdlib_module_names", sys.builtin_module_names)
-    name = f"adapter_{path.stem}" if path.stem in taken or path.stem in sys.modules else path.stem
+    name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise StartError("import", f"{path} cannot be loaded as a module")
