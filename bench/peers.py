@@ -209,5 +209,5 @@ PEERS: Final = (
     Peer("aimock", "npm (@copilotkit/aimock)", _aimock),
     Peer("wiremock", "Maven Central (org.wiremock:wiremock-standalone)", _wiremock),
     Peer("llm-d-inference-sim", "Go module", _llm_d),
-    Peer("vidaimock", "crates.io", _vidaimock),
+    Peer("vidaimock", "Rust crate", _vidaimock),
 )
