@@ -217,7 +217,7 @@ class Case:
         self, *, key: str | None = "A", url: str | None = None, model: str | None = None, **settings: object
     ) -> Outcome:
         """Call ``create_endpoint`` and give the outcome, whatever it is."""
-        self.probes.require_endpoint()
+        self._probe_first()
         arguments: dict[str, object] = {
             "base_url": self.space.base_url if url is None else url,
             "api_key": None if key is None else self.key(key),
@@ -228,6 +228,17 @@ class Case:
         if outcome.returned and isinstance(outcome.value, str | int):
             self._open.append(outcome.value)
         return outcome
+
+    def _probe_first(self) -> None:
+        """Make the probes that calls will ask for before the case has an endpoint of its own.
+
+        A backend of one endpoint (capability ``keys`` not claimed) would lose the case's endpoint to a probe
+        made between its creation and the call.
+        """
+        self.probes.require_endpoint()
+        for shape in SHAPES:
+            if self.claims(shape.capability):
+                self._works(shape)
 
     def _effective(self, settings: dict[str, object]) -> dict[str, object]:
         chosen = {name: value for name, value in settings.items() if name in self.description.settings}
