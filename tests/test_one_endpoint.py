@@ -11,4 +11,4 @@ def test_a_probe_does_not_take_the_cases_endpoint_away(tmp_path: Path) -> None:
     # The first case of a process is the one that would meet the probe between its endpoint and its call.
     told = run_quick(f"{ADAPTER}:OneEndpoint", tmp_path / "results", "--case", "INIT-04/chat")
     assert told.code == 0, told.out
-    assert [v["ruling"] for v in told.verdicts if v["case"] == "INIT-04/chat"] == ["passed"]
+    assert "Conforms" in told.out
