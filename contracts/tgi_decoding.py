@@ -7,7 +7,7 @@ corrected by what router 3.3.6-dev0 was measured to accept and refuse.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NoReturn, TypeAlias, cast
 
@@ -506,11 +506,3 @@ _CHECKS: Final[Mapping[type, _Check]] = {
     Tagged: _check_tagged,
     Anything: _check_anything,
 }
-
-
-def fields_of(route: RouteKind) -> Iterator[tuple[str, Type]]:
-    """The fields of a route's request type, in order; parameters as ``parameters.NAME``."""
-    for name, kind in REQUESTS[route].fields.items():
-        yield name, kind
-        if isinstance(kind, Struct):
-            yield from ((f"{name}.{inner}", inner_kind) for inner, inner_kind in kind.fields.items())

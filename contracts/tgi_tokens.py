@@ -29,7 +29,6 @@ _FREQUENT: Final = (
 _TOKEN: Final = re.compile(
     r"</?\|?\w+\|?>|\s?(?:" + "|".join(_FREQUENT) + r")\b|\s?\w{1,3}|\s?[^\w\s]|\s", re.IGNORECASE
 )
-_SPECIAL: Final = re.compile(r"</?\|?\w+\|?>")
 #: Longer texts are not kept in the cache.
 _CACHED_LENGTH: Final = 4096
 #: What is beyond is counted as words of three characters: megabytes would stop the server for seconds.
@@ -82,8 +81,3 @@ def tokenize(text: str, *, special: bool = True) -> tuple[Piece, ...]:
         Piece(token_id(match[0]), match[0], match.start(), match.end()) for match in _TOKEN.finditer(text)
     )
     return (*start, *pieces)
-
-
-def is_special(text: str) -> bool:
-    """Whether a token's text is that of a special token."""
-    return _SPECIAL.fullmatch(text) is not None

@@ -28,11 +28,6 @@ class ParsedCall:
     name: str
     arguments: Mapping[str, JSON]
 
-    @property
-    def is_no_tool(self) -> bool:
-        """Whether the model chose to call nothing."""
-        return self.name == NO_TOOL
-
 
 class ToolOutputError(ValueError):
     """A text that is no call; ``error`` is the 422 of a plain answer (a stream says nothing)."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from tgi_conformance._ids import RUN_WIDE
 from tgi_conformance._pytest_arguments import Choice, arguments, own_environment
 from tgi_conformance.suites._session import CASE_ID
 
@@ -58,8 +57,3 @@ def list_cases(patterns: tuple[str, ...] = (), backends: tuple[str, ...] = ()) -
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise ListingError(said.getvalue().strip())
     return taker.cases
-
-
-def is_run_wide(case: str) -> bool:
-    """Whether an id names a ruling over the whole run."""
-    return case.endswith(f"/{RUN_WIDE}")

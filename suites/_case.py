@@ -281,7 +281,6 @@ class Case:
         self._calls.append(
             CallMade(
                 prompt=prompt,
-                streaming=stream,
                 most_attempts=most_attempts(policy) if attempts is None else attempts,
             )
         )

@@ -33,7 +33,6 @@ class CallMade:
     """One generation call of a case, as far as the oracles need it."""
 
     prompt: str
-    streaming: bool
     #: Attempts that the policy in force allows.
     most_attempts: int
 

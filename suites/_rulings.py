@@ -26,8 +26,3 @@ class Untestable(Exception):
     """The kit could not tell: the twin failed, a fault was not armed, a failure did not come again."""
 
     ruling = Ruling.UNTESTABLE
-
-
-def not_applicable(reason: str) -> NotApplicable:
-    """Make the exception for a case that does not bind this backend."""
-    return NotApplicable(reason)

@@ -1,6 +1,5 @@
 """What a run is given and what a case leaves behind: the seam between the suites and the plugin."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -36,8 +35,6 @@ class Settings:
     endpoints: tuple[EndpointGiven, ...] = ()
     #: Seconds a call may take before it is called a hang.
     deadline: float = 10.0
-    #: Interpreter and extra arguments of the fake server.
-    server_args: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,4 +79,3 @@ class CaseId:
 
 
 CASE_ID: Final = pytest.StashKey[CaseId]()
-Extras = Mapping[str, JSON]
