@@ -21,7 +21,7 @@ from tgi_conformance.suites._expect import (
     expect_success,
     only_request,
 )
-from tgi_conformance.suites._generators import parameters
+from tgi_conformance.suites._generated_requests import parameters
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._request_bodies import same_float32
 from tgi_conformance.suites._rulings import NotApplicable

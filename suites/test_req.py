@@ -23,7 +23,7 @@ from tgi_conformance.suites._expect import (
     expect_success,
     expect_text,
 )
-from tgi_conformance.suites._generators import texts
+from tgi_conformance.suites._generated_texts import texts
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._request_bodies import (
     Number,

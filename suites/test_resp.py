@@ -16,7 +16,8 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause
 from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success, expect_text
-from tgi_conformance.suites._generators import stratified, texts
+from tgi_conformance.suites._generated_streams import stratified
+from tgi_conformance.suites._generated_texts import texts
 from tgi_conformance.suites._oracles import in_band_fault
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._rulings import NotApplicable

@@ -14,7 +14,7 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites._case import Case, Running
 from tgi_conformance.suites._clause import clause, load, timing
 from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success
-from tgi_conformance.suites._generators import token_lists
+from tgi_conformance.suites._generated_texts import token_lists
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Draft, Shape

@@ -12,7 +12,8 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause
 from tgi_conformance.suites._expect import describe, expect
-from tgi_conformance.suites._generators import Encoding, frame_ends, stratified, token_lists
+from tgi_conformance.suites._generated_streams import Encoding, frame_ends, stratified
+from tgi_conformance.suites._generated_texts import token_lists
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import CHAT, NATIVE, Draft, Shape

@@ -10,16 +10,15 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause
 from tgi_conformance.suites._expect import describe, expect, expect_requests
-from tgi_conformance.suites._generators import (
+from tgi_conformance.suites._generated_streams import (
     Encoding,
     LineEnd,
     encodings,
     splits,
     stratified,
-    texts,
-    token_lists,
     utf8_places,
 )
+from tgi_conformance.suites._generated_texts import texts, token_lists
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._shapes import Shape
 from tgi_conformance.suites._streams import (

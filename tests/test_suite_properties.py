@@ -18,18 +18,16 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites import _properties
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._expect import ClauseFailed, expect
-from tgi_conformance.suites._generators import (
-    PARAMETERS,
+from tgi_conformance.suites._generated_requests import PARAMETERS, messages, parameters
+from tgi_conformance.suites._generated_streams import (
     Encoding,
     encodings,
-    messages,
-    parameters,
     splits,
     stratified,
     tender_places,
-    token_lists,
     utf8_places,
 )
+from tgi_conformance.suites._generated_texts import token_lists
 from tgi_conformance.suites._properties import check_property, seed_of
 from tgi_conformance.suites._session import CaseRecord
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, SHAPES, Shape
