@@ -93,8 +93,9 @@ def exchange_of(request: Request, state: State) -> Exchange:
     return Exchange(
         date=state.date,
         head_only=request.method == "HEAD",
-        close=request.close or request.too_large,
+        close=request.version != "2" and (request.close or request.too_large),
         http_1_0=request.version == "1.0",
+        http_2=request.version == "2",
     )
 
 
@@ -197,10 +198,11 @@ def _generate(generation: Generation, request: Request, state: State, delivery: 
     kind = (route.post if route is not None else None) or "generate"
     moment = tgi_side.Moment(now=state.now, permits_used=state.permits_used, traits=PERSONAS[state.persona])
     reaction = tgi_side.react(kind, generation, request, state.server, moment)
-    delivery = _SILENT_CLOSE if reaction.closes else delivery
+    if reaction.closes and request.version != "2":
+        delivery = _SILENT_CLOSE
     plan = _tgi_plan(reaction.answer, request, state, delivery)
     if reaction.answer.streamed:
-        comment = COMMENT if request.version == "1.0" else COMMENT_CHUNK
+        comment = COMMENT_CHUNK if request.version == "1.1" else COMMENT
         plan = replace(plan, keep_alive=KeepAlive(state.server.keep_alive_ms / 1000, comment))
     return Played(plan, reaction.permits, reaction.seen)
 

@@ -11,17 +11,34 @@ from typing import Final, Literal, TypeAlias
 
 from tgi_conformance.contracts.script import Delivery, Fault, Interim
 
-Ending: TypeAlias = Literal["keep", "close", "fin", "rst", "stall", "half-close", "endless", "linger"]
+#: ``reset-stream`` is HTTP/2's alone.
+Ending: TypeAlias = Literal[
+    "keep", "close", "fin", "rst", "stall", "half-close", "endless", "linger", "reset-stream"
+]
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
+class Http2Head:
+    """The head of an HTTP/2 answer as fields; ``cut``: only so many bytes of its frame go out."""
+
+    status: int
+    fields: tuple[tuple[str, str], ...] = ()
+    cut: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
-    """Bytes handed to the socket in one call; ``interim``: no answer has begun with them."""
+    """Bytes handed to the socket in one call; ``interim``: no answer has begun with them.
+
+    In a plan for HTTP/1 the bytes are what the wire carries. In one for HTTP/2 they are payload of the
+    stream, and a head goes before them as ``head``; without any head in the plan they are no HTTP.
+    """
 
     data: bytes
     interim: bool = False
+    head: Http2Head | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +110,7 @@ class Exchange:
     #: The client wants the connection closed, or speaks HTTP/1.0.
     close: bool = False
     http_1_0: bool = False
+    http_2: bool = False
 
 
 _DEFAULT_DELIVERY: Final = Delivery()
@@ -100,6 +118,8 @@ _DEFAULT_DELIVERY: Final = Delivery()
 
 def plan_answer(answer: Answer, exchange: Exchange, delivery: Delivery = _DEFAULT_DELIVERY) -> Plan:
     """Lay out an answer as a plan."""
+    if exchange.http_2:
+        return _plan_http2(answer, exchange, delivery)
     chunked = answer.framing == "chunked" and not exchange.http_1_0
     closes = exchange.close or delivery.close is not None or answer.framing == "close"
     closes = closes or (answer.framing == "chunked" and exchange.http_1_0)
@@ -110,7 +130,21 @@ def plan_answer(answer: Answer, exchange: Exchange, delivery: Delivery = _DEFAUL
         return Plan((Write(head + body),), ending, answer.status)
     parts = () if _has_no_body(answer, exchange) else answer.parts
     layout = _Layout(parts, delivery, chunked=chunked and not _has_no_body(answer, exchange))
-    return layout.plan(head, ending, answer, merge=not answer.streamed)
+    return layout.plan(Write(head), ending, answer, merge=not answer.streamed)
+
+
+def _plan_http2(answer: Answer, exchange: Exchange, delivery: Delivery) -> Plan:
+    """Lay out an answer for a stream of HTTP/2: the head as fields, no chunks, and the stream's own end.
+
+    The last write of an unbroken plan ends the stream. As hyper has it, that is the last of a body whose
+    length is known, and an empty frame of its own after any other.
+    """
+    head = Http2Head(answer.status, _http2_fields(_fields(answer, exchange, delivery)))
+    ending: Ending = "keep" if delivery.close is None else "close"
+    parts = () if _has_no_body(answer, exchange) else answer.parts
+    tail = b"" if answer.framing != "content-length" and parts else None
+    layout = _Layout(parts, delivery, chunked=False, tail=tail, broken="reset-stream")
+    return layout.plan(Write(b"", head=head), ending, answer, merge=not answer.streamed)
 
 
 def plan_raw(content: bytes, exchange: Exchange, delivery: Delivery = _DEFAULT_DELIVERY) -> Plan:
@@ -118,7 +152,7 @@ def plan_raw(content: bytes, exchange: Exchange, delivery: Delivery = _DEFAULT_D
     del exchange
     answer = Answer(status=0, parts=(content,) if content else ())
     layout = _Layout(answer.parts, delivery, chunked=False)
-    plan = layout.plan(b"", "close", answer, merge=False)
+    plan = layout.plan(Write(b""), "close", answer, merge=False)
     return replace(plan, status=_status_of(content))
 
 
@@ -140,8 +174,17 @@ def _has_no_body(answer: Answer, exchange: Exchange) -> bool:
 
 def _head(answer: Answer, exchange: Exchange, delivery: Delivery, *, chunked: bool, closes: bool) -> bytes:
     reason = reason_of(answer.status) if answer.reason is None else answer.reason
+    fields = _fields(answer, exchange, delivery, chunked=chunked, closes=closes)
+    lines = [f"HTTP/1.1 {answer.status} {reason}", *(f"{name}: {value}" for name, value in fields)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+
+
+def _fields(
+    answer: Answer, exchange: Exchange, delivery: Delivery, *, chunked: bool = False, closes: bool = False
+) -> list[tuple[str, str]]:
+    """The answer's own headers and those that the server adds."""
+    fields = list(answer.headers)
     given = {name.lower() for name, _ in answer.headers}
-    lines = [f"HTTP/1.1 {answer.status} {reason}", *(f"{name}: {value}" for name, value in answer.headers)]
     announce = closes and delivery.close != "silent" and "connection" not in given
     if (
         answer.framing == "content-length"
@@ -150,17 +193,31 @@ def _head(answer: Answer, exchange: Exchange, delivery: Delivery, *, chunked: bo
     ):
         length = answer.content_length
         size = sum(map(len, answer.parts)) if length is None else length
-        lines.append(f"content-length: {size}")
+        fields.append(("content-length", str(size)))
     if announce:
-        lines.append("connection: close")
+        fields.append(("connection", "close"))
     if chunked and "transfer-encoding" not in given:
-        lines.append("transfer-encoding: chunked")
+        fields.append(("transfer-encoding", "chunked"))
     if "date" not in given:
-        lines.append(f"date: {exchange.date}")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+        fields.append(("date", exchange.date))
+    return fields
 
 
-def _interim(answer: Interim) -> Write:
+#: Headers of one connection, which HTTP/2 does not know and hyper takes out.
+_HOP_BY_HOP: Final = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
+)
+
+
+def _http2_fields(fields: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    lower = ((name.lower(), value) for name, value in fields)
+    return tuple((name, value) for name, value in lower if name not in _HOP_BY_HOP)
+
+
+def _interim(answer: Interim, *, http_2: bool) -> Write:
+    if http_2:
+        head = Http2Head(answer.status, _http2_fields(answer.headers))
+        return Write(b"", interim=True, head=head)
     lines = [f"HTTP/1.1 {answer.status} {reason_of(answer.status)}"]
     lines += (f"{name}: {value}" for name, value in answer.headers)
     return Write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace"), interim=True)
@@ -180,46 +237,63 @@ def reason_of(status: int) -> str:
         return ""
 
 
-def _ending_of(fault: Fault) -> Ending:
-    return "fin" if fault.ending == "no-last-chunk" else fault.ending
+def _ending_of(fault: Fault, broken: Ending = "fin") -> Ending:
+    return broken if fault.ending == "no-last-chunk" else fault.ending
 
 
 class _Layout:
-    """Cuts one payload into steps."""
+    """Cuts one payload into steps.
 
-    def __init__(self, parts: tuple[bytes, ...], delivery: Delivery, *, chunked: bool) -> None:
+    ``tail`` is written after a whole payload; ``broken`` is how an answer ends that lacks only its end.
+    """
+
+    def __init__(
+        self,
+        parts: tuple[bytes, ...],
+        delivery: Delivery,
+        *,
+        chunked: bool,
+        tail: bytes | None = None,
+        broken: Ending = "fin",
+    ) -> None:
         self._payload = b"".join(parts)
         self._ends = tuple(accumulate(len(part) for part in parts))
         self._starts = (0, *self._ends[:-1]) if parts else ()
         self._delivery = delivery
         self._chunked = chunked
+        self._tail = LAST_CHUNK if chunked else tail
+        self._broken = broken
         self._limit = self._cut_at()
 
-    def plan(self, head: bytes, ending: Ending, answer: Answer, *, merge: bool) -> Plan:
+    def plan(self, head: Write, ending: Ending, answer: Answer, *, merge: bool) -> Plan:
         fault = self._delivery.fault
         steps: list[Step] = [*self._head(head)]
         if fault is None or (fault.at != "head" and fault.head_byte is None):
             steps += self._body()
         if fault is None or fault.ending == "no-last-chunk":
             steps += self._before_end()
-        if fault is None and self._chunked:
-            steps.append(Write(LAST_CHUNK))
+        if fault is None and self._tail is not None:
+            steps.append(Write(self._tail))
         merged = _merge(steps) if merge or self._delivery.splits == "whole" else steps
         repeat = self._repeat(fault) if fault is not None and fault.ending == "endless" else ()
         if fault is not None:
-            ending = "stall" if fault.ending == "endless" and not repeat else _ending_of(fault)
+            ending = "stall" if fault.ending == "endless" and not repeat else _ending_of(fault, self._broken)
         status = answer.status or None
-        every = (*self._before_head(), *merged)
+        every = (*self._before_head(http_2=head.head is not None), *merged)
         return Plan(every, ending, status, faulty=fault is not None, repeat=repeat)
 
-    def _before_head(self) -> Iterable[Step]:
-        yield from map(_interim, self._delivery.interim)
+    def _before_head(self, *, http_2: bool) -> Iterable[Step]:
+        yield from (_interim(interim, http_2=http_2) for interim in self._delivery.interim)
         if self._delivery.delay_ms:
             yield Wait(self._delivery.delay_ms / 1000)
         yield from (Gate(hold.gate) for hold in self._delivery.holds if hold.before == "head")
 
-    def _head(self, head: bytes) -> Iterable[Step]:
-        fault, pace = self._delivery.fault, self._delivery.pace
+    def _head(self, write: Write) -> Iterable[Step]:
+        fault, pace, head = self._delivery.fault, self._delivery.pace, write.data
+        if write.head is not None:
+            cut = None if fault is None else fault.head_byte
+            yield Write(b"", head=replace(write.head, cut=cut))
+            return
         if fault is not None and fault.head_byte is not None:
             head = head[: fault.head_byte]
         size = pace.bytes if pace is not None and pace.head else max(len(head), 1)
@@ -311,7 +385,7 @@ def _merge(steps: Iterable[Step]) -> list[Step]:
     for step in steps:
         last = merged[-1] if merged else None
         if len(merged) <= 1 and isinstance(step, Write) and isinstance(last, Write):
-            merged[-1] = Write(last.data + step.data)
+            merged[-1] = Write(last.data + step.data, head=last.head)
         else:
             merged.append(step)
     return merged
@@ -330,16 +404,28 @@ def with_header(plan: Plan, name: str, value: str) -> Plan:
     index = _head_step(steps)
     if index is None:
         return plan
-    steps[index] = _with_line(steps[index], f"{name}: {value}".encode("latin-1"))
+    step = steps[index]
+    if isinstance(step, Write) and step.head is not None:
+        steps[index] = replace(step, head=_with_field(step.head, name.lower(), value))
+    else:
+        steps[index] = _with_line(step, f"{name}: {value}".encode("latin-1"))
     return replace(plan, steps=tuple(steps))
 
 
 def _head_step(steps: Sequence[Step]) -> int | None:
     """Which step writes the head."""
     for index, step in enumerate(steps):
-        if isinstance(step, Write) and not step.interim and step.data.startswith(b"HTTP/1.1 "):
+        if not isinstance(step, Write) or step.interim:
+            continue
+        if step.head is not None or step.data.startswith(b"HTTP/1.1 "):
             return index
     return None
+
+
+def _with_field(head: Http2Head, name: str, value: str) -> Http2Head:
+    """The head with a field before its date."""
+    place = next((i for i, (known, _) in enumerate(head.fields) if known == "date"), len(head.fields))
+    return replace(head, fields=(*head.fields[:place], (name, value), *head.fields[place:]))
 
 
 def _with_line(step: Step, line: bytes) -> Step:
