@@ -26,11 +26,18 @@ _FREQUENT: Final = (
     "they", "this", "to", "token", "tokens", "type", "use", "uses", "was", "we", "what", "which", "who",
     "why", "will", "with", "write", "you", "your", "layers", "image", "string", "name",
 )  # fmt: skip
+_SPECIAL: Final = r"</?\|?\w+\|?>"
+_SIGN: Final = r"\s?[^\w\s]|\s"
 _TOKEN: Final = re.compile(
-    r"</?\|?\w+\|?>|\s?(?:" + "|".join(_FREQUENT) + r")\b|\s?\w{1,3}|\s?[^\w\s]|\s", re.IGNORECASE
+    rf"{_SPECIAL}|\s?(?:" + "|".join(_FREQUENT) + rf")\b|\s?\w{{1,3}}|{_SIGN}", re.IGNORECASE
 )
+#: A text cut where tokens must end: no token reaches over the end of a word.
+_SECTION: Final = re.compile(rf"{_SPECIAL}|\s?\w+|{_SIGN}")
 #: Longer texts are not kept in the cache.
 _CACHED_LENGTH: Final = 4096
+#: Words that are remembered with their count, and the longest of them.
+_CACHED_SECTIONS: Final = 8192
+_CACHED_SECTION: Final = 32
 #: What is beyond is counted as words of three characters: megabytes would stop the server for seconds.
 _EXACT_LENGTH: Final = 32_768
 
@@ -61,8 +68,27 @@ def count_tokens(text: str, *, special: bool = True) -> int:
     return counted + (1 if special else 0)
 
 
-def _count(text: str) -> int:
+class _SectionCounts(dict[str, int]):
+    """How many tokens a section is, for those met lately; asked in C where it is known."""
+
+    def __missing__(self, section: str) -> int:
+        counted = _count_exactly(section)
+        if len(section) <= _CACHED_SECTION:
+            if len(self) >= _CACHED_SECTIONS:
+                self.clear()
+            self[section] = counted
+        return counted
+
+
+def _count_exactly(text: str) -> int:
     return sum(1 for _ in _TOKEN.finditer(text))
+
+
+_SECTION_COUNTS: Final = _SectionCounts()
+
+
+def _count(text: str) -> int:
+    return sum(map(_SECTION_COUNTS.__getitem__, _SECTION.findall(text)))
 
 
 _counted: Final = lru_cache(maxsize=512)(_count)
