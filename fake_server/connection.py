@@ -15,6 +15,7 @@ from tgi_conformance.fake_server.journal_builder import ExchangeRecord
 from tgi_conformance.fake_server.plans import Ending, Gate, KeepAlive, Plan, Step, Wait, Write, announce_close
 
 if TYPE_CHECKING:
+    from tgi_conformance.fake_server.readiness import Readiness
     from tgi_conformance.fake_server.spaces import Space
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -46,6 +47,9 @@ _WINDOW: Final = memoryview(bytearray(256 * 1024))
 
 class Connection(asyncio.BufferedProtocol):
     """Serves the requests of one connection one after another, each by its plan."""
+
+    #: Whether its bytes may be read in the order and the amount in which they come.
+    _read_directly = True
 
     def __init__(
         self,
@@ -85,6 +89,8 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = False
         self._serving = False
         self._held_back = False
+        #: What reads in place of the transport; None: the transport reads.
+        self._readiness: Readiness | None = None
 
     # --- what asyncio calls ------------------------------------------------------------------------
 
@@ -102,6 +108,10 @@ class Connection(asyncio.BufferedProtocol):
         self._record = self._space.journal.open_connection(self._origin, monotonic())
         self._space.connections.add(self)
         self._space.hangups.add(self._socket.fileno(), self)
+        if self._read_directly and not self._tls and self._space.readiness is not None:
+            self._readiness = self._space.readiness
+            self._transport.pause_reading()
+            self._readiness.add(self._socket, self, self._space)
         if len(self._space.connections) > MAX_CONNECTIONS:
             self._space.journal.note(f"over {MAX_CONNECTIONS} open connections: one more was closed")
             self.abort()
@@ -120,9 +130,31 @@ class Connection(asyncio.BufferedProtocol):
         """Take what was read."""
         self.data_received(bytes(_WINDOW[:nbytes]))
 
+    def read(self, data: bytes, now: float) -> None:
+        """Take what was read in the transport's place; no bytes: the client has shut its side."""
+        if self._transport.is_closing():
+            self._pause_reading()
+        elif data:
+            self._take(data, now)
+        else:
+            self._pause_reading()
+            self.eof_received()
+            self._transport.close()
+
+    def reset_by(self, error: OSError) -> None:
+        """End as the transport does where a read fails."""
+        del error
+        self._pause_reading()
+        if not self._transport.is_closing():
+            self._client_went("client-rst")
+            self._book_unfinished()
+            self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
         """Read requests and serve them."""
-        now = monotonic()
+        self._take(data, monotonic())
+
+    def _take(self, data: bytes, now: float) -> None:
         self._space.journal.last_activity = now
         if self._lingering:
             return
@@ -141,7 +173,7 @@ class Connection(asyncio.BufferedProtocol):
         self._queue.extend(requests)
         if self._current is not None and sum(len(request.body) for request in self._queue) > _MAX_WAITING:
             self._held_back = True
-            self._transport.pause_reading()
+            self._pause_reading()
         if len(self._queue) > _MAX_PIPELINED:
             self._space.journal.note(f"connection {self._record.id}: over {_MAX_PIPELINED} requests in a row")
             self.abort()
@@ -172,6 +204,8 @@ class Connection(asyncio.BufferedProtocol):
         self._stop_waiting()
         self._space.connections.discard(self)
         self._space.hangups.remove(self._socket.fileno(), self)
+        if self._readiness is not None:
+            self._readiness.remove(self._socket)
         self._socket.detach()
 
     def pause_writing(self) -> None:
@@ -221,6 +255,20 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once."""
         self._transport.abort()
 
+    # --- reading -----------------------------------------------------------------------------------
+
+    def _pause_reading(self) -> None:
+        if self._readiness is None:
+            self._transport.pause_reading()
+        else:
+            self._readiness.remove(self._socket)
+
+    def _resume_reading(self) -> None:
+        if self._readiness is None:
+            self._transport.resume_reading()
+        elif not self._transport.is_closing():
+            self._readiness.add(self._socket, self, self._space)
+
     # --- serving -----------------------------------------------------------------------------------
 
     def _serve_next(self) -> None:
@@ -236,7 +284,8 @@ class Connection(asyncio.BufferedProtocol):
     def _serve_waiting(self) -> None:
         while self._queue and self._current is None and (self._silent is not None or not self._ended):
             request = self._queue.popleft()
-            self._space.peek(request.received_at)
+            if self._space.peeked_at != request.received_at:
+                self._space.peek(request.received_at)
             record = self._book(request)
             if self._silent is not None:
                 record.reply, self._current, self._ended = self._silent, record, True
@@ -247,7 +296,7 @@ class Connection(asyncio.BufferedProtocol):
                 return
             if self._held_back and not self._queue:
                 self._held_back = False
-                self._transport.resume_reading()
+                self._resume_reading()
             self._current = record
             plan = self._respond(self._space, request, record)
             self._plan = plan
@@ -303,6 +352,8 @@ class Connection(asyncio.BufferedProtocol):
         self._running = True
         steps, closing = self._steps, self._transport.is_closing
         while steps and not self._paused and not closing():
+            if self._readiness is not None and self._send_writes():
+                continue
             step = steps.popleft()
             if isinstance(step, Write):
                 if step.interim:
@@ -317,6 +368,33 @@ class Connection(asyncio.BufferedProtocol):
         blocked = self._paused or self._timer is not None or self._leave_gate is not None
         if not self._steps and not blocked and self._plan is not None:
             self._complete(self._plan)
+
+    def _send_writes(self) -> bool:
+        """Hand the writes that come next to the socket itself, a call each; false where none of them went.
+
+        The transport would do the same, at twice the cost. It gets what the kernel does not take, and a
+        write that fails, so that it meets the failure itself.
+        """
+        steps, send = self._steps, self._socket.send
+        begun = 0.0
+        while steps:
+            step = steps[0]
+            if type(step) is not Write or step.interim:
+                break
+            begun = monotonic()
+            self._answer_begins(begun)
+            try:
+                sent = send(step.data)
+            except OSError:
+                break
+            steps.popleft()
+            self._write_begun = begun
+            self._written += len(step.data)
+            if sent != len(step.data):
+                self._transport.write(step.data[sent:])
+                break
+        self._sent()
+        return self._write_begun == begun > 0
 
     def _waits(self, step: Wait | Gate) -> bool:
         """Begin to wait; false where there is nothing to wait for."""
@@ -370,12 +448,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def _write(self, data: bytes) -> None:
         self._write_begun = begun = monotonic()
-        if self._current is not None and self._current.reply_at is None:
-            self._current.reply_at = begun
-            self._current.status = None if self._plan is None else self._plan.status
+        self._answer_begins(begun)
         self._written += len(data)
         self._transport.write(data)
         self._sent()
+
+    def _answer_begins(self, at: float) -> None:
+        if self._current is not None and self._current.reply_at is None:
+            self._current.reply_at = at
+            self._current.status = None if self._plan is None else self._plan.status
 
     def _sent(self) -> int:
         """How many bytes the kernel has taken; once the connection is lost, what was last known."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class SlowConnection(Connection):
     """As :class:`Connection`, but takes only as many bytes at a time as the script says."""
 
+    _read_directly = False
     _taken_in = 0
     _stopped = False
     _pace_timer: asyncio.TimerHandle | None = None

@@ -17,6 +17,7 @@ from tgi_conformance.fake_server.journal_builder import MAX_EXCHANGES, ExchangeR
 from tgi_conformance.fake_server.journal_json import encoded
 from tgi_conformance.fake_server.memo import Memo
 from tgi_conformance.fake_server.metrics import Metrics
+from tgi_conformance.fake_server.readiness import Readiness, readiness_here
 from tgi_conformance.fake_server.selection import Replies, ReplySource
 from tgi_conformance.fake_server.traffic import Traffic
 
@@ -99,6 +100,10 @@ class Space:
         self.certificate: str | None = None
         self.connections: set[Connection] = set()
         self.hangups = Hangups()
+        #: What reads the plain connections; None: their transports do.
+        self.readiness: Readiness | None = None
+        #: When, in monotonic seconds, what was read was read just before the kernel was last asked who left.
+        self.peeked_at = 0.0
         self.memo = Memo()
         #: Whether other processes listen on the same port.
         self.shared_port = False
@@ -107,7 +112,8 @@ class Space:
         self.origins: dict[str, str] = {}
         self.closed = False
         self.metrics = Metrics(script.server)
-        self._permits: list[ExchangeRecord] = []
+        #: Exchange, and how many permits it holds.
+        self._permits: list[tuple[ExchangeRecord, int]] = []
         self._keys = {value: alias for alias, value in keys.items()}
         self._admitted = frozenset(f"bearer {value}".lower() for value in keys.values())
         self._gates: dict[str, SpaceGate] = {}
@@ -196,12 +202,12 @@ class Space:
     def permits_used(self) -> int:
         """How many permits are held by requests that are being answered as TGI would."""
         if self._permits:
-            self._permits = [record for record in self._permits if record.unanswered]
-        return len(self._permits)
+            self._permits = [held for held in self._permits if held[0].unanswered]
+        return sum(count for _, count in self._permits)
 
     def hold_permits(self, record: ExchangeRecord, count: int) -> None:
         """Count an exchange among those that hold permits until it is over."""
-        self._permits += [record] * count
+        self._permits.append((record, count))
 
     def gate(self, name: str) -> SpaceGate:
         """The gate of a name."""
@@ -285,6 +291,7 @@ class Spaces:
         #: Told of each exchange that is over, in any space.
         self.observe: Callable[[Space, ExchangeRecord], None] | None = None
         self._certificate: Certificate | None = None
+        self._readiness: Readiness | None = None
 
     def __len__(self) -> int:
         return sum(not space.closed for space in self._spaces.values())
@@ -295,6 +302,9 @@ class Spaces:
         limits = {"max_body": self._max_body, "max_exchanges": self._max_exchanges}
         space = Space(str(self._count), script, keys, **limits)
         space.shared_port = self._shared_port
+        if self._readiness is None:
+            self._readiness = readiness_here()
+        space.readiness = self._readiness
         try:
             await space.listen(self._connect, self._host, port, self._certify)
         except OSError:
@@ -346,6 +356,9 @@ class Spaces:
         for space in self._spaces.values():
             space.retire()
         self._spaces.clear()
+        if self._readiness is not None:
+            self._readiness.close()
+            self._readiness = None
 
     def _retire_old(self) -> None:
         while len(self._closed) > self.kept:
