@@ -1,0 +1,123 @@
+// The three shapes of TGI's answers, read: "native", "chat" and "completions".
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+/** A whole answer; undefined where the value is none. `expected`: how many prompts were asked. */
+export function readAnswer(value, shape, expected) {
+  if (shape === "native") return native(Array.isArray(value) && value.length === 1 ? value[0] : value);
+  if (!isObject(value) || !Array.isArray(value.choices) || value.choices.length === 0) return undefined;
+  return shape === "chat" ? chat(value) : completions(value, expected);
+}
+
+function native(value) {
+  if (!isObject(value) || typeof value.generated_text !== "string") return undefined;
+  return { text: value.generated_text, ...detailed(value.details) };
+}
+
+// TGI counts a native prompt in a stream's last event only, and in a header otherwise.
+function detailed(details) {
+  if (!isObject(details)) return {};
+  const { finish_reason, generated_tokens: made, input_length: read } = details;
+  const counted = typeof made === "number" && typeof read === "number";
+  return { finish_reason, usage: counted ? { prompt_tokens: read, completion_tokens: made, total_tokens: read + made } : undefined };
+}
+
+/** The usage that TGI tells in its headers. */
+export function usageOfHeaders(headers) {
+  const [read, made] = [Number(headers["x-prompt-tokens"]), Number(headers["x-generated-tokens"])];
+  if (!(Number.isInteger(read) && Number.isInteger(made))) return undefined;
+  return { prompt_tokens: read, completion_tokens: made, total_tokens: read + made };
+}
+
+function chat(value) {
+  const [choice] = value.choices;
+  if (!isObject(choice) || !isObject(choice.message)) return undefined;
+  const { content, tool_calls: calls } = choice.message;
+  if (typeof content !== "string" && !calls) return undefined;
+  const tools = (Array.isArray(calls) ? calls : calls ? [calls] : []).map(toolCall);
+  return { text: content ?? "", finish_reason: choice.finish_reason, usage: usage(value.usage), tool_calls: tools };
+}
+
+function completions(value, expected) {
+  const texts = new Array(expected).fill(undefined);
+  for (const [place, choice] of value.choices.entries()) {
+    if (!isObject(choice) || typeof choice.text !== "string") return undefined;
+    texts[choice.index ?? place] = choice.text;
+  }
+  if (texts.includes(undefined) || texts.length !== expected) return undefined;
+  const answer = { text: texts[0], finish_reason: value.choices[0].finish_reason, usage: usage(value.usage) };
+  return expected > 1 ? { ...answer, texts } : answer;
+}
+
+function usage(value) {
+  if (!isObject(value)) return undefined;
+  const { prompt_tokens, completion_tokens, total_tokens } = value;
+  return { prompt_tokens, completion_tokens, total_tokens };
+}
+
+function toolCall(call) {
+  const { name, arguments: given } = call?.function ?? {};
+  return { id: call?.id === undefined ? undefined : String(call.id), name, ...decoded(given) };
+}
+
+function decoded(given) {
+  if (typeof given !== "string") return { arguments: given ?? {}, complete: true };
+  try {
+    return { arguments: JSON.parse(given), complete: true };
+  } catch {
+    return { arguments: given, complete: false };
+  }
+}
+
+/** One event of a stream; undefined where it is none. `exposed` is what the caller gets, unless it is `empty`. */
+export function readEvent(value, shape) {
+  if (!isObject(value)) return undefined;
+  if (shape === "native") return nativeEvent(value);
+  if (!Array.isArray(value.choices)) return undefined;
+  const [choice] = value.choices;
+  const counted = usage(value.usage);
+  if (choice === undefined) return { exposed: { text: "", usage: counted }, empty: counted === undefined };
+  if (!isObject(choice)) return undefined;
+  return shape === "chat" ? chatEvent(choice, counted) : completionsEvent(choice, counted);
+}
+
+function nativeEvent({ token, generated_text: whole, details }) {
+  if (!isObject(token) || typeof token.text !== "string") return undefined;
+  const done = typeof whole === "string";
+  return { exposed: { text: token.text, special: token.special === true, done, ...detailed(details) }, done };
+}
+
+function chatEvent(choice, counted) {
+  const delta = choice.delta ?? {};
+  const text = typeof delta.content === "string" ? delta.content : "";
+  const finish = choice.finish_reason ?? undefined;
+  const calls = Array.isArray(delta.tool_calls) ? delta.tool_calls : delta.tool_calls ? [delta.tool_calls] : [];
+  const exposed = { text, role: delta.role, finish_reason: finish, usage: counted, tool_call_delta: calls.length ? calls.map(toolDelta) : undefined };
+  return { exposed, done: Boolean(finish), empty: text === "" && finish === undefined && counted === undefined && calls.length === 0 };
+}
+
+function toolDelta(call) {
+  const { name, arguments: given } = call.function ?? {};
+  const text = given === undefined || typeof given === "string" ? given : JSON.stringify(given);
+  return { index: call.index ?? 0, id: call.id === undefined ? undefined : String(call.id), name: name ?? undefined, arguments: text };
+}
+
+function completionsEvent(choice, counted) {
+  const text = typeof choice.text === "string" ? choice.text : "";
+  const finish = choice.finish_reason ?? undefined;
+  const exposed = { text, index: choice.index ?? 0, finish_reason: finish, usage: counted };
+  return { exposed, done: Boolean(finish), empty: text === "" && !finish && counted === undefined };
+}
+
+/** Tells, event by event, whether the stream is complete by now. */
+export function terminal(shape, expected) {
+  if (shape !== "completions") {
+    let over = false;
+    return (piece) => (over ||= piece.done === true);
+  }
+  const finished = new Set();
+  return (piece) => {
+    if (piece.done) finished.add(piece.exposed.index);
+    return finished.size >= expected;
+  };
+}
