@@ -1,30 +1,37 @@
 """Where things stand in a JSON text, and what serde_json says of a text that is none.
 
-A scanner over bytes for the error path only: good bodies are read with the standard library. The
-messages and columns are serde_json's (measured where recorded, else from its documented errors).
+For the error path only: good bodies are read with the standard library. The messages and columns are
+serde_json's (measured where recorded, else from its documented errors).
 """
 
+import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isinf
 from typing import Final
 
 _NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORDS: Final = (b"null", b"true", b"false")
-_BLANK: Final = b" \t\n\r"
 _ESCAPES: Final = b'"\\/bfnrt'
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]{4}")
+_PLAIN: Final = re.compile(rb'[^"\\\x00-\x1f]+')
+_SPACE: Final = re.compile(rb"[ \t\n\r]*")
+_TEXT: Final = rb'"(?:[^"\\]++|\\.)*+"'
+_SCALAR: Final = re.compile(_TEXT + rb"|[^\s,\]}]+", re.DOTALL)
+_TOKENS: Final = re.compile(_TEXT + rb"|[\[\]{}]", re.DOTALL)
 MAX_DEPTH: Final = 127
+"""Containers inside one another that serde_json reads."""
 
 Path = tuple[str | int, ...]
 
 
-@dataclass(slots=True)
-class Node:
-    """One value: the offsets of its first byte and of the byte after it, and what is inside."""
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The offsets of a value's first byte and of the byte after it."""
 
     start: int
-    end: int = 0
-    inside: dict[str | int, "Node"] = field(default_factory=dict)
+    end: int
 
 
 class SyntaxProblem(ValueError):
@@ -53,19 +60,73 @@ def path_text(path: Path) -> str:
     return text
 
 
-def find(root: Node, path: Path) -> Node:
-    """The node at a path, or the innermost one on the way to it."""
-    node = root
+def locate(text: bytes, path: Path) -> Span:
+    """Where the value at a path stands, or the innermost one on the way to it.
+
+    The text has to begin with a JSON value, of any depth; of members with the same key the last counts.
+    """
+    at = _after_blank(text, 0)
     for step in path:
-        if step not in node.inside:
-            return node
-        node = node.inside[step]
-    return node
+        inner = _inside(text, at, step)
+        if inner is None:
+            break
+        at = inner
+    return Span(at, _end_of(text, at))
 
 
-def scan(text: bytes) -> Node:
-    """Read one JSON value; bytes after it are ignored. Raises :class:`SyntaxProblem`."""
-    return _Scanner(text).value(())
+def _inside(text: bytes, at: int, step: str | int) -> int | None:
+    members = _members(text, at) if text[at : at + 1] == b"{" else enumerate(_items(text, at))
+    found = None
+    for key, start in members:
+        if key == step:
+            found = start
+    return found
+
+
+def _members(text: bytes, at: int) -> Iterator[tuple[str, int]]:
+    """Keys of an object, and where their values start."""
+    for start in _items(text, at):
+        end = _end_of(text, start)
+        value = _after_blank(text, _after_blank(text, end) + 1)
+        yield json.loads(text[start:end]), value
+
+
+def _items(text: bytes, at: int) -> Iterator[int]:
+    """Where the items of a list, or the keys of an object, start."""
+    closing = {b"{": b"}", b"[": b"]"}.get(text[at : at + 1])
+    if closing is None:
+        return
+    pairs = closing == b"}"
+    at = _after_blank(text, at + 1)
+    while text[at : at + 1] != closing:
+        yield at
+        if pairs:
+            at = _after_blank(text, _after_blank(text, _end_of(text, at)) + 1)
+        at = _after_blank(text, _end_of(text, at))
+        if text[at : at + 1] == b",":
+            at = _after_blank(text, at + 1)
+
+
+def _after_blank(text: bytes, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()
+
+
+def _end_of(text: bytes, at: int) -> int:
+    if text[at : at + 1] not in {b"{", b"["}:
+        found = _SCALAR.match(text, at)
+        return at if found is None else found.end()
+    depth = 0
+    for token in _TOKENS.finditer(text, at):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    return len(text)
+
+
+def scan(text: bytes) -> None:
+    """Judge one JSON value; bytes after it are ignored. Raises :class:`SyntaxProblem`."""
+    _Scanner(text).value(())
 
 
 class _Scanner:
@@ -73,12 +134,8 @@ class _Scanner:
         self._text = text
         self._at = 0
 
-    def _blank(self) -> None:
-        while self._at < len(self._text) and self._text[self._at] in _BLANK:
-            self._at += 1
-
     def _peek(self) -> bytes:
-        self._blank()
+        self._at = _after_blank(self._text, self._at)
         return self._text[self._at : self._at + 1]
 
     def _eof(self, what: str, path: Path) -> SyntaxProblem:
@@ -87,25 +144,22 @@ class _Scanner:
     def _here(self, message: str, path: Path) -> SyntaxProblem:
         return SyntaxProblem(message, self._at + 1, path)
 
-    def value(self, path: Path) -> Node:
+    def value(self, path: Path) -> None:
         first = self._peek()
         if not first:
             raise self._eof("a value", path)
-        if len(path) > MAX_DEPTH:
+        if len(path) >= MAX_DEPTH and first in b"{[":
             raise self._here("recursion limit exceeded", path)
-        node = Node(self._at)
         if first == b"{":
-            self._object(node, path)
+            self._object(path)
         elif first == b"[":
-            self._array(node, path)
+            self._array(path)
         elif first == b'"':
             self._string(path)
         elif first in b"-0123456789":
             self._number(path)
         else:
             self._word(first, path)
-        node.end = self._at
-        return node
 
     def _word(self, first: bytes, path: Path) -> None:
         word = next((word for word in _WORDS if word.startswith(first)), None)
@@ -126,6 +180,8 @@ class _Scanner:
             if end >= len(self._text):
                 raise self._eof("a value", path)
             raise SyntaxProblem("invalid number", end + 1, path)
+        if isinf(float(match[0])):
+            raise SyntaxProblem("number out of range", end, path)
         self._at = end
 
     def _string(self, path: Path) -> str:
@@ -143,7 +199,8 @@ class _Scanner:
                 problem = "control character (\\u0000-\\u001F) found while parsing a string"
                 raise self._here(problem, path)
             else:
-                self._at += 1
+                plain = _PLAIN.match(self._text, self._at)
+                self._at = self._at + 1 if plain is None else plain.end()
         self._at += 1
         content = self._text[start + 1 : self._at - 1]
         try:
@@ -181,14 +238,14 @@ class _Scanner:
             raise self._eof("a string", path)
         raise SyntaxProblem("invalid escape", at + 4, path)
 
-    def _array(self, node: Node, path: Path) -> None:
+    def _array(self, path: Path) -> None:
         self._at += 1
         index = 0
         while True:
             following = self._peek()
             if following == b"]" and index == 0:
                 break
-            node.inside[index] = self.value((*path, index))
+            self.value((*path, index))
             index += 1
             following = self._peek()
             if not following:
@@ -202,7 +259,7 @@ class _Scanner:
                 raise self._here("trailing comma", path)
         self._at += 1
 
-    def _object(self, node: Node, path: Path) -> None:
+    def _object(self, path: Path) -> None:
         self._at += 1
         first = True
         while True:
@@ -220,7 +277,7 @@ class _Scanner:
             if following != b":":
                 raise self._here("expected `:`", path)
             self._at += 1
-            node.inside[key] = self.value((*path, key))
+            self.value((*path, key))
             first = False
             following = self._peek()
             if not following:

@@ -89,7 +89,7 @@ def made(generation: Generation, request: GenerationRequest, prompt: int = 0) ->
     tokens = _tokens(ended.pieces, ends=ended.finish_reason == "eos_token")
     counted = count_tokens(request.prompts[prompt], special=request.counts_start)
     truncate = request.parameters.truncate
-    counted = min(counted, truncate) if truncate else counted
+    counted = min(counted, truncate) if truncate and truncate > 0 else counted
     return Made(
         tokens=tokens,
         text="".join(ended.pieces),
@@ -199,8 +199,9 @@ def _seed(request: GenerationRequest) -> int | None:
 
 def _prefill(request: GenerationRequest) -> JSON:
     texts = [START, *split_tokens(request.prompts[0])]
-    if request.parameters.truncate:
-        texts = texts[-request.parameters.truncate :]
+    truncate = request.parameters.truncate
+    if truncate and truncate > 0:
+        texts = texts[-truncate:]
     return [
         {"id": token_id(text), "text": text, "logprob": -1.25 - 0.25 * index if index else None}
         for index, text in enumerate(texts)

@@ -9,9 +9,18 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isinf
 from typing import Final, Literal, NoReturn, TypeAlias, cast
 
-from tgi_conformance.contracts.json_positions import Path, SyntaxProblem, find, path_text, place, scan
+from tgi_conformance.contracts.json_positions import (
+    MAX_DEPTH,
+    Path,
+    SyntaxProblem,
+    locate,
+    path_text,
+    place,
+    scan,
+)
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.tgi_errors import CONTENT_TYPE, TGIError, body_data, body_syntax
 from tgi_conformance.contracts.tgi_requests import RouteKind
@@ -305,14 +314,40 @@ def decode_as(kind: Struct, body: bytes, content_type: str | None) -> Mapping[st
         raise BodyError(CONTENT_TYPE)
     value = _parse(body)
     try:
-        return cast("Mapping[str, JSON]", _CHECKS[Struct](kind, value, ()))
+        fitted = _CHECKS[Struct](kind, value, ())
     except Misfit as misfit:
-        node = find(scan(body), misfit.at)
+        span = locate(body, misfit.at)
         prefix = f"{path_text(misfit.path)}: " if misfit.path else ""
-        offset = _AFTER_OBJECT.match(body, node.end) if misfit.where == "after" else None
-        end = node.end if offset is None else offset.end()
-        where = place(body, node.start if misfit.where == "start" else end)
+        offset = _AFTER_OBJECT.match(body, span.end) if misfit.where == "after" else None
+        end = span.end if offset is None else offset.end()
+        where = place(body, span.start if misfit.where == "start" else end)
         raise BodyError(body_data(f"{prefix}{misfit.detail} at {where}")) from misfit
+    # What is ignored may be of any depth; what is read may not.
+    if _may_be_deep(body) and _is_deep(fitted):
+        _judge_text(body)
+    return cast("Mapping[str, JSON]", fitted)
+
+
+def refuse_depth(body: bytes) -> None:
+    """Refuse JSON that is too deep for a reader that buffers all of it; raises :class:`BodyError`."""
+    if _may_be_deep(body):
+        _judge_text(body)
+
+
+def _may_be_deep(body: bytes) -> bool:
+    return body.count(b"[") + body.count(b"{") > MAX_DEPTH
+
+
+def _is_deep(value: JSON) -> bool:
+    level: list[JSON] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, list | dict)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(item, list | dict) for item in level)
 
 
 def read_leniently(body: bytes) -> Mapping[str, JSON]:
@@ -328,7 +363,20 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+def _float(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        raise ValueError(text)
+    return value
+
+
+def _int(text: str) -> int | float:
+    """An integer; beyond 64 bits serde_json reads a float."""
+    return int(text) if len(text) <= _LONGEST_INT else _float(text)
+
+
+_LONGEST_INT: Final = 20
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_float, parse_int=_int)
 _START: Final = re.compile(r"[ \t\n\r]*")
 
 
@@ -346,18 +394,24 @@ def _parse(body: bytes) -> JSON:
         text = _text(body)
         start = _START.match(text)
         value, _ = _DECODER.raw_decode(text, start.end() if start else 0)
-        if _SURROGATE.search(body):
-            scan(body)
     except SyntaxProblem as problem:
         raise _syntax(body, problem) from problem
     except (ValueError, RecursionError):
-        try:
-            scan(body)
-        except SyntaxProblem as problem:
-            raise _syntax(body, problem) from problem
+        _judge_text(body)
         # Only reached where the two readers disagree, which is a defect here and no answer of TGI.
         raise
+    # Of a bare value the standard library reads as much as it likes ("01" is 0).
+    if _SURROGATE.search(body) or not isinstance(value, list | dict):
+        _judge_text(body)
     return cast("JSON", value)
+
+
+def _judge_text(body: bytes) -> None:
+    """Raise what TGI says of a text that it cannot read as JSON, if it cannot."""
+    try:
+        scan(body)
+    except SyntaxProblem as problem:
+        raise _syntax(body, problem) from problem
 
 
 def _syntax(body: bytes, problem: SyntaxProblem) -> BodyError:

@@ -172,7 +172,7 @@ def _openai(value: Mapping[str, JSON]) -> dict[str, JSON]:
     """
     names = ("top_p", "seed", "frequency_penalty", "repetition_penalty", "stop")
     native: dict[str, JSON] = {name: value[name] for name in names if value.get(name) is not None}
-    if value.get("temperature") not in {None, 0}:
+    if value.get("temperature") not in (None, 0):
         native["temperature"] = value["temperature"]
     limit = value.get("max_tokens", value.get("max_completion_tokens"))
     if limit is not None:

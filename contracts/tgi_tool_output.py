@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from tgi_conformance.contracts.json_positions import SyntaxProblem, place, scan
+from tgi_conformance.contracts.json_positions import SyntaxProblem, locate, place, scan
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.tgi_errors import TGIError, handler_error
 from tgi_conformance.contracts.tgi_templates import NO_TOOL
@@ -48,17 +48,18 @@ def parse_call(text: str) -> ParsedCall:
     """Read a whole text; raises :class:`ToolOutputError`."""
     content = text.encode("utf-8", "surrogatepass")
     try:
-        node = scan(content)
+        scan(content)
     except SyntaxProblem as broken:
         raise ToolOutputError(f"{broken.message} at {place(content, broken.offset)}", text) from broken
     value = cast("JSON", json.JSONDecoder().raw_decode(text.lstrip(" \t\n\r"))[0])
-    end = place(content, node.end)
+    whole = locate(content, ()).end
+    end = place(content, whole)
     if not isinstance(value, Mapping):
         raise ToolOutputError(f"invalid type: {_kind(value)}, expected struct Call at {end}", text)
     if "function" not in value:
         raise ToolOutputError(f"missing field `function` at {end}", text)
     function = value["function"]
-    inner_end = place(content, node.inside["function"].end)
+    inner_end = place(content, locate(content, ("function",)).end)
     if not isinstance(function, Mapping):
         raise ToolOutputError(f"invalid type: {_kind(function)}, expected a map at {inner_end}", text)
     name = function.get("_name")
@@ -67,8 +68,8 @@ def parse_call(text: str) -> ParsedCall:
             "missing field `_name`" if name is None else f"invalid type: {_kind(name)}, expected a string"
         )
         raise ToolOutputError(f"{problem} at {inner_end}", text)
-    blanks = _BLANK.match(content, node.end)
-    rest = node.end if blanks is None else blanks.end()
+    blanks = _BLANK.match(content, whole)
+    rest = whole if blanks is None else blanks.end()
     if rest < len(content):
         raise ToolOutputError(f"trailing characters at {place(content, rest + 1)}", text)
     return ParsedCall(name, {key: item for key, item in function.items() if key != "_name"})

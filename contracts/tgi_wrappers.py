@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.tgi_decoding import VERTEX, BodyError, decode, decode_as
+from tgi_conformance.contracts.tgi_decoding import VERTEX, BodyError, decode, decode_as, refuse_depth
 from tgi_conformance.contracts.tgi_errors import TGIError, body_data
 from tgi_conformance.contracts.tgi_requests import GenerationRequest, RouteKind, request_of
 from tgi_conformance.contracts.tgi_tokens import tokenize
@@ -29,6 +29,7 @@ def decode_invocation(body: bytes, content_type: str | None) -> tuple[RouteKind,
         except BodyError as refused:
             if refused.error.status != 422:
                 raise
+    refuse_depth(body)
     # Unlike any other, this message has no line and column.
     raise BodyError(body_data(_NO_INVOCATION))
 
