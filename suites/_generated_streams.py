@@ -202,7 +202,7 @@ class Telling:
 
     @property
     def encoding(self) -> "Encoding":
-        """The persona's bytes: TGI up to 2.0 sent no blank after the colon, a proxy may send a comment first."""
+        """The persona's bytes: early TGI sent no blank after the colon, a proxy may send a comment first."""
         traits = PERSONAS[self.persona]
         before = () if traits.comment is None else ((f": {traits.comment}",), *((),) * len(self.tokens))
         return Encoding(blanks=(traits.blank,), before=before or ((),))

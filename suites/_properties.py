@@ -1,5 +1,9 @@
 """Properties at work: Hypothesis examples, each in a space of its own, with a run seed and bounded shrinking.
 
+A case that is a property of the catalogue's invariants has a slug that begins with its number:
+``RETRY-05/property-p12``. Its assertions are those of its own clause; where one invariant decides several
+clauses, each has a case with the generator in common, and the examples are shared out among them.
+
 A failure of a clause shrinks for at most ten seconds; a hang, a crash and a fault of the kit end the examples
 at once. What is raised in the end is one :class:`ClauseFailed` that shows the smallest script seen to fail.
 """
@@ -22,33 +26,43 @@ from tgi_conformance.suites._probes import ProbeFailed
 from tgi_conformance.suites._session import CaseRecord, Profile
 
 T = TypeVar("T")
-Cost = Literal["split", "io"]
+Cost = Literal["split", "io", "restarts", "waits"]
 
-#: Examples by profile: "split" re-cuts the bytes of a stream, "io" is any other exchange with the backend.
+#: Examples by profile: "split" re-cuts the bytes of a stream, "io" is any other exchange with the backend,
+#: "restarts" needs a new process for each, "waits" sits out a wait of a second or more.
 EXAMPLES: Final[dict[Profile, dict[Cost, int]]] = {
-    "default": {"split": 60, "io": 25},
-    "tgi-guide": {"split": 60, "io": 25},
-    "thorough": {"split": 600, "io": 250},
-    "quick": {"split": 15, "io": 8},
+    "default": {"split": 60, "io": 25, "restarts": 3, "waits": 2},
+    "tgi-guide": {"split": 60, "io": 25, "restarts": 3, "waits": 2},
+    "thorough": {"split": 600, "io": 250, "restarts": 30, "waits": 20},
+    "quick": {"split": 15, "io": 8, "restarts": 1, "waits": 1},
 }
+#: The fewest examples that a case keeps where an invariant's are shared out, by profile.
+_LEAST: Final[dict[Profile, int]] = {"default": 8, "tgi-guide": 8, "thorough": 80, "quick": 3}
 #: Seconds from the first failure to the end of shrinking.
 SHRINKING: Final = 10.0
 #: Endings after which the same example would cost its deadline, or a process, again.
 FATAL: Final[frozenset[Ending]] = frozenset({"hang", "crash", "violation"})
 _SHOWN: Final = 6000
+#: Characters of a script that are printed; one that was shrunken is far shorter.
+_SCRIPT_SHOWN: Final = 60_000
 
 
 def check_property(
-    case: Case, examples: SearchStrategy[T], check: Callable[[Case, T], None], *, cost: Cost = "io"
+    case: Case,
+    examples: SearchStrategy[T],
+    check: Callable[[Case, T], None],
+    *,
+    cost: Cost = "io",
+    shared: int = 1,
 ) -> None:
     """Check a property: ``check(example_case, example)`` raises :class:`ClauseFailed` where it does not hold.
 
     ``example_case`` is a case of its own; its script is checked, and its endpoints and spaces closed, after
-    each example.
+    each example. ``shared`` is among how many cases the examples of the invariant are shared out.
     """
     run = _Run(case, check)
     settings = hypothesis.settings(
-        max_examples=EXAMPLES[case.settings.profile][cost],
+        max_examples=budget(case.settings.profile, cost, shared),
         derandomize=False,
         database=None,
         print_blob=True,
@@ -76,6 +90,12 @@ def check_property(
         raise fault
     if run.failure is not None:
         run.fail(run.failure)
+
+
+def budget(profile: Profile, cost: Cost, shared: int = 1) -> int:
+    """How many examples one case may try."""
+    whole = EXAMPLES[profile][cost]
+    return min(whole, max(_LEAST[profile], whole // shared))
 
 
 def seed_of(case: Case) -> int:
@@ -168,16 +188,23 @@ class _Run(Generic[T]):
     def fail(self, failure: _Failure) -> NoReturn:
         """Raise the smallest failure with its script as JSON, which the fake server can replay."""
         self.case.note({"seed": self.case.settings.seed, "examples": self._done})
-        shown = json.dumps(failure.scripts)
-        if len(shown) > _SHOWN:
-            shown = f"{shown[:_SHOWN]}… ({len(shown)} characters; whole in the case's evidence)"
         raise ClauseFailed(
             failure.assertion.expected,
             failure.assertion.observed,
             f"example: {failure.example[:_SHOWN]}\n"
             f"seed: {self.case.settings.seed}, {self._done} examples tried\n"
-            f"script: {shown}",
+            f"{_printed(failure.scripts)}",
         )
+
+
+def _printed(scripts: list[JSON]) -> str:
+    """The scripts, a line each, as ``tgi-conformance serve --script -`` takes them."""
+    told = [f"script, for `tgi-conformance serve --script -`{'' if len(scripts) == 1 else ' (each)'}:"]
+    for script in scripts:
+        text = json.dumps(script)
+        whole = len(text) <= _SCRIPT_SHOWN
+        told.append(text if whole else f"({len(text)} characters: see spaces in the case's evidence)")
+    return "\n".join(told)
 
 
 def _endings(record: CaseRecord) -> set[str]:

@@ -75,7 +75,7 @@ def _expect_arrived(wire: Mapping[str, JSON], given: Mapping[str, object]) -> No
         )
 
 
-@clause("GEN-01", case="property")
+@clause("GEN-01", case="property-p05")
 @SHAPE
 def test_every_parameter_arrives_unchanged(case: Case, shape: Shape) -> None:
     """Any valid values of what the backend offers, in any combination (falsy ones: GEN-02)."""
@@ -86,7 +86,7 @@ def test_every_parameter_arrives_unchanged(case: Case, shape: Shape) -> None:
         truthy = {name: value for name, value in given.items() if value}
         _expect_arrived(_call_with(example, shape, **given), truthy)
 
-    check_property(case, domain, check)
+    check_property(case, domain, check, shared=3)
 
 
 #: One usual value of each parameter, by method: each is tried alone.

@@ -7,7 +7,6 @@ Suites hand images over as ``{"type": "image", "image": bytes or path}`` and as 
 import base64
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import unquote
@@ -21,6 +20,7 @@ from tgi_conformance.contracts.script import always, status
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause
 from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_success
+from tgi_conformance.suites._generated_images import BEGINNINGS
 from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._shapes import CHAT, NATIVE
 
@@ -29,13 +29,6 @@ PIXEL: Final = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 PIXEL_URL: Final = f"data:image/png;base64,{base64.b64encode(PIXEL).decode()}"
-#: How formats begin, by their media type.
-BEGINNINGS: Final[Mapping[str, bytes]] = {
-    "image/png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
-    "image/jpeg": b"\xff\xd8\xff\xe0\0\x10JFIF\0",
-    "image/gif": b"GIF89a\x01\0\x01\0",
-    "image/webp": b"RIFF\x24\0\0\0WEBPVP8 ",
-}
 #: As strict as TGI's own reading: one semicolon, standard alphabet, padded, no line breaks.
 _DATA_URL: Final = re.compile(
     r"data:([a-z]+/[a-z0-9.+-]+);base64,((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)"
@@ -139,7 +132,7 @@ def test_bytes_become_a_data_url_of_the_same_bytes(case: Case, length: int) -> N
     _expect_bytes(decoded, image)
 
 
-@clause("IMG-02", case="property")
+@clause("IMG-02", case="property-p05")
 def test_any_bytes_become_a_data_url_of_the_same_bytes(case: Case) -> None:
     """Whatever the image holds."""
     case.needs("img", "chat")

@@ -148,7 +148,7 @@ def test_the_native_prompt_arrives_code_point_for_code_point(case: Case, form: s
     expect_success(outcome)
 
 
-@clause("REQ-02", case="property")
+@clause("REQ-02", case="property-p05")
 def test_any_native_prompt_arrives_code_point_for_code_point(case: Case) -> None:
     """Whatever the text, it is not the client's to change."""
     _needs(case, NATIVE)

@@ -99,7 +99,7 @@ def test_the_pieces_joined_are_the_text(case: Case, shape: Shape, tokens: str) -
     _expect_joined(case, outcome, TOKEN_LISTS[tokens])
 
 
-@clause("STREAM-19", case="property")
+@clause("STREAM-19", case="property-p04")
 def test_the_pieces_of_any_stream_joined_are_its_text(case: Case) -> None:
     """Property P-04, for any plain tokens."""
     case.needs("stream")

@@ -223,7 +223,7 @@ def test_a_stream_that_stops_before_its_end_is_an_error(case: Case, shape: Shape
         _judge_cut(cut, frames, WORDS, outcomes[cut.slug])
 
 
-@clause("STREAM-12", case="property")
+@clause("STREAM-12", case="property-p02")
 def test_any_stream_cut_anywhere_is_an_error_after_its_prefix(case: Case) -> None:
     """Property P-02: what was delivered is a prefix of the whole, and the call raises."""
     case.needs("stream")

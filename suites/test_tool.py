@@ -106,7 +106,7 @@ def test_fragments_are_joined_by_their_index(case: Case, form: str) -> None:
     )
 
 
-@clause("TOOL-05", case="property-any-fragmentation")
+@clause("TOOL-05", case="property-p23")
 def test_any_fragmentation_gives_the_same_calls(case: Case) -> None:
     """Where the server cuts arguments says nothing about the calls."""
     case.needs("chat", "tools", "stream")
