@@ -164,7 +164,7 @@ def _generate(generation: Generation, asked: GenerationRequest, server: Server, 
     stamp = Stamp(moment.now, server.model_id)
     error = refused(generation, asked, server, moment)
     if error is not None:
-        # A generation that fails had its permits (never more than there are); what is refused before had none.
+        # What fails had its permits, never more than there are; what is refused before it had none.
         permits = 0 if error is OVERLOADED else min(asked.permits, server.max_concurrent_requests)
         return Reaction(_failed(error, asked, moment.traits), permits, Seen(error.error_type or ""))
     every = _made(generation, asked)

@@ -35,7 +35,7 @@ def places(value: JSON, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[st
 
 @given(values, st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_what_is_located_is_the_value_at_the_path(
-    value: JSON, indent: int | str | None, ascii_only: bool
+    value: JSON, indent: int | str | None, ascii_only: bool  # noqa: FBT001
 ) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     text = b" \r\n" + text + b" trailing"
