@@ -14,6 +14,8 @@ MARKER: Final = "clause"
 BACKEND_FIXTURE: Final = "backend_spec"
 #: What the backend's part of a node id begins with, where a run has several.
 BACKEND_WORD: Final = "backend="
+#: What a parameter's id begins with where its own marker names the case: the id is no part of the slug.
+NAMED_WORD: Final = "case="
 RUN_WIDE: Final = "run-wide"
 _ALLOWED: Final = re.compile(r"[A-Za-z0-9._+-]+")
 _OTHER: Final = re.compile(r"[^A-Za-z0-9._+-]+")
@@ -62,12 +64,15 @@ def case_id(marked: Marked, *, function: str, parameters: str) -> CaseId:
 
 
 def parameters_of(item: pytest.Item) -> str:
-    """Return the id that pytest made of a test's parameters, less the backend's part of it."""
+    """Return the id that pytest made of a test's parameters, less what the slug has no part of.
+
+    That is the backend, and a parameter whose marker names the case.
+    """
     callspec = getattr(item, "callspec", None)
     if callspec is None:
         return ""
     words = (str(word) for word in callspec._idlist)  # noqa: SLF001 - pytest offers the joined id only
-    return "-".join(word for word in words if not word.startswith(BACKEND_WORD))
+    return "-".join(word for word in words if not word.startswith((BACKEND_WORD, NAMED_WORD)))
 
 
 def doubled(cases: Iterable[tuple[str, str, str]]) -> list[str]:

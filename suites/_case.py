@@ -12,18 +12,19 @@ from tgi_conformance.contracts.adapter import Description, Piece, RetryPolicy
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import Reply, Script
+from tgi_conformance.contracts.script import Persona, Reply, Script
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import FakeServer, Space, WaitTimeout, connections_closed
 from tgi_conformance.suites import _oracles
 from tgi_conformance.suites._expect import ClauseFailed, describe, expect
 from tgi_conformance.suites._keys import canary
 from tgi_conformance.suites._oracles import CallMade
+from tgi_conformance.suites._personas import dressed, served
 from tgi_conformance.suites._policy import RetrySettings, effective, most_attempts
 from tgi_conformance.suites._probes import Probes
 from tgi_conformance.suites._rulings import NotApplicable, NotHere
 from tgi_conformance.suites._session import CaseRecord, Settings
-from tgi_conformance.suites._shapes import SHAPES, Shape, healthy
+from tgi_conformance.suites._shapes import SHAPE_BY_NAME, SHAPES, Shape, healthy
 
 #: Aliases of the keys that each space knows.
 ALIASES: Final = ("A", "B", "C", "D", "E", "F", "G", "H")
@@ -88,6 +89,8 @@ class Case:
     settings: Settings
     #: The server itself shows the key in its answers: a key in an outcome is then advisory (SEC-01).
     key_echoed: bool = False
+    #: The server generation that its spaces imitate, and its shapes speak.
+    persona: Persona = "tgi-3.3"
     _spaces: list[Space] = field(default_factory=list)
     _scripts: list[Script] = field(default_factory=list)
     _endpoints: dict[str, RetryPolicy] = field(default_factory=dict)
@@ -146,9 +149,10 @@ class Case:
         the cases of that route only.
         """
         claimed = [
-            shape
+            dressed(shape, self.persona)
             for shape in wanted or SHAPES
-            if shape.capability in self.description.capabilities
+            if shape in served(self.persona)
+            and shape.capability in self.description.capabilities
             and set(having) <= self.description.parameters.get(shape.method, frozenset())
         ]
         if claimed:
@@ -159,7 +163,8 @@ class Case:
 
     def _works(self, shape: Shape) -> bool:
         streams = [False, True] if self.claims("stream") else [False]
-        return all(self.probes.works(shape, streaming=streaming) for streaming in streams)
+        plain = SHAPE_BY_NAME[shape.name]
+        return all(self.probes.works(plain, streaming=streaming) for streaming in streams)
 
     def policy(self, endpoint: str) -> RetryPolicy:
         """The retry policy in force for an endpoint."""
@@ -173,7 +178,7 @@ class Case:
 
     def serve(self, *replies: Reply, **script: object) -> Space:
         """Open a space that plays these replies; further fields are :class:`Script`'s."""
-        loaded = Script(replies=replies, **script)  # type: ignore[arg-type]
+        loaded = Script(replies=replies, persona=self.persona, **script)  # type: ignore[arg-type]
         space = self.server.space(loaded, keys={alias: self.key(alias) for alias in ALIASES})
         self._spaces.append(space)
         self._scripts.append(loaded)
@@ -182,6 +187,10 @@ class Case:
     def serve_healthy(self, **script: object) -> Space:
         """Open a space in which TGI answers every request with its prompt."""
         return self.serve(healthy().times(0, None), **script)
+
+    def show_script(self, script: Script) -> None:
+        """Have the evidence show this script for the space opened last: replies were added as it went."""
+        self._scripts[-1] = script
 
     @property
     def space(self) -> Space:
@@ -270,7 +279,7 @@ class Case:
         ``subject`` is passed in the prompt's place: a list of prompts, of messages, of texts and images.
         """
         shape = shape or self.shape()
-        self.probes.require(shape, streaming=stream)
+        self.probes.require(SHAPE_BY_NAME[shape.name], streaming=stream)
         prompt = self.prompt() if prompt is None else prompt
         sent = shape.arguments(prompt) | {"endpoint_id": endpoint} | arguments
         if subject is not None:
