@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tgi_conformance.fake_server.spaces import Space
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _MAX_PIPELINED: Final = 1000
 _LONG_DECISION: Final = 0.0005
@@ -161,6 +162,8 @@ class Connection(asyncio.BufferedProtocol):
         try:
             requests = self._reader.feed(data, now)
         except ParseError as error:
+            if self._turns_to_http2():
+                return
             self._space.journal.note(f"connection {self._record.id}: {error}: {self._reader.raw[:2000]!r}")
             self._write(self._refuse(error.status))
             self._close("server")
@@ -310,6 +313,32 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.abort()
                 return
             self._run()
+
+    def _turns_to_http2(self) -> bool:
+        """Whether a connection begins as HTTP/2's do; with a whole preface it is handed over."""
+        raw = self._reader.raw
+        begun = raw.startswith(HTTP2_PREFACE) or HTTP2_PREFACE.startswith(raw)
+        if not begun or self._record.requests or self._current is not None:
+            return False
+        if len(raw) >= len(HTTP2_PREFACE):
+            # Not before it is needed: whoever speaks HTTP/1 only does not pay for the library.
+            from tgi_conformance.fake_server.http2_connection import Http2Connection  # noqa: PLC0415
+
+            self._space.connections.discard(self)
+            self._space.hangups.remove(self._socket.fileno(), self)
+            if self._readiness is not None:
+                self._readiness.remove(self._socket)
+            taken_over = Http2Connection(
+                self._space,
+                self._record,
+                self._transport,
+                self._socket,
+                respond=self._respond,
+                early=self._early,
+                silent=self._silent,
+            )
+            taken_over.begin(raw)
+        return True
 
     def _answer_early(self) -> bool:
         """Answer a request whose body is still to come, where TGI would not wait for it."""

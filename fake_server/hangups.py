@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tgi_conformance.fake_server.connection import Connection
+    from tgi_conformance.fake_server.open_connection import OpenConnection
 
 #: Where the kernel cannot be asked so, every connection is looked at.
 _CAN_ASK: Final = hasattr(select, "epoll")
@@ -21,10 +21,10 @@ class Hangups:
     """The open connections of one space, by descriptor."""
 
     def __init__(self) -> None:
-        self._connections: dict[int, Connection] = {}
+        self._connections: dict[int, OpenConnection] = {}
         self._epoll: select.epoll | None = None
 
-    def add(self, descriptor: int, connection: "Connection") -> None:
+    def add(self, descriptor: int, connection: "OpenConnection") -> None:
         """Watch a connection."""
         self._connections[descriptor] = connection
         if not _CAN_ASK:
@@ -33,7 +33,7 @@ class Hangups:
             self._epoll = select.epoll()
         self._epoll.register(descriptor, select.EPOLLRDHUP)
 
-    def remove(self, descriptor: int, connection: "Connection") -> None:
+    def remove(self, descriptor: int, connection: "OpenConnection") -> None:
         """Watch a connection no more.
 
         Over TLS its descriptor is closed by then (the kernel has forgotten it), or is another's already.
@@ -45,7 +45,7 @@ class Hangups:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(descriptor)
 
-    def suspects(self) -> "Iterable[Connection]":
+    def suspects(self) -> "Iterable[OpenConnection]":
         """Every connection that may have been closed by its client; the others surely have not."""
         if self._epoll is None:
             return tuple(self._connections.values())

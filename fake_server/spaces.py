@@ -23,6 +23,7 @@ from tgi_conformance.fake_server.traffic import Traffic
 
 if TYPE_CHECKING:
     from tgi_conformance.fake_server.connection import Connection
+    from tgi_conformance.fake_server.open_connection import OpenConnection
 
 BACKLOG: Final = 1024
 REFUSED: Final = "refused:"
@@ -98,7 +99,7 @@ class Space:
         self.observe: Callable[[Space, ExchangeRecord], None] | None = None
         #: PEM of the certificate that the TLS origins show.
         self.certificate: str | None = None
-        self.connections: set[Connection] = set()
+        self.connections: set[OpenConnection] = set()
         self.hangups = Hangups()
         #: What reads the plain connections; None: their transports do.
         self.readiness: Readiness | None = None

@@ -1,0 +1,558 @@
+"""A connection that speaks HTTP/2 with prior knowledge, as hyper serves it beside HTTP/1.
+
+It takes over from :class:`Connection` once the client's preface is there. The h2 library keeps the protocol;
+this module keeps the connection: frames in, requests to the script, frames out, and the bounds.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
+
+from tgi_conformance.contracts.journal import ClosedBy
+from tgi_conformance.fake_server.connection import HTTP2_PREFACE, LINGER_SECONDS, Early, Respond
+from tgi_conformance.fake_server.http2_frames import GOAWAY, MAX_FRAME, Frame, FrameCutter, FrameError
+from tgi_conformance.fake_server.http2_requests import (
+    MAX_HEADER_LIST,
+    Fields,
+    list_size,
+    malformed,
+    request_from,
+)
+from tgi_conformance.fake_server.http2_stream import Http2Stream
+from tgi_conformance.fake_server.http_parsing import Request
+from tgi_conformance.fake_server.journal_builder import ConnectionRecord, ExchangeRecord
+from tgi_conformance.fake_server.plans import Ending, Http2Head
+from tgi_conformance.fake_server.spaces import Space, SpaceGate
+
+MAX_STREAMS: Final = 200
+"""Streams open at the same time (hyper's number); one more is refused."""
+WINDOW: Final = 1024 * 1024
+"""Bytes that the client may send ahead, of a stream and of the connection (hyper's numbers)."""
+_LARGEST_LIST: Final = 4 * MAX_HEADER_LIST
+"""Bytes of a field list from which on the connection ends; a smaller one over the limit gets a 431."""
+_MAX_UNSENT: Final = 64 * 1024
+"""Bytes that the client has not taken from which on no more is read from it."""
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_WINDOW: Final = memoryview(bytearray(256 * 1024))
+
+
+class Http2Connection(asyncio.BufferedProtocol):
+    """Serves the streams of one connection side by side, each by its plan."""
+
+    def __init__(
+        self,
+        space: Space,
+        record: ConnectionRecord,
+        transport: asyncio.Transport,
+        sock: socket.socket,
+        *,
+        respond: Respond,
+        early: Early,
+        silent: str | None = None,
+    ) -> None:
+        self._space = space
+        self._record = record
+        self._transport = transport
+        self._socket = sock
+        self._tls = transport.get_extra_info("sslcontext") is not None
+        self._respond = respond
+        self._early = early
+        #: The reply that leaves everything on this connection without an answer.
+        self._silent = silent
+        #: Nothing goes out any more: silenced, shut, or a frame was cut.
+        self._mute = silent is not None
+        self._cutter = FrameCutter()
+        self._streams: dict[int, Http2Stream] = {}
+        self._blocked: dict[int, Http2Stream] = {}
+        self._pumping = False
+        self.paused = False
+        self._going_away = False
+        self._ended = False
+        self._gone: ClosedBy | None = None
+        self._lost = False
+        self._held = 0
+        self._last_writer: Http2Stream | None = None
+        self._outbox = bytearray()
+        self._h2 = _library()
+
+    def begin(self, received: bytes) -> None:
+        """Take the connection over; ``received`` are its first bytes, the preface and what came with it."""
+        self._transport.set_protocol(self)
+        self._space.connections.add(self)
+        self._space.hangups.add(self._socket.fileno(), self)
+        self._h2.initiate_connection()
+        self._h2.local_settings = Settings(client=False, initial_values=_lenient())
+        self._h2.increment_flow_control_window(WINDOW - 65_535)
+        self._h2.receive_data(HTTP2_PREFACE)
+        self.data_received(received[len(HTTP2_PREFACE) :])
+        # Whatever read before has left it to the transport.
+        self._transport.resume_reading()
+
+    # --- what asyncio calls ------------------------------------------------------------------------
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Give asyncio room for the bytes that may be read now."""
+        del sizehint
+        return _WINDOW
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        self.data_received(bytes(_WINDOW[:nbytes]))
+
+    def data_received(self, data: bytes) -> None:
+        """Read frames and serve what they ask for."""
+        now = monotonic()
+        self._space.journal.last_activity = now
+        if self._ended and self._silent is None:
+            return
+        try:
+            for frame in self._cutter.feed(data):
+                self._take(frame, now)
+                if self._ended and self._silent is None:
+                    return
+        except ProtocolError as error:
+            self._give_up(error.error_code, f"{type(error).__name__}: {error}")
+            return
+        except FrameError as error:
+            self._give_up(error.code, str(error))
+            return
+        self.flush()
+        self._pump_blocked()
+
+    def eof_received(self) -> bool:
+        """Take the client's FIN: nobody is left who could want an answer."""
+        self._client_went("client-fin")
+        self._let_go("client")
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Book the end and let go of everything."""
+        if exc is not None:
+            self._client_went("client-rst")
+        elif self._gone is None:
+            self._space.journal.close_connection(self._record, "server", monotonic())
+        self._let_go("fault" if self._ended else "client")
+        self._lost = True
+        self._space.connections.discard(self)
+        self._space.hangups.remove(self._socket.fileno(), self)
+        self._socket.detach()
+
+    def pause_writing(self) -> None:
+        """Wait for the kernel, and read no more where the client takes nothing at all."""
+        self.paused = True
+        if self._transport.get_write_buffer_size() > _MAX_UNSENT:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on: the kernel has every byte."""
+        self.paused = False
+        self._transport.resume_reading()
+        self._pump_blocked()
+        for stream in tuple(self._streams.values()):
+            stream.run()
+
+    # --- what the space calls ----------------------------------------------------------------------
+
+    def peek(self, at: float | None = None) -> None:
+        """Book a close that the client has sent but the loop has not yet reported."""
+        if self._gone is not None or self._record.closed_at is not None:
+            return
+        try:
+            if self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
+                self._client_went("client-fin", at)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._client_went("client-rst", at)
+
+    def end_with_space(self) -> None:
+        """End the exchanges that still run; an idle connection stays, for what comes late on it."""
+        if self._streams or self._silent is not None:
+            self._ended = True
+            self.abort()
+
+    def drain(self) -> None:
+        """Say GOAWAY, finish the streams that run, and close."""
+        if self._ended:
+            return
+        if not self._going_away:
+            self._going_away = True
+            self._say_goaway(ErrorCodes.NO_ERROR)
+        if not self._streams:
+            self._close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    # --- what its streams call ---------------------------------------------------------------------
+
+    def gate(self, name: str) -> SpaceGate:
+        """The space's gate of a name."""
+        return self._space.gate(name)
+
+    def room(self, stream_id: int) -> int:
+        """How many bytes the next frame of a stream may carry."""
+        if self.paused:
+            return 0
+        return min(self._h2.local_flow_control_window(stream_id), self._h2.max_outbound_frame_size)
+
+    def send_head(self, stream_id: int, head: Http2Head, *, ends: bool) -> int:
+        """Send a HEADERS frame, or the beginning of one; returns its size. It leaves with the next flush."""
+        self._collect()
+        fields = [(b":status", str(head.status).encode())]
+        fields += ((name.encode("latin-1", "replace"), _value(value)) for name, value in head.fields)
+        self._h2.send_headers(stream_id, fields, end_stream=ends)
+        frames = self._h2.data_to_send()
+        if head.cut is not None:
+            frames = frames[: head.cut]
+        self._last_writer = self._streams.get(stream_id)
+        self._put(frames)
+        if head.cut is not None:
+            self.flush()
+            self._mute = True
+        return len(frames)
+
+    def send_data(self, stream_id: int, data: bytes, *, ends: bool) -> int:
+        """Send a DATA frame; returns its size."""
+        self._collect()
+        self._h2.send_data(stream_id, data, end_stream=ends)
+        size = self._collect()
+        self._last_writer = self._streams.get(stream_id)
+        self.flush()
+        return size
+
+    def send_raw(self, data: bytes) -> int:
+        """Send bytes that are no frame; returns their number."""
+        self._collect()
+        self._put(data)
+        self.flush()
+        return len(data)
+
+    def pump(self, stream: Http2Stream) -> None:
+        """Send what a stream has, in turn with others that have something."""
+        self._blocked[stream.id] = stream
+        self._pump_blocked()
+
+    def _pump_blocked(self) -> None:
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            progress = True
+            while progress and not self.paused and not self._ended:
+                progress = False
+                for stream in tuple(self._blocked.values()):
+                    progress = self._push(stream) or progress
+        finally:
+            self._pumping = False
+
+    def _push(self, stream: Http2Stream) -> bool:
+        """Send one frame of a stream, which goes on with its plan once all of it has left."""
+        if stream.id not in self._streams or self.paused:
+            self._blocked.pop(stream.id, None)
+            return False
+        sent = stream.blocked and stream.push()
+        if not stream.blocked:
+            self._blocked.pop(stream.id, None)
+            stream.run()
+        return sent
+
+    def flush(self) -> None:
+        """Hand the kernel all that is to go out."""
+        self._collect()
+        if not self._outbox:
+            return
+        if not self._mute and not self._transport.is_closing():
+            self._transport.write(bytes(self._outbox))
+        self._outbox.clear()
+
+    def unsent(self, stream: Http2Stream) -> int:
+        """Bytes that the kernel has not taken, as far as they are this stream's: it wrote last."""
+        if self._lost or self._last_writer is not stream:
+            return 0
+        return self._transport.get_write_buffer_size()
+
+    def break_stream(self, stream_id: int) -> None:
+        """Reset a stream as hyper does where the body of an answer fails."""
+        self._h2.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
+        self.flush()
+
+    def wave_off(self, stream_id: int) -> None:
+        """Say that the rest of a request, which is answered already, is not wanted."""
+        self._h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
+        self.flush()
+
+    def finished(self, stream: Http2Stream) -> None:
+        """Forget a stream whose exchange is over."""
+        self._forget(stream)
+        record = stream.record
+        self._space.journal.changed()
+        if record is not None and self._space.observe is not None:
+            self._space.observe(self._space, record)
+        if record is not None and record.ending != "client":
+            self._cutter.answered()
+        if self._going_away and not self._streams and not self._ended:
+            self._close()
+
+    def end(self, ending: Ending) -> None:
+        """End the connection as a plan says; the other streams end with it."""
+        self._ended = True
+        if ending == "rst":
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._book_close("server")
+            self._transport.abort()
+        elif ending == "half-close":
+            self._shut()
+            self._mute = True
+        else:
+            self._close()
+
+    # --- what the client sent ----------------------------------------------------------------------
+
+    def _take(self, frame: Frame, now: float) -> None:
+        # A client that says GOAWAY opens no more streams; those it has it still wants. The library would
+        # take it for the end of everything.
+        if frame.type == GOAWAY and frame.stream == 0 and len(frame.raw) >= 17:
+            return
+        for event in self._h2.receive_data(frame.raw):
+            if isinstance(event, DataReceived):
+                self._data_received(event, now)
+            elif isinstance(event, RequestReceived):
+                self._request_received(event, now)
+            elif isinstance(event, StreamEnded):
+                self._stream_ended(event.stream_id, now)
+            elif isinstance(event, StreamReset):
+                self._stream_reset(event.stream_id, now)
+
+    def _request_received(self, event: RequestReceived, now: float) -> None:
+        stream_id, fields = event.stream_id, _pairs(event.headers)
+        if self._going_away or len(self._streams) >= MAX_STREAMS:
+            self._refuse(stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        problem = malformed(fields)
+        if problem is not None:
+            self._note(f"stream {stream_id}: {problem}")
+            self._refuse(stream_id, ErrorCodes.PROTOCOL_ERROR)
+            return
+        if list_size(fields) > MAX_HEADER_LIST:
+            self._note(f"stream {stream_id}: a field list of more than {MAX_HEADER_LIST} bytes")
+            self._h2.send_headers(stream_id, [(b":status", b"431")], end_stream=True)
+            if event.stream_ended is None:
+                self._refuse(stream_id, ErrorCodes.PROTOCOL_ERROR)
+            return
+        stream = Http2Stream(self, stream_id, request_from(fields, now))
+        self._streams[stream_id] = stream
+        length = stream.request.first.get("content-length", "0")
+        if int(length) > self._space.max_body:
+            self._too_large(stream, now)
+        elif event.stream_ended is None:
+            self._answer_early(stream, now)
+
+    def _data_received(self, event: DataReceived, now: float) -> None:
+        self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
+        stream = self._streams.get(event.stream_id)
+        if stream is None or stream.record is not None:
+            return
+        data = event.data or b""
+        self._held += len(data)
+        stream.body += data
+        if self._held > self._space.max_body:
+            self._too_large(stream, now)
+        elif event.stream_ended is None:
+            self._answer_early(stream, now)
+
+    def _stream_ended(self, stream_id: int, now: float) -> None:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        stream.request_ended = True
+        if stream.record is None:
+            stream.request.body = self._take_body(stream)
+            self._serve(stream, now)
+
+    def _stream_reset(self, stream_id: int, now: float) -> None:
+        """Take a client's RST_STREAM: the rest of the answer is not wanted, or the request not meant."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            self._give_stream_up(stream, now, "client")
+        self._cutter.opened_in_vain()
+
+    def _too_large(self, stream: Http2Stream, now: float) -> None:
+        self._held -= len(stream.body)
+        stream.body = bytearray()
+        stream.request.too_large, stream.request.complete = True, False
+        self._serve(stream, now)
+
+    def _answer_early(self, stream: Http2Stream, now: float) -> None:
+        """Answer a request whose body is still to come, where TGI would not wait for it."""
+        if self._silent is not None:
+            return
+        request = stream.request
+        plan = self._early(self._space, request, len(stream.body), self._record.origin)
+        if plan is None:
+            return
+        request.body, request.complete, request.received_at = self._take_body(stream), False, now
+        stream.play(plan, self._book(request))
+
+    def _serve(self, stream: Http2Stream, now: float) -> None:
+        request = stream.request
+        request.received_at = now
+        self._space.peek(now)
+        record = stream.record = self._book(request)
+        if self._silent is not None:
+            record.reply, self._ended = self._silent, True
+            return
+        if self._gone is not None:
+            stream.client_gone(self._record.closed_at or now)
+            stream.finish("client")
+            return
+        stream.play(self._respond(self._space, request, record), record)
+
+    def _book(self, request: Request) -> ExchangeRecord:
+        space = self._space
+        key = space.alias(request.first.get("authorization"))
+        return space.journal.book(request, self._record, key=key, late=space.closed)
+
+    def _take_body(self, stream: Http2Stream) -> bytes:
+        body = bytes(stream.body)
+        self._held -= len(body)
+        stream.body = bytearray()
+        return body
+
+    # --- ends --------------------------------------------------------------------------------------
+
+    def _give_stream_up(self, stream: Http2Stream, now: float, ending: str) -> None:
+        """End a stream before its time, and book a request that was never whole."""
+        if stream.record is None:
+            request = stream.request
+            request.body, request.complete, request.received_at = self._take_body(stream), False, now
+            record = self._book(request)
+            record.gone_at, record.ending = now, "none"
+            self._forget(stream)
+            return
+        if ending == "client":
+            stream.client_gone(now)
+        stream.finish(ending)
+
+    def _let_go(self, ending: str) -> None:
+        """End every stream."""
+        now = monotonic()
+        self._ended = True
+        for stream in tuple(self._streams.values()):
+            self._give_stream_up(stream, now, ending)
+
+    def _forget(self, stream: Http2Stream) -> None:
+        self._streams.pop(stream.id, None)
+        self._blocked.pop(stream.id, None)
+
+    def _refuse(self, stream_id: int, code: ErrorCodes) -> None:
+        self._h2.reset_stream(stream_id, code)
+        self._cutter.opened_in_vain()
+
+    def _give_up(self, code: int, problem: str) -> None:
+        """End a connection whose client broke the protocol: GOAWAY, a note, and what is left to read."""
+        self._note(problem)
+        # The library has its GOAWAY ready where the error was its own.
+        if not self._collect():
+            self._say_goaway(code)
+        self.flush()
+        self._book_close("server")
+        self._let_go("client")
+        # A close with unread bytes would reset the connection and could take the GOAWAY with it.
+        with contextlib.suppress(OSError, NotImplementedError):
+            self._transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
+
+    def _say_goaway(self, code: int) -> None:
+        # Written by hand: the library would not let the streams that run go on.
+        frame = GoAwayFrame(0, last_stream_id=self._h2.highest_inbound_stream_id, error_code=code)
+        self._collect()
+        self._put(frame.serialize())
+        self.flush()
+
+    def _close(self) -> None:
+        self._ended = True
+        self._book_close("server")
+        if not self._tls and not self._transport.get_write_buffer_size():
+            # A close with unread bytes would reset the connection and could take the answer with it.
+            self._shut()
+        self._transport.close()
+
+    def _shut(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def _book_close(self, by: ClosedBy) -> None:
+        self._space.journal.close_connection(self._record, by, monotonic())
+
+    def _client_went(self, how: ClosedBy, at: float | None = None) -> None:
+        if self._gone is not None or self._record.closed_at is not None:
+            return
+        self._gone = how
+        now = monotonic() if at is None else at
+        for stream in self._streams.values():
+            stream.client_gone(now)
+        self._space.journal.close_connection(self._record, how, now)
+
+    def _note(self, text: str) -> None:
+        self._space.journal.note(f"connection {self._record.id}: HTTP/2: {text}")
+
+    def _collect(self) -> int:
+        """Take what the library has to say; returns its size."""
+        data = self._h2.data_to_send()
+        self._put(data)
+        return len(data)
+
+    def _put(self, data: bytes) -> None:
+        self._outbox += data
+
+
+def _library() -> H2Connection:
+    """The h2 library, set up as hyper serves."""
+    connection = H2Connection(
+        H2Configuration(
+            client_side=False,
+            header_encoding=None,
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+    )
+    announced = {
+        SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
+        SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
+        SettingCodes.MAX_FRAME_SIZE: MAX_FRAME,
+        SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
+    }
+    connection.local_settings = Settings(client=False, initial_values=announced)
+    connection.decoder.max_header_list_size = _LARGEST_LIST
+    return connection
+
+
+def _lenient() -> dict[SettingCodes, int]:
+    """What the library itself insists on: a stream too many is refused here, and ends no connection."""
+    return {SettingCodes.MAX_CONCURRENT_STREAMS: 2**31 - 1, SettingCodes.INITIAL_WINDOW_SIZE: WINDOW}
+
+
+def _pairs(headers: Sequence[tuple[bytes, bytes]] | None) -> Fields:
+    return [(bytes(name), bytes(value)) for name, value in headers or ()]
+
+
+def _value(value: str) -> bytes:
+    return value.encode("latin-1", "replace")
