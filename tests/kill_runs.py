@@ -54,7 +54,11 @@ class Told:
     @property
     def red(self) -> tuple[str, ...]:
         """Clauses with a failed case, each once."""
-        return tuple(dict.fromkeys(str(v["clause"]) for v in self.verdicts if v["ruling"] == "failed"))
+        return self.ruled("failed")
+
+    def ruled(self, *rulings: str) -> tuple[str, ...]:
+        """Clauses with a case so ruled, each once."""
+        return tuple(dict.fromkeys(str(v["clause"]) for v in self.verdicts if v["ruling"] in rulings))
 
     @property
     def failed_keys(self) -> tuple[str, ...]:
@@ -75,10 +79,33 @@ def variants() -> tuple[Variant, ...]:
     return tuple(found)
 
 
-def run_quick(spec: str, folder: Path, *words: str, timeout: float = PATIENCE) -> Told:
-    """Run one backend in profile quick through the command line, its reports in ``folder``."""
+def class_of(variant: Variant) -> type:
+    """The class of a variant."""
+    made: type = getattr(import_module(variant.file), variant.name)
+    return made
+
+
+def run_quick(
+    spec: str, folder: Path, *words: str, timeout: float = PATIENCE, narrowed: bool = False
+) -> Told:
+    """Run one backend in profile quick through the command line, its reports in ``folder``.
+
+    ``narrowed``: the words name cases, so that its verdicts are those of a narrowed run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
-    command = ["run", "--backend", spec, "--profile", "quick", "-n", "0", "--results", str(folder), *words]
+    command = [
+        "run",
+        "--backend",
+        spec,
+        "--profile",
+        "quick",
+        "-n",
+        "0",
+        "--results",
+        str(folder.resolve()),
+        *words,
+    ]
     done = subprocess.run(
         [sys.executable, "-c", start, *command],
         cwd=folder.parent,
@@ -88,7 +115,8 @@ def run_quick(spec: str, folder: Path, *words: str, timeout: float = PATIENCE) -
         timeout=timeout,
         check=False,
     )
-    return Told(done.returncode, done.stdout, _verdicts(folder), _results(folder))
+    told = folder / "narrowed" if narrowed else folder
+    return Told(done.returncode, done.stdout, _verdicts(told), _results(told))
 
 
 def run_variant(variant: Variant, folder: Path) -> Told:

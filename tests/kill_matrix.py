@@ -1,0 +1,248 @@
+"""The kill matrix: every backend that is broken on purpose, run against the suites, and what each run saw.
+
+A variant runs in profile quick: all cases of the clause that it breaks, one case of each other clause, and of
+these only the cases that reach a function which it changes (``reach.py``, ``changed.py``). What is done is
+kept in a file of JSON lines; a row counts again as long as the variant, the kit and the suites are the same.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from statistics import median
+from subprocess import TimeoutExpired
+
+from changed import changed_functions, face_of
+from kill_runs import FOLDER, Told, Variant, run_quick, variants
+from kill_sources import digest_of, digest_of_the_kit
+from reach import NotClean, Reach, reach_of
+
+from tgi_conformance._quick import chosen
+
+STATE = Path("collected_results") / "kill_matrix"
+#: Of the mutants that are killed, how many in a hundred must be so by the clause that they were written for.
+BY_OWN_CLAUSE = 95
+#: The most other clauses that a mutant may redden, at the median.
+BLAST_RADIUS = 3
+#: Runs at a time; on two cores three keep both busy, since a case waits as long as it works.
+DEFAULT_JOBS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one run of a variant showed."""
+
+    variant: str
+    breaks: str
+    level: str
+    #: Of the variant's own file and those beside it that it is made with.
+    source: str
+    #: Of all else that the verdicts rest on.
+    kit: str
+    #: Whether cases that cannot reach the change were left out.
+    selected: bool
+    cases: int
+    #: Clauses with a failed case, and those where the kit could not tell.
+    red: tuple[str, ...]
+    untestable: tuple[str, ...]
+    seconds: float
+    #: Why there is no result; empty: there is one.
+    problem: str = ""
+
+    @property
+    def killed(self) -> bool:
+        """Whether a clause failed."""
+        return bool(self.red)
+
+    @property
+    def by_own(self) -> bool:
+        """Whether the clause failed that the variant was written for."""
+        return self.breaks in self.red
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The other clauses that failed."""
+        return tuple(clause for clause in self.red if clause != self.breaks)
+
+
+def selection(variant: Variant, reach: Reach) -> tuple[str, ...]:
+    """The cases that a variant is run on, in order of collection.
+
+    If none of its own clause's cases reaches the change, the clause is run in full all the same.
+    """
+    changed = changed_functions(variant)
+    runs = chosen(reach.candidates, [variant.breaks])
+    quick = [candidate.case for candidate, run in zip(reach.candidates, runs, strict=True) if run]
+    kept = [case for case in quick if not changed or changed & reach.functions.get(case.text, frozenset())]
+    if not any(case.clause == variant.breaks for case in kept):
+        kept += [case for case in quick if case.clause == variant.breaks]
+    return tuple(case.text for case in kept)
+
+
+def run(variant: Variant, cases: Sequence[str], folder: Path, digests: tuple[str, str]) -> Row:
+    """Run a variant on these cases (none named: profile quick in full) and give its row."""
+    words = [f"--case={case}" for case in cases] or ["--focus", variant.breaks]
+    began = time.monotonic()
+    problem, told = "", Told(0, "", (), {})
+    try:
+        told = run_quick(variant.spec, folder, *words, "--enforce", "should", narrowed=bool(cases))
+    except TimeoutExpired as late:
+        problem = f"no end within {late.timeout:g} s"
+    if not problem and (not told.verdicts or told.ruled("kit fault", "not run")):
+        problem = f"no result, exit code {told.code}: {' '.join(told.out.split())[-300:]}"
+    return Row(
+        variant=variant.id,
+        breaks=variant.breaks,
+        level=str(variant.level),
+        source=digests[0],
+        kit=digests[1],
+        selected=bool(cases),
+        cases=sum(v["ruling"] != "not here" for v in told.verdicts),
+        red=told.red,
+        untestable=told.ruled("untestable"),
+        seconds=round(time.monotonic() - began, 1),
+        problem=problem,
+    )
+
+
+def known(file: Path) -> dict[str, Row]:
+    """Rows of earlier runs, the last of each variant."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    rows = (
+        Row(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(x).items()}) for x in lines
+    )
+    return {row.variant: row for row in rows}
+
+
+def source_of(variant: Variant) -> str:
+    """A digest of the variant's file and of the one that all are made with."""
+    return digest_of([FOLDER / f"{variant.file}.py", FOLDER / "seams.py"])
+
+
+def table(rows: Iterable[Row]) -> list[str]:
+    """The matrix as lines: mutant, its clause, whether that failed, how many others did, and which."""
+    rows = list(rows)
+    width = max((len(row.variant) for row in rows), default=6)
+    lines = [f"{'mutant':{width}}  {'breaks':9} own  others  cases  seconds  killed by"]
+    for row in rows:
+        own = "yes" if row.by_own else "NO"
+        by = " ".join(row.red) or row.problem or "SURVIVED"
+        doubt = f"  (undecided: {' '.join(row.untestable)})" if row.untestable else ""
+        lines.append(
+            f"{row.variant:{width}}  {row.breaks:9} {own:3}  {len(row.others):6}  {row.cases:5}"
+            f"  {row.seconds:7.1f}  {by}{doubt}"
+        )
+    return lines
+
+
+def summary(rows: Sequence[Row], seconds: float) -> tuple[list[str], bool]:
+    """What stands under the table, and whether the suites are as sharp as they have to be."""
+    killed = [row for row in rows if row.killed]
+    others = [len(row.others) for row in killed] or [0]
+    own = [row for row in killed if row.by_own]
+    share = 100 * len(own) / len(killed) if killed else 0.0
+    survivors = [row.variant for row in rows if not row.killed]
+    lines = [
+        f"killed {len(killed)} of {len(rows)}, {len(own)} of them by the clause written for ({share:.1f} %)",
+        f"blast radius: median {median(others):g} other clauses, most {max(others)}",
+        f"survivors: {' '.join(survivors) or 'none'}",
+        f"{sum(row.seconds for row in rows):.0f} s of runs in all, {seconds:.0f} s now",
+    ]
+    return lines, not survivors and share >= BY_OWN_CLAUSE and median(others) <= BLAST_RADIUS
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run what has no row yet and print the matrix; returns 0 where it is as sharp as it has to be."""
+    given = _parser().parse_args(words)
+    began = time.monotonic()
+    wanted = [variant for variant in variants() if _is_named(variant, given.only or ["*"])]
+    given.state.mkdir(parents=True, exist_ok=True)
+    file = given.state / "rows.jsonl"
+    kit = digest_of_the_kit()
+    rows = {} if given.fresh else known(file)
+    todo = [v for v in wanted if given.again or not _counts(rows.get(v.id), v, kit, given)]
+    print(f"{len(wanted)} mutants, {len(wanted) - len(todo)} of them done", flush=True)
+    try:
+        cases = _cases(todo, given.state, kit) if not given.full else {}
+    except NotClean as red:
+        print(red, file=sys.stderr)
+        return 1
+
+    def one(variant: Variant) -> Row:
+        folder = given.state / "runs" / variant.id.replace(":", ".")
+        return run(variant, cases.get(variant.id, ()), folder, (source_of(variant), kit))
+
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for number, row in enumerate(_as_they_end(pool, one, _longest_first(todo, rows)), 1):
+            rows[row.variant] = row
+            with file.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(asdict(row)) + "\n")
+            said = "" if row.by_own else "  not by its own clause"
+            print(f"[{number}/{len(todo)}] {table([row])[1]}{said}", flush=True)
+    done = [rows[variant.id] for variant in wanted if variant.id in rows]
+    lines, sharp = summary(done, time.monotonic() - began)
+    print("\n".join(["", *table(done), "", *lines]))
+    return 0 if sharp else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--only", action="append", metavar="PATTERN", help="mutants or clauses, as 'stream:*'"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=DEFAULT_JOBS, help=f"runs at a time (default {DEFAULT_JOBS})"
+    )
+    parser.add_argument(
+        "--state", type=Path, default=STATE, help=f"folder of rows and runs (default {STATE})"
+    )
+    parser.add_argument("--fresh", action="store_true", help="forget all earlier rows")
+    parser.add_argument("--again", action="store_true", help="run what is named though it has a row")
+    parser.add_argument("--full", action="store_true", help="run profile quick in full, unreached cases too")
+    parser.add_argument(
+        "--stale", action="store_true", help="count rows of an older kit too (while you work)"
+    )
+    return parser
+
+
+def _is_named(variant: Variant, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in (variant.id, variant.breaks) for pattern in patterns)
+
+
+def _counts(row: Row | None, variant: Variant, kit: str, given: argparse.Namespace) -> bool:
+    """Whether an earlier row still says what a run of today would."""
+    return (
+        row is not None
+        and not row.problem
+        and row.source == source_of(variant)
+        and (row.kit == kit or given.stale)
+        and row.selected is not given.full
+    )
+
+
+def _cases(todo: Sequence[Variant], state: Path, kit: str) -> Mapping[str, tuple[str, ...]]:
+    faces = sorted({face_of(variant) for variant in todo})
+    with ThreadPoolExecutor(max(1, len(faces))) as pool:
+        reach = dict(zip(faces, pool.map(lambda face: reach_of(face, state, kit), faces), strict=True))
+    return {variant.id: selection(variant, reach[face_of(variant)]) for variant in todo}
+
+
+def _longest_first(todo: Sequence[Variant], rows: Mapping[str, Row]) -> list[Variant]:
+    took = {name: row.seconds for name, row in rows.items()}
+    return sorted(todo, key=lambda variant: -took.get(variant.id, 10.0))
+
+
+def _as_they_end(
+    pool: ThreadPoolExecutor, one: Callable[[Variant], Row], todo: Sequence[Variant]
+) -> Iterable[Row]:
+    for done in as_completed([pool.submit(one, variant) for variant in todo]):
+        yield done.result()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

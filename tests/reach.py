@@ -1,0 +1,142 @@
+"""Which functions of the reference client each case reaches, seen in one clean run of each face.
+
+``python tests/reach.py ReferenceAdapter FOLDER`` makes that run; ``reach_of`` reads it, or makes it where the
+sources have changed since.
+"""
+
+import json
+import mmap
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from kill_sources import name_of
+
+from tgi_conformance._cases import VERDICT_ATTRIBUTE
+from tgi_conformance._locks import share_of
+from tgi_conformance._pytest_arguments import Choice, arguments, own_environment
+from tgi_conformance._quick import Candidate
+from tgi_conformance.contracts.verdict import RED
+from tgi_conformance.suites._session import CASE_ID, CaseId
+
+ADAPTER = Path(__file__).with_name("reach_adapter.py")
+FACES = ("ReferenceAdapter", "AsyncReferenceAdapter")
+#: Seconds after which a clean run is given up; on a quiet machine one takes three minutes.
+PATIENCE = 1200
+
+
+class NotClean(RuntimeError):
+    """The reference itself is red, so that nothing can be said of what differs from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What one clean run of a face showed."""
+
+    #: All cases, in order of collection.
+    candidates: tuple[Candidate, ...]
+    #: Case -> functions entered while it ran, as ``module.py:Class.method``.
+    functions: Mapping[str, frozenset[str]]
+
+
+def reach_of(face: str, folder: Path, sources: str) -> Reach:
+    """Read the reach of a face from ``folder``; run it first unless that was done with the same sources.
+
+    Raises :class:`NotClean` where the run was not all green.
+    """
+    file = folder / f"reach-{face}.json"
+    value = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if value.get("sources") != sources:
+        value = {"sources": sources, **_run(face, folder / f"reach-{face}")}
+        file.write_text(json.dumps(value), encoding="utf-8")
+    candidates = (
+        Candidate(case=CaseId(clause=clause, slug=slug), backend="", load=load)
+        for clause, slug, load in value["cases"]
+    )
+    return Reach(tuple(candidates), {case: frozenset(names) for case, names in value["functions"].items()})
+
+
+def _run(face: str, folder: Path) -> dict[str, object]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("entered-*.txt"):
+        left.unlink()
+    done = subprocess.run(
+        [sys.executable, __file__, face],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+    made = folder / "cases.json"
+    if done.returncode or not made.is_file():
+        raise NotClean(f"the clean run of {face} ended with {done.returncode}:\n{done.stdout[-4000:]}")
+    cases = json.loads(made.read_text(encoding="utf-8"))
+    numbers = {number: f"{clause}/{slug}" for number, (clause, slug, _) in enumerate(cases, 1)}
+    functions: defaultdict[str, set[str]] = defaultdict(set)
+    for file in folder.glob("entered-*.txt"):
+        for number, name in _entered(file):
+            if number in numbers:
+                functions[numbers[number]].add(name)
+    return {"cases": cases, "functions": {case: sorted(names) for case, names in functions.items()}}
+
+
+def _entered(file: Path) -> Iterator[tuple[int, str]]:
+    for line in file.read_text(encoding="utf-8").splitlines():
+        number, path, qualname = line.split("\t")
+        yield int(number), name_of(path, qualname)
+
+
+class _Watching:
+    """A pytest plugin that says which case runs now, and writes down all cases in order of collection."""
+
+    def __init__(self) -> None:
+        Path("case-now").write_bytes(bytes(4))
+        with Path("case-now").open("r+b") as file:
+            self._now = mmap.mmap(file.fileno(), 4)
+        self._numbers: dict[str, int] = {}
+        self.red: list[str] = []
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
+        collected = list(items)
+        yield
+        cases = [item for item in collected if CASE_ID in item.stash]
+        self._numbers = {item.nodeid: number for number, item in enumerate(cases, 1)}
+        rows = [
+            [item.stash[CASE_ID].clause, item.stash[CASE_ID].slug, share_of(item) == "alone"]
+            for item in cases
+        ]
+        Path("cases.json").write_text(json.dumps(rows), encoding="utf-8")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._now[:4] = self._numbers.get(item.nodeid, 0).to_bytes(4, sys.byteorder)
+        result = yield
+        self._now[:4] = bytes(4)
+        return result
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        line = getattr(report, VERDICT_ATTRIBUTE, None)
+        if isinstance(line, str) and (value := json.loads(line))["ruling"] in RED:
+            self.red.append(f"{value['ruling']} {value['case']}: {value.get('reason', '')}")
+
+
+def main(face: str) -> int:
+    """Run one face in the working folder; returns 0 where all was green."""
+    watching = _Watching()
+    with own_environment():
+        choice = Choice(backends=(f"{ADAPTER}:{face}",), results="results")
+        code = pytest.main([*arguments(choice), "-q"], plugins=[watching])
+    print("\n".join(watching.red))
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
