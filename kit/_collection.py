@@ -1,6 +1,7 @@
 """Collection: which tests are cases, of which backend, under which id, in which order."""
 
 import json
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -168,7 +169,7 @@ class Collection:
             config.hook.pytest_deselected(items=self._left_out)
 
     def _order(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Longest first within each worker's share, one backend after the other.
+        """Longest first within each worker's share, or shuffled by the seed; one backend after the other.
 
         ``--dist worksteal`` cuts the list into equal runs of neighbours, so the list is dealt out like cards.
         """
@@ -176,7 +177,11 @@ class Collection:
         recorded = read_durations(self.settings.folder)
         cases = [item for item in items if CASE_ID in item.stash]
         others = [item for item in items if CASE_ID not in item.stash]
-        cases.sort(key=lambda item: -recorded.get(item.stash[CASE_ID].text, _UNTIMED))
+        if config.option.tgi_order == "random":
+            cases.sort(key=lambda item: item.stash[CASE_ID].text)
+            random.Random(self.settings.seed).shuffle(cases)  # noqa: S311 - an order, not a secret
+        else:
+            cases.sort(key=lambda item: -recorded.get(item.stash[CASE_ID].text, _UNTIMED))
         by_backend = [[i for i in cases if i.stash[BACKEND] == name] for name in _names(cases)]
         items[:] = others + [
             item for hand in range(hands) for mine in by_backend for item in mine[hand::hands]

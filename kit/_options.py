@@ -53,6 +53,10 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "CLAUSE",
         "help": "with profile quick: run all cases of this clause, as STREAM-12 or 'RETRY-*'; repeatable",
     },
+    "--tgi-order": {
+        "choices": ("longest", "random"),
+        "help": "longest: the cases that took longest last time first (default); random: shuffled by the seed",
+    },
     "--tgi-inproc": {
         "action": "store_true",
         "default": False,

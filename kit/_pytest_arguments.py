@@ -27,6 +27,7 @@ class Choice:
     expression: str | None = None
     cases: tuple[str, ...] = ()
     focus: tuple[str, ...] = ()
+    order: str | None = None
     results: str | None = None
     enforce: str | None = None
     inproc: bool = False
@@ -60,6 +61,7 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-backend-command": choice.backend_command,
         "--tgi-profile": choice.profile,
         "--tgi-seed": choice.seed,
+        "--tgi-order": choice.order,
         "--tgi-results": choice.results,
         "--tgi-enforce": choice.enforce,
         "--tgi-deadline": choice.deadline,

@@ -93,6 +93,11 @@ def _backend_options(command: Any) -> Any:
     metavar="ID",
     help="Only this clause or case, as STREAM-12/*; repeatable.",
 )
+@click.option(
+    "--order",
+    type=click.Choice(["longest", "random"]),
+    help="Longest first by earlier runs, or shuffled by the seed.  [default: longest]",
+)
 @click.option("--last-failed", is_flag=True, help="Only the cases that were red in the last run.")
 @click.option("--results", metavar="DIR", help="Folder that reports go to.  [default: collected_results]")
 @click.option(
