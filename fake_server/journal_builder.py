@@ -1,11 +1,14 @@
 """What one space saw, as it grows: mutable records inside, the frozen journal outside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from tgi_conformance.contracts import journal as contract
 from tgi_conformance.fake_server.http_parsing import Request
+
+if TYPE_CHECKING:
+    from tgi_conformance.fake_server.standing import Standing
 
 #: Bytes of heads and bodies that one journal keeps; beyond it bodies are dropped and a note says so.
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -97,6 +100,40 @@ class ExchangeRecord:
         )
 
 
+#: An exchange that got an answer that stands: number, connection, answer, body, and when it was received,
+#: its answer began and was over. Everything else is the answer's.
+_Answered: TypeAlias = "tuple[int, ConnectionRecord, Standing, bytes, tuple[float, float, float]]"
+
+
+def _record_of(answered: _Answered) -> ExchangeRecord:
+    number, connection, standing, body, (received_at, reply_at, replied_at) = answered
+    again = standing.request
+    request = Request(
+        again.method,
+        again.target,
+        again.version,
+        again.headers,
+        again.head,
+        received_at,
+        body,
+        received_at=received_at,
+        first=again.first,
+    )
+    return ExchangeRecord(
+        number,
+        connection,
+        request,
+        standing.key,
+        body,
+        reply=standing.reply,
+        status=standing.plan.status,
+        sent_bytes=len(standing.answer),
+        ending="complete",
+        reply_at=reply_at,
+        replied_at=replied_at,
+    )
+
+
 class JournalBuilder:
     """The journal of one space; ``changed`` is called after each booking with the time of it."""
 
@@ -107,7 +144,9 @@ class JournalBuilder:
         max_bytes: int = MAX_BYTES,
         max_exchanges: int = MAX_EXCHANGES,
     ) -> None:
-        self.exchanges: list[ExchangeRecord] = []
+        self._exchanges: list[ExchangeRecord | _Answered] = []
+        #: Up to where they are records.
+        self._told = 0
         self.connections: list[ConnectionRecord] = []
         self.lag = 0.0
         self.last_activity = clock()
@@ -118,6 +157,22 @@ class JournalBuilder:
         self._booked = 0
         self._opened = 0
         self._on_change: list[Callable[[], None]] = []
+
+    @property
+    def exchanges(self) -> "Sequence[ExchangeRecord]":
+        """The exchanges so far. What was answered without a record gets one when somebody looks."""
+        exchanges = self._exchanges
+        for place in range(self._told, len(exchanges)):
+            entry = exchanges[place]
+            if isinstance(entry, tuple):
+                exchanges[place] = _record_of(entry)
+        self._told = len(exchanges)
+        return cast("list[ExchangeRecord]", exchanges)
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody is to be called after each booking."""
+        return bool(self._on_change)
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back after each booking; returns what ends that."""
@@ -162,11 +217,32 @@ class JournalBuilder:
         connection.requests += 1
         self._booked += 1
         if self._booked <= self._most:
-            self.exchanges.append(record)
+            self._exchanges.append(record)
         elif self._booked == self._most + 1:
-            self.note(f"more than {self._most} exchanges: later ones are answered and not kept here")
+            self._note_most()
         self.changed()
         return record
+
+    def book_answered(
+        self,
+        connection: ConnectionRecord,
+        standing: "Standing",
+        data: bytes,
+        times: tuple[float, float, float],
+    ) -> None:
+        """Book a request that got an answer that stands; ``data`` are its bytes, ``times`` the row's."""
+        number = self._booked
+        connection.requests += 1
+        self.last_activity = times[2]
+        if number < self._most:
+            body = self._kept(data[len(standing.request.head) :])
+            self._exchanges.append((number, connection, standing, body, times))
+        self._booked = number + 1
+        if number == self._most:
+            self._note_most()
+
+    def _note_most(self) -> None:
+        self.note(f"more than {self._most} exchanges: later ones are answered and not kept here")
 
     def _kept(self, body: bytes) -> bytes:
         if self._booked >= self._most:

@@ -47,6 +47,14 @@ class Metrics:
         while self._open and self._open[0][0].over:
             self._fold(*self._open.popleft())
 
+    def book_over(self, seen: Seen, seconds: float) -> None:
+        """Take a generation request that was answered whole in so many seconds."""
+        self._count("tgi_request_count", 1)
+        if seen.error_type is not None:
+            self._failed(seen.error_type)
+        else:
+            self._took(seen, seconds)
+
     def text(self) -> str:
         """The text of ``/metrics``."""
         still = deque(item for item in self._open if not item[0].over)
@@ -65,17 +73,22 @@ class Metrics:
 
     def _fold(self, record: ExchangeRecord, seen: Seen) -> None:
         if seen.error_type is not None:
-            self._count("tgi_request_failure", 1, FAILURES.get(seen.error_type, seen.error_type))
+            self._failed(seen.error_type)
             return
         if record.ending == "client":
             self._count("tgi_request_failure", 1, DROPPED)
             return
         ended = record.replied_at or record.request.received_at
-        seconds = max(ended - record.request.received_at, 0.0)
+        self._took(seen, max(ended - record.request.received_at, 0.0))
+
+    def _took(self, seen: Seen, seconds: float) -> None:
         self._uncounted.setdefault(seen, []).append(seconds)
         self._waiting += 1
         if self._waiting >= _TOGETHER:
             self._count_succeeded()
+
+    def _failed(self, error_type: str) -> None:
+        self._count("tgi_request_failure", 1, FAILURES.get(error_type, error_type))
 
     def _count_succeeded(self) -> None:
         for seen, seconds in self._uncounted.items():

@@ -1,9 +1,10 @@
 """Which reply of a script serves a request. Pure but for the counts, which only grow."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from tgi_conformance.contracts.journal import GENERATION_ROUTES, ReplyUse
 from tgi_conformance.contracts.script import Reply, When
@@ -22,11 +23,25 @@ class ReplySource(Protocol):
     def could_serve(self, request: Request, path: str, *, key: str, origin: str) -> bool:
         """Whether a reply may be for a request of which only the head is known yet."""
 
+    def standing(self, request: Request, path: str, *, key: str, origin: str) -> "Chosen | None":
+        """The reply for every request with this head; None where a body or a use more may change that."""
+
     def take_at_accept(self, origin: str) -> tuple[str, Reply] | None:
         """The reply for a new connection."""
 
     def uses(self) -> tuple[ReplyUse, ...]:
         """How often each reply was asked for."""
+
+
+class Chosen(NamedTuple):
+    """The reply that serves every request with one head, whatever its body, from now on.
+
+    Until replies are added; ``reply`` None: none is for it. ``count`` counts a use.
+    """
+
+    name: str | None
+    reply: Reply | None
+    count: Callable[[], object]
 
 
 class Replies:
@@ -73,6 +88,20 @@ class Replies:
                 return True
         return False
 
+    def standing(self, request: Request, path: str, *, key: str, origin: str) -> Chosen | None:
+        """The reply for every request with this head; None where a body or a use more may change that."""
+        generation = request.method == "POST" and path in GENERATION_ROUTES
+        for index, reply in enumerate(self._replies):
+            named = generation or reply.when.path is not None or reply.when.method is not None
+            head_only = replace(reply.when, contains=None)
+            if self._used_up(index) or _at_accept(reply) or not named:
+                continue
+            if matches(head_only, request, path, key=key, origin=origin):
+                if reply.when.contains is not None or reply.requests[1] is not None:
+                    return None
+                return Chosen(self._names[index], reply, partial(self._use, index))
+        return Chosen(None, None, _uncounted)
+
     def take_at_accept(self, origin: str) -> tuple[str, Reply] | None:
         """The reply for a new connection: the next one in order for that origin, if it faults at accept."""
         for index, reply in enumerate(self._replies):
@@ -96,6 +125,10 @@ class Replies:
     def _use(self, index: int) -> tuple[str, Reply]:
         self._uses[index] += 1
         return self._names[index], self._replies[index]
+
+
+def _uncounted() -> None:
+    """Count nothing: no reply is used."""
 
 
 def _at_accept(reply: Reply) -> bool:

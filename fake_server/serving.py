@@ -16,6 +16,7 @@ from tgi_conformance.fake_server.memo import LARGEST_REQUEST
 from tgi_conformance.fake_server.plans import Plan, plan_nothing, with_header
 from tgi_conformance.fake_server.slow_reading import SlowConnection
 from tgi_conformance.fake_server.spaces import Space
+from tgi_conformance.fake_server.standing import Standing, only_write
 
 
 class WallClock:
@@ -24,12 +25,16 @@ class WallClock:
     def __init__(self) -> None:
         self._second = 0
         self._date = ""
+        #: Monotonic seconds at which this second ends.
+        self.until = 0.0
 
     def read(self) -> tuple[int, str]:
         """The second, and its date."""
-        second = int(time.time())
+        now = time.time()
+        second = int(now)
         if second != self._second:
             self._second, self._date = second, formatdate(second, usegmt=True)
+            self.until = time.monotonic() + (second + 1 - now)
         return second, self._date
 
 
@@ -39,7 +44,9 @@ _CLOCK = WallClock()
 def connect(space: Space, origin: str) -> Connection:
     """Make the protocol of a new connection to a space."""
     kind = Connection if space.script.reading is None else SlowConnection
-    return kind(space, origin, respond=respond, accept=accept, refuse=refuse, early=answer_early)
+    return kind(
+        space, origin, respond=respond, accept=accept, refuse=refuse, early=answer_early, stands=stands
+    )
 
 
 def state_of(space: Space, record: ExchangeRecord) -> engine.State:
@@ -120,6 +127,43 @@ def _remembered(
     question = (request.head, body, request.too_large, scripted, state.permits_used, state.known_key)
     return space.memo.played(
         served, question, state.now, lambda: _played(served, request, state, scripted=scripted)
+    )
+
+
+def stands(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -> Standing | None:
+    """The answer that a request got, if the next one with its head is to get the same; None if it may not be.
+
+    Whoever is told of each exchange is told by the ordinary way, and chance and limits have their say there.
+    """
+    answer = only_write(plan)
+    if answer is None or space.unsettled or space.observe is not None or space.closed:
+        return None
+    state = state_of(space, record)
+    if request.method != "POST" or engine.before_script(request, state) is not None:
+        return None
+    path = engine.served_path(request.path, state) or "/"
+    chosen = space.replies.standing(request, path, key=record.key, origin=record.connection.origin)
+    if chosen is None or chosen.name != record.reply:
+        return None
+    served = chosen.reply or space.script.otherwise or engine.HEALTHY
+    played = _remembered(space, served, request, state, scripted=chosen.reply is not None)
+    # With a request id of its own, or after a second has begun, it is not the plan that was decided on.
+    if played.plan is not plan:
+        return None
+    return Standing(
+        request=request,
+        size=len(request.head) + len(request.body),
+        body=request.body if engine.reads_body(served) else None,
+        key=record.key,
+        reply=record.reply,
+        plan=plan,
+        answer=answer,
+        until=_CLOCK.until,
+        epoch=space.epoch,
+        permits_used=state.permits_used,
+        permits=played.permits,
+        seen=played.seen,
+        count=chosen.count,
     )
 
 

@@ -112,6 +112,8 @@ class Space:
         #: Scheme, host and port of each origin.
         self.origins: dict[str, str] = {}
         self.closed = False
+        #: Counts what may change an answer: replies that were added, the end of the space.
+        self.epoch = 0
         self.metrics = Metrics(script.server)
         #: Exchange, and how many permits it holds.
         self._permits: list[tuple[ExchangeRecord, int]] = []
@@ -216,6 +218,7 @@ class Space:
 
     def play(self, replies: tuple[Reply, ...]) -> None:
         """Append replies."""
+        self.epoch += 1
         self.replies.extend(with_origins(reply, self.origins) for reply in replies)
 
     def peek(self, at: float | None = None) -> None:
@@ -232,6 +235,7 @@ class Space:
         """End what still runs and return the journal; the listeners stay, for what comes late."""
         journal = self.encoded()
         self.closed = True
+        self.epoch += 1
         for connection in tuple(self.connections):
             connection.end_with_space()
         return journal
