@@ -28,7 +28,7 @@ def grammar_schema(grammar: Mapping[str, JSON]) -> JSON:
     if isinstance(value, str):
         try:
             return cast("JSON", json.loads(value))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return value
 

@@ -8,7 +8,7 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema_examples import example
 from tgi_conformance.contracts.schema_registry import build_validator
 from tgi_conformance.contracts.script import Generation, Server
-from tgi_conformance.contracts.tgi_answers import Stamp, plain_answer, stream_data
+from tgi_conformance.contracts.tgi_answers import Stamp, plain_answer
 from tgi_conformance.contracts.tgi_decoding import decode
 from tgi_conformance.contracts.tgi_grammar import grammar_problem
 from tgi_conformance.contracts.tgi_images import base64_problem, image_problem
@@ -17,6 +17,7 @@ from tgi_conformance.contracts.tgi_metrics import METRICS, exposition, number_te
 from tgi_conformance.contracts.tgi_openapi import openapi
 from tgi_conformance.contracts.tgi_requests import GenerationRequest, request_of
 from tgi_conformance.contracts.tgi_stopping import stopped
+from tgi_conformance.contracts.tgi_streams import stream_data
 from tgi_conformance.contracts.tgi_tokens import count_tokens, tokenize
 from tgi_conformance.contracts.tgi_tool_output import (
     ToolOutputError,
@@ -140,15 +141,38 @@ def test_the_toy_fits_a_json_grammar() -> None:
         {"$defs": {"x": {"enum": ["p", "q"]}}, "properties": {"a": {"$ref": "#/$defs/x"}}, "type": "object"},
         {"type": ["integer", "null"], "exclusiveMinimum": 4},
         {"const": {"a": [1]}},
+        {"type": "object", "properties": {"l": {"$ref": "#"}, "r": {"$ref": "#"}, "v": {"type": "integer"}}},
+        {
+            "$defs": {"n": {"properties": {"k": {"$ref": "#/$defs/n"}}}},
+            "properties": {"t": {"$ref": "#/$defs/n"}},
+        },
     ],
 )
 def test_an_example_fits_its_schema(schema: JSON) -> None:
     build_validator(schema).validate(example(schema))  # type: ignore[arg-type]
 
 
-def test_a_schema_that_refers_to_itself_has_an_end() -> None:
-    schema: JSON = {"type": "object", "properties": {"a": {"$ref": "#"}}}
-    assert "a" in example(schema)  # type: ignore[operator]
+def _doubling(times: int) -> JSON:
+    schema: JSON = {"type": "integer"}
+    for _ in range(times):
+        schema = {"type": "object", "properties": {"a": schema, "b": schema}}
+    return schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"l": {"$ref": "#"}, "r": {"$ref": "#"}}, "required": ["l", "r"]},
+        {"type": "string", "minLength": 10**12},
+        {"type": "array", "minItems": 10**12, "items": {"type": "array", "minItems": 10**12}},
+        _doubling(30),
+        {"properties": {"a": {"$ref": ["not", "a", "reference"]}}},
+        {"type": "integer", "minimum": float("inf")},
+    ],
+    ids=["in itself", "long text", "long lists", "doubling", "odd reference", "infinite"],
+)
+def test_an_example_of_any_schema_is_small(schema: JSON) -> None:
+    assert len(json.dumps(example(schema))) < 200_000
 
 
 # --- stopping -----------------------------------------------------------------------------------------
