@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Persona
 from tgi_conformance.contracts.tgi_errors import TGIError
@@ -142,10 +143,10 @@ def error_body(traits: Traits, error: TGIError, reason: str = "") -> str:
     if form.html:
         return _PAGE.format(status=form.status, reason=reason)
     if traits.openai:
-        return _compact({"error": openai_error(error.message, form)})
+        return dumps({"error": openai_error(error.message, form)})
     if form.more:
-        return _compact({"error": error.message, **form.more})
-    return _compact(error.body())
+        return dumps({"error": error.message, **form.more})
+    return dumps(error.body())
 
 
 def openai_error(message: str, form: ErrorForm) -> JSON:
@@ -158,8 +159,8 @@ def no_such_model(traits: Traits, name: str) -> str:
     """The body of the 404 for a model that is not served."""
     if traits.openai:
         form = ErrorForm(404, code="model_not_found")
-        return _compact({"error": openai_error(f"The model {name!r} does not exist", form)})
-    return _compact({"error": f"Model {name} not found"})
+        return dumps({"error": openai_error(f"The model {name!r} does not exist", form)})
+    return dumps({"error": f"Model {name} not found"})
 
 
 # --- plain answers ------------------------------------------------------------------------------------
@@ -244,14 +245,14 @@ def _told(traits: Traits, route: str, frames: Sequence[str], raw_tokens: Sequenc
         if not isinstance(value, Mapping):
             yield frame
         elif "error" in value:
-            yield _compact(_error_event(traits, value))
+            yield dumps(_error_event(traits, value))
         elif route not in {"chat", "completions"}:
-            yield _compact(_native_event(traits, value))
+            yield dumps(_native_event(traits, value))
         elif traits.single_tool_call and _is_call(value):
-            yield from (_compact(chunk) for chunk in _raw_call(traits, route, value, pending))
+            yield from (dumps(chunk) for chunk in _raw_call(traits, route, value, pending))
             pending = []
         else:
-            yield from (_compact(chunk) for chunk in _chunks(traits, route, value, first=first))
+            yield from (dumps(chunk) for chunk in _chunks(traits, route, value, first=first))
         first = False
 
 
@@ -329,10 +330,6 @@ def _delta(choice: JSON) -> Mapping[str, JSON]:
 
 def _list(value: JSON) -> Sequence[JSON]:
     return value if isinstance(value, list | tuple) else ()
-
-
-def _compact(value: JSON) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def info_value(traits: Traits, value: Mapping[str, JSON]) -> JSON:

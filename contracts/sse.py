@@ -212,6 +212,8 @@ def encode_data(data: str, *, line_end: str = "\n", blank: bool = True) -> bytes
     Each line of ``data`` becomes a ``data`` line; a decoder joins them with LF, so CR and CRLF in
     ``data`` come back as LF. ``blank=False`` writes ``data:{...}`` as TGI up to 2.0 did.
     """
+    if blank and line_end == "\n" and "\n" not in data and "\r" not in data:
+        return f"data: {data}\n\n".encode()
     lines = [("data", line) for line in _TEXT_LINE_END.split(data)]
     return _encode_fields(lines, line_end=line_end, blank=blank)
 

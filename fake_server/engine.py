@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.personas import PERSONAS
 from tgi_conformance.contracts.script import (
     Body,
@@ -19,7 +20,6 @@ from tgi_conformance.contracts.script import (
     Response,
     Server,
 )
-from tgi_conformance.contracts.tgi_answers import dumps
 from tgi_conformance.contracts.tgi_decoding import accepts
 from tgi_conformance.contracts.tgi_errors import BROKEN_BODY, CONTENT_TYPE, TOO_LARGE, handler_error
 from tgi_conformance.contracts.tgi_info import Route, RouteKind, wants_key

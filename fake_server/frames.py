@@ -2,9 +2,10 @@
 
 import json
 
+from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.script import Encoding, Event
 from tgi_conformance.contracts.sse import encode_comment, encode_data
-from tgi_conformance.contracts.tgi_answers import DONE, dumps
+from tgi_conformance.contracts.tgi_answers import DONE
 from tgi_conformance.contracts.unset import UNSET
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tgi_conformance.contracts import tgi_answers, tgi_headers
+from tgi_conformance.contracts import tgi_headers
+from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.personas import (
     HTML_TYPE,
     PERSONAS,
@@ -24,14 +25,16 @@ from tgi_conformance.contracts.personas import (
 )
 from tgi_conformance.contracts.script import Generation, Server
 from tgi_conformance.contracts.sse import encode_comment, encode_data
-from tgi_conformance.contracts.tgi_answers import Made, Stamp, dumps
+from tgi_conformance.contracts.tgi_answers import Stamp, asks_twice, plain_answer
 from tgi_conformance.contracts.tgi_decoding import BodyError, decode, read_leniently
 from tgi_conformance.contracts.tgi_errors import OVERLOADED, TOO_LARGE, TGIError, handler_error
+from tgi_conformance.contracts.tgi_generated import Made, made, made_for_all
 from tgi_conformance.contracts.tgi_info import ROUTES, Route, RouteKind, info, models
 from tgi_conformance.contracts.tgi_openapi import openapi_text
 from tgi_conformance.contracts.tgi_requests import GenerationRequest, request_of
 from tgi_conformance.contracts.tgi_requests import RouteKind as GenerationKind
 from tgi_conformance.contracts.tgi_stopping import SLICE
+from tgi_conformance.contracts.tgi_streams import error_data, stream_data
 from tgi_conformance.contracts.tgi_tool_output import ToolOutputError
 from tgi_conformance.contracts.tgi_toy import toy_generation, with_forced_call
 from tgi_conformance.contracts.tgi_validation import (
@@ -167,11 +170,11 @@ def _generate(generation: Generation, asked: GenerationRequest, server: Server, 
         # What fails had its permits, never more than there are; what is refused before it had none.
         permits = 0 if error is OVERLOADED else min(asked.permits, server.max_concurrent_requests)
         return Reaction(_failed(error, asked, moment.traits), permits, Seen(error.error_type or ""))
-    every = _made(generation, asked)
+    every = made_for_all(generation, asked)
     seen = _seen(generation, asked, server, every)
     if asked.stream:
-        frames = tgi_answers.stream_data(generation, asked, stamp)
-        tokens = _tokens(generation, asked) if moment.traits.single_tool_call else ()
+        frames = stream_data(generation, asked, stamp, every)
+        tokens = every[0].texts if moment.traits.single_tool_call else ()
         return Reaction(_frames(frames, asked, moment.traits, tokens), asked.permits, seen)
     try:
         answer = _plain(generation, asked, stamp, moment.traits, every)
@@ -220,10 +223,6 @@ def _overload(asked: GenerationRequest, server: Server, moment: Moment) -> TGIEr
     return OVERLOADED if found is None else found
 
 
-def _made(generation: Generation, asked: GenerationRequest) -> tuple[Made, ...]:
-    return tuple(tgi_answers.made(generation, asked, index) for index in range(len(asked.prompts)))
-
-
 def _seen(generation: Generation, asked: GenerationRequest, server: Server, every: Sequence[Made]) -> Seen:
     prompt = sum(one.prompt_tokens for one in every)
     room = min(max(server.max_total_tokens - prompt, 0), SLICE)
@@ -239,26 +238,21 @@ def _seen(generation: Generation, asked: GenerationRequest, server: Server, ever
 
 def _failed(error: TGIError, asked: GenerationRequest, traits: Traits) -> Answer:
     if asked.stream and error.in_stream and not traits.openai and error.error_type not in traits.errors:
-        return _frames(tgi_answers.error_data(error, asked), asked, traits)
+        return _frames(error_data(error, asked), asked, traits)
     return told_error(error, traits)
-
-
-def _tokens(generation: Generation, asked: GenerationRequest) -> tuple[str, ...]:
-    return tuple(token.text for token in tgi_answers.made(generation, asked).tokens)
 
 
 def _plain(
     generation: Generation, asked: GenerationRequest, stamp: Stamp, traits: Traits, every: Sequence[Made]
 ) -> Answer:
-    value = tgi_answers.plain_answer(generation, asked, stamp)
+    value = plain_answer(generation, asked, stamp, every)
     if traits is not TGI_3_3:
-        ended = tgi_answers.made(generation, asked).finish_reason
-        value = plain_value(traits, asked.route, value, ended)
+        value = plain_value(traits, asked.route, value, every[0].finish_reason)
     body = dumps(value).encode()
-    if tgi_answers.asks_twice(generation, asked):
+    if asks_twice(generation, asked):
         # What the headers tell is the second generation's.
         asked = asked.without_tools()
-        every = _made(generation, asked)
+        every = made_for_all(generation, asked)
     measured = tgi_headers.Measured(
         characters=sum(map(len, asked.prompts)),
         prompt_tokens=sum(one.prompt_tokens for one in every),
@@ -311,10 +305,10 @@ def _vertex(generation: Generation, request: Request, server: Server, moment: Mo
         permits += asked.permits
         if error is not None:
             return Reaction(error_answer(VERTEX_FAILED), permits, Seen(error.error_type or ""))
-        texts.append(tgi_answers.made(spoken, asked).text)
+        texts.append(made(spoken, asked).text)
     body = dumps({"predictions": texts})
     spoken = said(generation, every[0])
-    seen = _seen(spoken, every[0], server, _made(spoken, every[0]))
+    seen = _seen(spoken, every[0], server, made_for_all(spoken, every[0]))
     return Reaction(json_answer(200, body), permits, seen)
 
 

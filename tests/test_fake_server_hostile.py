@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from raw_http import Wire, ask, request
 
 from tgi_conformance.contracts.script import Script, Server, always, answer
-from tgi_conformance.contracts.tgi_answers import split_tokens
+from tgi_conformance.contracts.tgi_generated import split_tokens
 from tgi_conformance.fake_server.client import FakeServer, Space, open_requests
 from tgi_conformance.fake_server.http_parsing import MAX_HEAD, MAX_TRAILERS, ParseError, RequestReader
 

@@ -4,19 +4,14 @@ import json
 
 import pytest
 
+from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Generation, ScriptedToolCall, Server, StreamError
-from tgi_conformance.contracts.tgi_answers import (
-    Stamp,
-    dumps,
-    made,
-    next_tool_id,
-    plain_answer,
-    split_tokens,
-    stream_data,
-)
+from tgi_conformance.contracts.tgi_answers import Stamp, plain_answer
 from tgi_conformance.contracts.tgi_decoding import BodyError, decode
+from tgi_conformance.contracts.tgi_generated import made, split_tokens
 from tgi_conformance.contracts.tgi_requests import GenerationRequest, RouteKind, request_of
+from tgi_conformance.contracts.tgi_streams import next_tool_id, stream_data
 from tgi_conformance.contracts.tgi_validation import refusal, validate
 
 STAMP = Stamp(created=7, model="m")
