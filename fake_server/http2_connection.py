@@ -123,10 +123,12 @@ class Http2Connection(asyncio.BufferedProtocol):
                 if self._ended and self._silent is None:
                     return
         except ProtocolError as error:
-            self._give_up(error.error_code, f"{type(error).__name__}: {error}")
+            # The library has its GOAWAY ready.
+            self._give_up(f"{type(error).__name__}: {error}")
             return
         except FrameError as error:
-            self._give_up(error.code, str(error))
+            self._say_goaway(error.code)
+            self._give_up(str(error))
             return
         self.flush()
         self._pump_blocked()
@@ -464,12 +466,9 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._h2.reset_stream(stream_id, code)
         self._cutter.opened_in_vain()
 
-    def _give_up(self, code: int, problem: str) -> None:
-        """End a connection whose client broke the protocol: GOAWAY, a note, and what is left to read."""
+    def _give_up(self, problem: str) -> None:
+        """End a connection whose client broke the protocol, once it was told; what still comes is dropped."""
         self._note(problem)
-        # The library has its GOAWAY ready where the error was its own.
-        if not self._collect():
-            self._say_goaway(code)
         self.flush()
         self._book_close("server")
         self._let_go("client")
