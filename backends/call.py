@@ -98,6 +98,11 @@ class Call:
         if missing > 0 and not self.done:
             self._ask(missing)
 
+    def ask(self, n: int) -> None:
+        """Ask for ``n`` pieces more and return at once; a stream that is not there yet gives them when it is."""
+        if not self.done:
+            self._ask(n)
+
     def wait_pieces(self, count: int, timeout: float) -> bool:
         """Wait until ``count`` pieces came in all; False after the time-out or at the end. Never a hang."""
         self._until(lambda: len(self._pieces) >= count, time.monotonic() + timeout)

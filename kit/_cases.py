@@ -177,7 +177,9 @@ class Cases:
         return at_level(ruled, _level(item), enforced=self.enforced)
 
     def _evidence(self, record: CaseRecord, ruled: Ruled, phases: _Phases, keys: dict[str, str]) -> str:
-        wanted = self.keep_all or ruled.ruling in RED or ruled.ruling is Ruling.ADVISORY
+        wanted = (
+            self.keep_all or record.keep_evidence or ruled.ruling in RED or ruled.ruling is Ruling.ADVISORY
+        )
         if not wanted or not self.writes:
             return ""
         evidence = Evidence(

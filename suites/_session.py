@@ -59,6 +59,8 @@ class CaseRecord:
     keys: dict[str, str] = field(default_factory=dict)
     #: Ruling forced by the fixtures (a probe that failed, a kit fault).
     forced: str = ""
+    #: The evidence is wanted though the case's own ruling is not red: a run-wide ruling rests on it.
+    keep_evidence: bool = False
 
 
 SETTINGS: Final = pytest.StashKey[Settings]()
