@@ -138,15 +138,12 @@ def seconds_to_wait(*values: int) -> SearchStrategy[RetryAfter]:
     )
 
 
-def dates_to_wait(now: datetime, *ahead: float) -> SearchStrategy[RetryAfter]:
-    """Dates so many seconds ahead of ``now``, as the IMF-fixdate that servers send (g_retry_after).
+def date_ahead(now: datetime, seconds: float) -> RetryAfter:
+    """A date so many seconds ahead of ``now``, as the IMF-fixdate that servers send (g_retry_after).
 
-    A date has a grain of one second; what is cut off is taken off the bound.
+    A date has a grain of one second; what is cut off is taken off the bound. It is made when the server is
+    set up, not when the example is drawn: an example may be played again later.
     """
-    return st.sampled_from(ahead).map(lambda seconds: _date(now, seconds))
-
-
-def _date(now: datetime, seconds: float) -> RetryAfter:
     moment = (now.astimezone(UTC) + timedelta(seconds=seconds)).replace(microsecond=0)
     line = format_datetime(moment, usegmt=True)
     return RetryAfter(lines=(line,), least=moment.timestamp() - now.timestamp())
@@ -173,5 +170,5 @@ def huge_retry_afters(now: datetime) -> SearchStrategy[RetryAfter]:
     return st.one_of(
         seconds_to_wait(86_400, 10**9),
         st.just(RetryAfter(lines=("9" * 40,), least=1e9)),
-        dates_to_wait(now, 86_400.0, 3e7),
+        st.sampled_from([86_400.0, 3e7]).map(lambda seconds: date_ahead(now, seconds)),
     )
