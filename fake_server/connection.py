@@ -330,37 +330,48 @@ class Connection(asyncio.BufferedProtocol):
     def _answer_again(self, standing: "Standing", data: bytes, now: float) -> bool:
         """Send an answer that stands; false where it stands no more, and nothing was sent.
 
-        The books say what the ordinary way would have written into them. It takes over where the kernel
-        does not take every byte.
+        The books say what the ordinary way would have written into them.
         """
         space = self._space
         begun = monotonic()
+        if begun - now > _LONG_DECISION:
+            self.peek()
         if (
             begun >= standing.until
-            or begun - now > _LONG_DECISION
+            or self._gone is not None
             or standing.epoch != space.epoch
             or standing.permits_used != space.permits_used
             or space.journal.watched
         ):
             return False
+        send, done, taken = self._socket.send, 0, 0
         try:
-            sent = self._socket.send(standing.answer)
+            for write in standing.writes:
+                taken = send(write)
+                if taken != len(write):
+                    break
+                done += 1
         except OSError:
-            return False
-        if sent != len(standing.answer):
-            self._go_on(standing, data, now, begun, sent)
+            if not done:
+                return False
+            taken = 0
+        if done < len(standing.writes):
+            self._carry_on(standing, data, (now, begun), done, taken)
             return True
+        ended = monotonic()
         self._standing = standing
         standing.count()
-        ended = monotonic()
         space.journal.book_answered(self._record, standing, data, (now, begun, ended))
         if standing.seen is not None:
             space.metrics.book_over(standing.seen, ended - now)
         return True
 
-    def _go_on(self, standing: "Standing", data: bytes, now: float, begun: float, sent: int) -> None:
-        """Go on the ordinary way with an answer of which the kernel has taken only the beginning."""
-        (request,) = self._reader.feed(data, now)
+    def _carry_on(
+        self, standing: "Standing", data: bytes, times: tuple[float, float], done: int, taken: int
+    ) -> None:
+        """Go on the ordinary way where the kernel has taken no more than ``taken`` bytes of a write."""
+        received_at, reply_at = times
+        (request,) = self._reader.feed(data, received_at)
         standing.count()
         record = self._current = self._book(request)
         record.reply, record.progress = standing.reply, self._sent
@@ -368,9 +379,10 @@ class Connection(asyncio.BufferedProtocol):
             self._space.metrics.book(record, standing.seen)
         self._space.hold_permits(record, standing.permits)
         self._plan = standing.plan
-        self._answer_begins(begun)
-        self._written = len(standing.answer)
-        self._transport.write(standing.answer[sent:])
+        self._steps.extend(standing.plan.steps[done + 1 :])
+        self._answer_begins(reply_at)
+        self._written = sum(map(len, standing.writes[: done + 1]))
+        self._transport.write(standing.writes[done][taken:])
         self._sent()
         self._run()
 
@@ -464,26 +476,32 @@ class Connection(asyncio.BufferedProtocol):
         The transport would do the same, at twice the cost. It gets what the kernel does not take, and a
         write that fails, so that it meets the failure itself.
         """
-        steps, send = self._steps, self._socket.send
-        begun = 0.0
-        while steps:
-            step = steps[0]
-            if type(step) is not Write or step.interim:
-                break
-            begun = monotonic()
-            self._answer_begins(begun)
-            try:
-                sent = send(step.data)
-            except OSError:
-                break
+        steps, send, written = self._steps, self._socket.send, self._written
+        begun, done, rest = 0.0, 0, b""
+        with contextlib.suppress(OSError):
+            for step in steps:
+                if type(step) is not Write or step.interim:
+                    break
+                data = step.data
+                at = monotonic()
+                taken = send(data)
+                begun = begun or at
+                self._write_begun = at
+                done += 1
+                written += len(data)
+                if taken != len(data):
+                    rest = data[taken:]
+                    break
+        if not done:
+            return False
+        self._answer_begins(begun)
+        self._written = written
+        for _ in range(done):
             steps.popleft()
-            self._write_begun = begun
-            self._written += len(step.data)
-            if sent != len(step.data):
-                self._transport.write(step.data[sent:])
-                break
+        if rest:
+            self._transport.write(rest)
         self._sent()
-        return self._write_begun == begun > 0
+        return True
 
     def _waits(self, step: Wait | Gate) -> bool:
         """Begin to wait; false where there is nothing to wait for."""

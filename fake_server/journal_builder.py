@@ -127,7 +127,7 @@ def _record_of(answered: _Answered) -> ExchangeRecord:
         body,
         reply=standing.reply,
         status=standing.plan.status,
-        sent_bytes=len(standing.answer),
+        sent_bytes=standing.sent_bytes,
         ending="complete",
         reply_at=reply_at,
         replied_at=replied_at,

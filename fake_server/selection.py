@@ -36,12 +36,12 @@ class ReplySource(Protocol):
 class Chosen(NamedTuple):
     """The reply that serves every request with one head, whatever its body, from now on.
 
-    Until replies are added; ``reply`` None: none is for it. ``count`` counts a use.
+    Until replies are added; ``reply`` None: none is for it. ``use`` counts a use.
     """
 
     name: str | None
     reply: Reply | None
-    count: Callable[[], object]
+    use: Callable[[], object]
 
 
 class Replies:

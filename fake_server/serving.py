@@ -16,7 +16,7 @@ from tgi_conformance.fake_server.memo import LARGEST_REQUEST
 from tgi_conformance.fake_server.plans import Plan, plan_nothing, with_header
 from tgi_conformance.fake_server.slow_reading import SlowConnection
 from tgi_conformance.fake_server.spaces import Space
-from tgi_conformance.fake_server.standing import Standing, only_write
+from tgi_conformance.fake_server.standing import Standing, only_writes
 
 
 class WallClock:
@@ -135,8 +135,8 @@ def stands(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -
 
     Whoever is told of each exchange is told by the ordinary way, and chance and limits have their say there.
     """
-    answer = only_write(plan)
-    if answer is None or space.unsettled or space.observe is not None or space.closed:
+    writes = only_writes(plan)
+    if writes is None or space.unsettled or space.observe is not None or space.closed:
         return None
     state = state_of(space, record)
     if request.method != "POST" or engine.before_script(request, state) is not None:
@@ -157,13 +157,14 @@ def stands(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -
         key=record.key,
         reply=record.reply,
         plan=plan,
-        answer=answer,
+        writes=writes,
+        sent_bytes=sum(map(len, writes)),
         until=_CLOCK.until,
         epoch=space.epoch,
         permits_used=state.permits_used,
         permits=played.permits,
         seen=played.seen,
-        count=chosen.count,
+        count=chosen.use,
     )
 
 

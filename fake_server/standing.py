@@ -28,7 +28,9 @@ class Standing:
     key: str
     reply: str | None
     plan: Plan
-    answer: bytes
+    #: What is sent, a call each, and all the bytes of it.
+    writes: tuple[bytes, ...]
+    sent_bytes: int
     #: Monotonic seconds.
     until: float
     #: The space's own count of what changes answers, the permits that others held, and those it takes.
@@ -50,9 +52,10 @@ class Standing:
         )
 
 
-def only_write(plan: Plan) -> bytes | None:
-    """The bytes of a plan that is one write and leaves the connection open; None for any other."""
-    if plan.ending != "keep" or len(plan.steps) != 1:
+def only_writes(plan: Plan) -> tuple[bytes, ...] | None:
+    """The writes of a plan that is nothing else and leaves the connection open; None for any other."""
+    if plan.ending != "keep" or not plan.steps:
         return None
-    step = plan.steps[0]
-    return step.data if isinstance(step, Write) and not step.interim else None
+    if not all(isinstance(step, Write) and not step.interim and step.data for step in plan.steps):
+        return None
+    return tuple(step.data for step in plan.steps if isinstance(step, Write))
