@@ -12,7 +12,7 @@ from tgi_conformance.contracts.sse import SSEDecoder
 from tgi_conformance.fake_server.client import Space
 
 #: Recorded in a state that a request alone cannot bring about, or not replayable from the file; those that
-#: tell of the server, not of the recorder, are reproduced in test_fake_server_stateful.py.
+#: tell of the server, not of the recorder, are reproduced in test_fake_server_stateful.py, _http2 and _nagle.
 STATEFUL: Final = (
     "over-", "fail-", "shard-", "router-", "health-unhealthy", "health-recovered", "keepalive-", "disconnect",
     "big-", "http2-", "http-idle-", "gens-paced", "chat-stream-paced", "gen-speculative", "gens-speculative",

@@ -399,16 +399,14 @@ def test_the_docs_are_a_page_that_leads_to_the_openapi_document(
         assert {"/generate", "/v1/chat/completions", "/vertex"} <= set(document["paths"])
 
 
-#: Told by the recordings, and not of the fake server: cleartext HTTP/2 is not spoken, and what TGI's missing
-#: TCP_NODELAY causes is imitated on demand only.
-NOT_REPRODUCED: Final = ("http2-", "timing-")
+#: Here, and in test_fake_server_http2.py and test_fake_server_nagle.py.
 REPRODUCED: Final = (
+    "http2-", "timing-",
     "over-", "disconnect-", "fail-", "health-", "shard-restart", "gens-paced", "chat-stream-paced",
     "keepalive-", "http-idle-", "gen-speculative", "gens-speculative", "big-", "router-", "http-oversized",
     "auth-oversized", "http-invalid-utf8", "http-raw-header-too-large", "get-metrics", "get-docs-slash",
 )  # fmt: skip
 
 
-def test_every_stateful_recording_is_reproduced_or_named() -> None:
-    known = (*REPRODUCED, *NOT_REPRODUCED)
-    assert [case for case in ALL if case.startswith(STATEFUL) and not case.startswith(known)] == []
+def test_every_stateful_recording_is_reproduced() -> None:
+    assert [case for case in ALL if case.startswith(STATEFUL) and not case.startswith(REPRODUCED)] == []
