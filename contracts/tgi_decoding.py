@@ -7,8 +7,9 @@ corrected by what router 3.3.6-dev0 was measured to accept and refuse.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import isinf
 from typing import Final, Literal, NoReturn, TypeAlias, cast
 
@@ -84,6 +85,16 @@ class Struct:
     nullable: bool = False
     #: How many fields a list needs; None: any number, the rest take their defaults.
     least_listed: int = 0
+    #: Python types whose values fit a field as they are, by field; and the fields that any small integer fits.
+    plain: Mapping[str, frozenset[type]] = field(init=False, repr=False, compare=False)
+    small: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out what of a value needs no closer look."""
+        plain = {name: _plain_types(kind) for name, kind in self.fields.items()}
+        integers = {n for n, kind in self.fields.items() if getattr(kind, "expected", None) in _RANGES}
+        object.__setattr__(self, "plain", plain)
+        object.__setattr__(self, "small", frozenset(integers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,30 @@ class Anything:
 
 
 Type: TypeAlias = Scalar | ListOf | Struct | OneOf | Tagged | Anything
+
+_RANGES: Final = {
+    "u32": (0, 2**32 - 1),
+    "u64": (0, 2**64 - 1),
+    "usize": (0, 2**64 - 1),
+    "i32": (-(2**31), 2**31 - 1),
+}
+#: What is not below zero nor beyond this fits every integer type.
+_SMALL: Final = 2**31 - 1
+_PLAIN: Final[Mapping[str, frozenset[type]]] = {
+    "a boolean": frozenset({bool}),
+    "a string": frozenset({str}),
+    "f32": frozenset({int, float}),
+}
+
+
+def _plain_types(kind: Type) -> frozenset[type]:
+    """The Python types whose values fit a type as they are."""
+    if isinstance(kind, Scalar):
+        fitting = _PLAIN.get(kind.expected, frozenset())
+    else:
+        fitting = _plain_types(kind.options[0]) if isinstance(kind, OneOf) else frozenset()
+    return fitting | {type(None)} if kind.nullable else fitting
+
 
 _BOOL: Final = Scalar("a boolean")
 _STRING: Final = Scalar("a string")
@@ -284,18 +319,15 @@ VERTEX: Final = Struct(
     least_listed=1,
 )
 
-_RANGES: Final = {
-    "u32": (0, 2**32 - 1),
-    "u64": (0, 2**64 - 1),
-    "usize": (0, 2**64 - 1),
-    "i32": (-(2**31), 2**31 - 1),
-}
-
 # --- decoding -----------------------------------------------------------------------------------------
 
 _JSON_TYPE: Final = re.compile(r"\s*application/(?:[^;/\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _AFTER_OBJECT: Final = re.compile(rb"[ \t\n\r]*\}?")
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+#: Every escape but those for half a character, for bodies that the standard library has read.
+_WHOLE_ESCAPE: Final = re.compile(
+    rb"\\(?:[^u]|u(?:[dD][89abAB]..\\u[dD][c-fC-F]..|[^dD]...|[dD][0-7]..))", re.DOTALL
+)
 
 
 def decode(route: RouteKind, body: bytes, content_type: str | None) -> Mapping[str, JSON]:
@@ -303,6 +335,7 @@ def decode(route: RouteKind, body: bytes, content_type: str | None) -> Mapping[s
     return decode_as(REQUESTS[route], body, content_type)
 
 
+@lru_cache(maxsize=32)
 def accepts(content_type: str | None) -> bool:
     """Whether TGI takes a content type as JSON; it asks before it reads the body."""
     return content_type is not None and _JSON_TYPE.fullmatch(content_type) is not None
@@ -328,10 +361,24 @@ def decode_as(kind: Struct, body: bytes, content_type: str | None) -> Mapping[st
     return cast("Mapping[str, JSON]", fitted)
 
 
-def refuse_depth(body: bytes) -> None:
-    """Refuse JSON that is too deep for a reader that buffers all of it; raises :class:`BodyError`."""
+def decode_first(
+    routes: Iterable[RouteKind], body: bytes, content_type: str | None
+) -> tuple[RouteKind, Mapping[str, JSON]] | None:
+    """The first route whose request type a body has, and its request; None where it has none.
+
+    Raises :class:`BodyError` for what is no JSON, and for any that is too deep: all of it is buffered first.
+    """
+    if not accepts(content_type):
+        raise BodyError(CONTENT_TYPE)
+    value = _parse(body)
     if _may_be_deep(body):
         _judge_text(body)
+    for route in routes:
+        try:
+            return route, cast("Mapping[str, JSON]", _CHECKS[Struct](REQUESTS[route], value, ()))
+        except Misfit:
+            continue
+    return None
 
 
 def _may_be_deep(body: bytes) -> bool:
@@ -353,7 +400,7 @@ def _is_deep(value: JSON) -> bool:
 def read_leniently(body: bytes) -> Mapping[str, JSON]:
     """Read a body without judging it; what is no JSON object is an empty one."""
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_int=_int)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -401,9 +448,14 @@ def _parse(body: bytes) -> JSON:
         # Only reached where the two readers disagree, which is a defect here and no answer of TGI.
         raise
     # Of a bare value the standard library reads as much as it likes ("01" is 0).
-    if _SURROGATE.search(body) or not isinstance(value, list | dict):
+    if not isinstance(value, list | dict) or (_SURROGATE.search(body) and _has_lone_surrogate(body)):
         _judge_text(body)
     return cast("JSON", value)
+
+
+def _has_lone_surrogate(body: bytes) -> bool:
+    """Whether an escape for half a character stands alone; true also where only a closer look can tell."""
+    return b"\\u" in _WHOLE_ESCAPE.sub(b"", body)
 
 
 def _judge_text(body: bytes) -> None:
@@ -479,7 +531,11 @@ def _check_integer(expected: str, value: JSON, path: Path) -> JSON:
 def _check_list(kind: ListOf, value: JSON, path: Path) -> JSON:
     if not isinstance(value, list):
         raise _invalid_type(value, "a sequence", path)
-    return [_check(kind.item, item, (*path, index)) for index, item in enumerate(value)]
+    plain = _plain_types(kind.item)
+    return [
+        item if type(item) in plain else _check(kind.item, item, (*path, index))
+        for index, item in enumerate(value)
+    ]
 
 
 def _check_struct(kind: Struct, value: JSON, path: Path) -> JSON:
@@ -488,13 +544,17 @@ def _check_struct(kind: Struct, value: JSON, path: Path) -> JSON:
     if not isinstance(value, dict):
         raise _invalid_type(value, f"struct {kind.name}", path)
     found: dict[str, JSON] = {}
+    aliases, plain = kind.aliases, kind.plain
     for key, item in value.items():
-        name = kind.aliases.get(key, key)
-        if name not in kind.fields:
+        name = aliases.get(key, key)
+        if name not in plain:
             continue
         if name in found:
             raise Misfit(f"duplicate field `{name}`", path, at=(*path, key), where="start")
-        found[name] = _check(kind.fields[name], item, (*path, key))
+        if type(item) in plain[name] or (type(item) is int and name in kind.small and 0 <= item <= _SMALL):
+            found[name] = item
+        else:
+            found[name] = _check(kind.fields[name], item, (*path, key))
     for name in kind.required:
         if name not in found:
             raise Misfit(f"missing field `{name}`", path)
