@@ -60,8 +60,10 @@ class Verdict:
     #: Where the test stands: pytest's node id, for those who debug the kit.
     nodeid: str = ""
     duration: float = 0.0
-    #: Of ``duration``, the seconds that the script itself made the backend wait.
+    #: Of ``duration``, the seconds that script, stimulus and the backend's retry policy made the case wait.
     waited: float = 0.0
+    #: What for, in words.
+    waited_for: str = ""
     worker: str = ""
     seed: int | None = None
     #: "1/3" where a failure was not steady.

@@ -146,6 +146,8 @@ class Space:
         self.id = str(opened["id"])
         #: PEM of the certificate that the TLS origins show; None without such origins.
         self.certificate = cast("str | None", opened.get("certificate"))
+        #: Times (monotonic seconds) in which something was waited for that did not come, or for quiet.
+        self.lulls: list[tuple[float, float]] = []
         self._control = control
         self._ports = cast("dict[str, int]", opened["ports"])
         self._urls = cast("dict[str, str]", opened["urls"])
@@ -184,9 +186,12 @@ class Space:
     def wait(self, until: Condition, timeout: float) -> Journal:
         """Wait for a condition; raises :class:`WaitTimeout` with the journal when it does not come."""
         body: JSON = {"until": to_json(until), "timeout": timeout}
+        begun = time.monotonic()
         result = self._control.call("POST", f"/spaces/{self.id}/wait", body, patience=timeout)
         met = cast("dict[str, JSON]", result)
         journal = _journal(met["journal"])
+        if until.kind == "quiet" or not met["met"]:
+            self.lulls.append((begun, time.monotonic()))
         if not met["met"]:
             raise WaitTimeout(until, timeout, journal)
         return journal

@@ -12,6 +12,7 @@ from tgi_conformance import _cases
 from tgi_conformance._cases import Cases
 from tgi_conformance._collected import Collected
 from tgi_conformance._collection import SUITES, Collection
+from tgi_conformance._cpu_time import WorkerTime
 from tgi_conformance._gathering import Gathering
 from tgi_conformance._settings import build_settings, settings_from_text, settings_to_text
 from tgi_conformance._summary import Summary
@@ -40,7 +41,9 @@ def activate(config: pytest.Config) -> None:
     manager.register(cases, "tgi-cases")
     manager.register(_cases, "tgi-status")
     if hasattr(config, "workerinput"):
-        tell = _Worker(scratch, str(given["workerid"]), cases).tell
+        worker = str(given["workerid"])
+        manager.register(WorkerTime(scratch, worker), "tgi-cpu-time")
+        tell = _Worker(scratch, worker, cases).tell
     else:
         gathering = Gathering(config, scratch, cases)
         manager.register(gathering, "tgi-gathering")

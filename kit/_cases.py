@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Final, cast
 
@@ -21,6 +22,7 @@ from tgi_conformance.contracts.redaction import redact_verdict
 from tgi_conformance.contracts.verdict import RED, Evidence, Ruling, Verdict
 from tgi_conformance.reports.run_folder import write_evidence
 from tgi_conformance.suites._rulings import NotApplicable
+from tgi_conformance.suites._scripted_waits import in_words, total
 from tgi_conformance.suites._session import CASE_ID, RECORD, SETTINGS, CaseRecord
 
 #: Attribute of a pytest report that carries the verdict as one JSON string.
@@ -209,7 +211,8 @@ class Cases:
             observed=ruled.observed or record.observed,
             nodeid=item.nodeid,
             duration=round(phases.duration, 4),
-            waited=record.waited,
+            waited=round(total(chain.from_iterable(record.waits.values())), 4),
+            waited_for=in_words(record.waits),
             worker=self.worker,
             seed=self.settings.seed,
             unsteady=record.unsteady,

@@ -101,8 +101,9 @@ def _print(console: Console, lines: Sequence[Text]) -> None:
 
 def _slowest(verdicts: Sequence[Verdict], count: int) -> list[Text]:
     slowest = sorted(verdicts, key=lambda verdict: -verdict.duration)[:count]
-    rows = [
-        Text(f"  {v.duration:7.2f} s  {v.case}" + (f"  ({v.waited:.2f} s scripted)" if v.waited else ""))
-        for v in slowest
-    ]
+    rows = [Text(f"  {verdict.duration:7.2f} s  {verdict.case}{_waits(verdict)}") for verdict in slowest]
     return [Text(), Text("  slowest cases", "bold"), *rows]
+
+
+def _waits(verdict: Verdict) -> str:
+    return f"  waited {verdict.waited:.2f} s: {verdict.waited_for}" if verdict.waited_for else ""

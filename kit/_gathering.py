@@ -1,7 +1,6 @@
 """The controller's part: gather the verdicts, rule on the run, write its files, set the exit code."""
 
 import platform
-import resource
 import shlex
 import shutil
 import time
@@ -19,6 +18,7 @@ from tgi_conformance._backends_seen import backends_down, backends_seen
 from tgi_conformance._cases import VERDICT_ATTRIBUTE, Cases
 from tgi_conformance._collected import Collected, CollectedCase
 from tgi_conformance._collection import DURATIONS, OWN_TESTS, read_durations
+from tgi_conformance._cpu_time import children_seconds, cores, own_seconds, workers_seconds
 from tgi_conformance._guide_profile import rule_guide_profile
 from tgi_conformance._ids import find_clause
 from tgi_conformance._quick import WHY
@@ -183,7 +183,8 @@ class Gathering:
         )
 
     def _info(self, collected: Collected) -> RunInfo:
-        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        # The workers are children too, but not waited for yet.
+        others = workers_seconds(self.scratch) if self.distributed else children_seconds()
         return RunInfo(
             started=self._started.isoformat(timespec="milliseconds"),
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -196,7 +197,8 @@ class Gathering:
             narrowed=collected.narrowed,
             selection=self._selection(),
             wall_seconds=round(time.monotonic() - self._clock, 3),
-            cpu_seconds=round(sum(u.ru_utime + u.ru_stime for u in usage), 3),
+            cpu_seconds=round(own_seconds() + others, 3),
+            cores=cores(),
             longest_wait_seconds=round(_longest_wait(self.verdicts), 3),
             command=self.config.stash.get(COMMAND, "")
             or shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),

@@ -47,11 +47,19 @@ class RunInfo:
     #: The choice in words: "-k stream", "--case STREAM-12/fin"; empty when all was selected.
     selection: str = ""
     wall_seconds: float = 0.0
+    #: User and kernel time of the run's processes, servers and backends among them.
     cpu_seconds: float = 0.0
-    #: The longest chain of waits that the scripts themselves ask for, on one worker.
+    #: CPU cores that the run could use.
+    cores: int = 1
+    #: The longest chain of waits that scripts, stimuli and retry policies ask for, on one worker.
     longest_wait_seconds: float = 0.0
     #: The command line that repeats the run.
     command: str = ""
+
+    @property
+    def least_seconds(self) -> float:
+        """What the run could not take less than: its waits one after another, or its work on all cores."""
+        return max(self.longest_wait_seconds, self.cpu_seconds / self.cores)
 
     def backend(self, name: str) -> BackendInfo:
         """The backend of that name; one that never described itself is known by its name only."""

@@ -17,7 +17,7 @@ from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.readable import visible
 from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.ruling_marks import MARKS, in_words
-from tgi_conformance.reports.run import BackendInfo, Run
+from tgi_conformance.reports.run import BackendInfo, Run, RunInfo
 from tgi_conformance.reports.run_folder import Written
 
 #: Lines of reasons, for one screen.
@@ -187,8 +187,18 @@ def _end(run: Run, gate: Gate) -> Iterator[Text]:
             f"  narrowed run ({run.info.selection or 'a part of the cases'}): no results map", "yellow"
         )
     yield Text(f"  seed {run.info.seed}, {run.info.wall_seconds:.1f} s, {run.info.workers} workers", "dim")
+    yield from _time(run.info)
     yield Text(f"  exit code {gate.code}: {gate.meaning}", "bold green" if gate.code == 0 else "bold red")
     yield from (Text(f"    {visible(reason)}") for reason in gate.reasons)
+
+
+def _time(info: RunInfo) -> Iterator[Text]:
+    if not info.least_seconds:
+        return
+    waits = f"waits {info.longest_wait_seconds:.1f} s on one worker"
+    work = f"CPU {info.cpu_seconds:.1f} s on {info.cores} {_plural(info.cores, 'core')}"
+    times = info.wall_seconds / info.least_seconds
+    yield Text(f"  {waits}, {work}: the run took {times:.2f} times the longer of the two", "dim")
 
 
 def _area(verdict: Verdict) -> str:

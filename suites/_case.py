@@ -23,6 +23,7 @@ from tgi_conformance.suites._personas import dressed, served
 from tgi_conformance.suites._policy import RetrySettings, effective, most_attempts
 from tgi_conformance.suites._probes import Probes
 from tgi_conformance.suites._rulings import NotApplicable, NotHere
+from tgi_conformance.suites._scripted_waits import add_waits, limits_of, waits_of
 from tgi_conformance.suites._session import CaseRecord, Settings
 from tgi_conformance.suites._shapes import SHAPE_BY_NAME, SHAPES, Shape, healthy
 
@@ -366,6 +367,7 @@ class Case:
             for endpoint in list(self._open):
                 if "close_endpoint" in self.driver.implemented:
                     self.ask("close_endpoint", endpoint_id=endpoint)
+        add_waits(self.record.waits, {"limit": limits_of(outcome for _, outcome in outcomes)})
         scanned = [o for what, o in self._outcomes if what not in _LISTINGS or not o.returned]
         findings = _oracles.leaks_in_outcomes(scanned, self.record.keys)
         if self.key_echoed:
@@ -375,6 +377,7 @@ class Case:
             journal = space.close()
             findings += _oracles.stray_keys(journal, self.record.keys)
             findings += _oracles.extra_requests(journal, self._calls)
+            add_waits(self.record.waits, waits_of(script, journal) | {"absence": space.lulls})
             if len(self.record.spaces) < _EVIDENCE_LIMIT:
                 self.record.spaces.append({"script": to_json(script), "journal": to_json(journal)})
         self.record.findings += findings

@@ -23,6 +23,7 @@ from tgi_conformance.contracts.outcome import Ending
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._expect import ClauseFailed
 from tgi_conformance.suites._probes import ProbeFailed
+from tgi_conformance.suites._scripted_waits import add_waits
 from tgi_conformance.suites._session import CaseRecord, Profile
 
 T = TypeVar("T")
@@ -186,6 +187,7 @@ class _Run(Generic[T]):
     def _merge(self, record: CaseRecord) -> None:
         """Take over what the run-wide oracles found; what is not a breach is told once."""
         self._done += 1
+        add_waits(self.case.record.waits, record.waits)
         first = self._done == 1
         self.case.record.findings += [f for f in record.findings if first or f.breach or f.advisory]
         if first and self.failure is None:

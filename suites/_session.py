@@ -9,6 +9,7 @@ import pytest
 from tgi_conformance.backends.spec import BackendSpec
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.verdict import Finding
+from tgi_conformance.suites._scripted_waits import Interval, Why
 
 Profile = Literal["default", "thorough", "quick", "tgi-guide"]
 
@@ -47,7 +48,8 @@ class CaseRecord:
     reason: str = ""
     expected: str = ""
     observed: str = ""
-    waited: float = 0.0
+    #: Intervals in which the case waited, by the reason (:mod:`tgi_conformance.suites._scripted_waits`).
+    waits: dict[Why, list[Interval]] = field(default_factory=dict)
     unsteady: str = ""
     record: JSON = None
     findings: list[Finding] = field(default_factory=list)

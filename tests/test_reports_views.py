@@ -1,5 +1,6 @@
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -221,6 +222,16 @@ def test_the_summary_is_plain_or_coloured_and_no_line_is_too_long() -> None:
     assert "✗ streaming" in text
     coloured = to_strings(summary(run, judge(run), Written(()), width=90), colour=True)
     assert any("\x1b[" in row for row in coloured)
+
+
+def test_the_summary_says_what_the_run_could_not_take_less_than() -> None:
+    run = run_of(*ALL)
+    info = replace(run.info, wall_seconds=30.0, cpu_seconds=40.0, cores=2)
+    worked = shown(replace(run, info=info))
+    line = "  waits 0.0 s on one worker, CPU 40.0 s on 2 cores: the run took 1.50 times the longer of the two"
+    assert line in worked
+    waited = shown(replace(run, info=replace(info, longest_wait_seconds=25.0)))
+    assert any("waits 25.0 s" in row and "took 1.20 times" in row for row in waited)
 
 
 def test_the_reasons_fit_on_a_screen_must_first_and_say_what_is_left_out() -> None:
