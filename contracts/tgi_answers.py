@@ -89,10 +89,15 @@ def _prefill(request: GenerationRequest) -> JSON:
     ]
 
 
+MOST_ALTERNATIVES: Final = 100
+"""Alternatives of one token, also where nothing validates how many are asked for."""
+
+
 def top_tokens(token: Token, count: int) -> JSON:
     """The most likely tokens of a place, the chosen one first."""
     others = (
-        Token(token.id + n, f" alt{n}", round(token.logprob - 0.75 * n, 2)).json() for n in range(1, count)
+        Token(token.id + n, f" alt{n}", round(token.logprob - 0.75 * n, 2)).json()
+        for n in range(1, min(count, MOST_ALTERNATIVES))
     )
     return [token.json(), *others]
 

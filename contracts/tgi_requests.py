@@ -5,9 +5,9 @@ Decoding (types, 4xx in plain text) is :mod:`tgi_decoding`, the rules over the v
 and its mapping from the OpenAI routes to native parameters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.tgi_templates import NO_TOOL_DEFINITION, message_text, templated, tools_text
@@ -143,6 +143,8 @@ def _chat(value: Mapping[str, JSON]) -> GenerationRequest:
     if isinstance(value.get("response_format"), Mapping):
         native["grammar"] = value["response_format"]
     top = _integer(value.get("top_logprobs"))
+    if top is not None:
+        native["top_n_tokens"] = top
     offered = isinstance(value.get("tools"), Sequence) and choice != "none"
     plain = templated(messages)
     return GenerationRequest(
@@ -170,8 +172,7 @@ def _openai(value: Mapping[str, JSON]) -> dict[str, JSON]:
 
     Temperature 0 means greedy there, and becomes no temperature at all.
     """
-    names = ("top_p", "seed", "frequency_penalty", "repetition_penalty", "stop")
-    native: dict[str, JSON] = {name: value[name] for name in names if value.get(name) is not None}
+    native = {name: item for name, item in value.items() if name in _SHARED and item is not None}
     if value.get("temperature") not in (None, 0):
         native["temperature"] = value["temperature"]
     limit = value.get("max_tokens", value.get("max_completion_tokens"))
@@ -180,25 +181,12 @@ def _openai(value: Mapping[str, JSON]) -> dict[str, JSON]:
     return native
 
 
+_SHARED: Final = frozenset({"top_p", "seed", "frequency_penalty", "repetition_penalty", "stop"})
+
+
 def _parameters(raw: Mapping[str, JSON], *, do_sample: bool) -> Parameters:
-    grammar = raw.get("grammar")
-    return Parameters(
-        best_of=_integer(raw.get("best_of")),
-        temperature=_number(raw.get("temperature")),
-        repetition_penalty=_number(raw.get("repetition_penalty")),
-        frequency_penalty=_number(raw.get("frequency_penalty")),
-        top_k=_integer(raw.get("top_k")),
-        top_p=_number(raw.get("top_p")),
-        typical_p=_number(raw.get("typical_p")),
-        do_sample=do_sample,
-        max_new_tokens=_integer(raw.get("max_new_tokens")),
-        stop=_stop(raw.get("stop")),
-        truncate=_integer(raw.get("truncate")),
-        seed=_integer(raw.get("seed")),
-        decoder_input_details=raw.get("decoder_input_details") is True,
-        top_n_tokens=_integer(raw.get("top_n_tokens")),
-        grammar=grammar if isinstance(grammar, Mapping) else None,
-    )
+    given = {name: _PARAMETERS[name](value) for name, value in raw.items() if name in _PARAMETERS}
+    return Parameters(do_sample=do_sample, **given)  # type: ignore[arg-type]
 
 
 def _tools_text(
@@ -269,3 +257,22 @@ def _number(value: JSON) -> float | None:
 
 def _integer(value: JSON) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+#: How each native parameter is read; ``do_sample`` depends on more than its own value.
+_PARAMETERS: Final[Mapping[str, Callable[[JSON], object]]] = {
+    "best_of": _integer,
+    "temperature": _number,
+    "repetition_penalty": _number,
+    "frequency_penalty": _number,
+    "top_k": _integer,
+    "top_p": _number,
+    "typical_p": _number,
+    "max_new_tokens": _integer,
+    "stop": _stop,
+    "truncate": _integer,
+    "seed": _integer,
+    "decoder_input_details": lambda value: value is True,
+    "top_n_tokens": _integer,
+    "grammar": lambda value: value if isinstance(value, Mapping) else None,
+}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.tgi_decoding import VERTEX, BodyError, decode, decode_as, refuse_depth
+from tgi_conformance.contracts.tgi_decoding import VERTEX, BodyError, decode_as, decode_first
 from tgi_conformance.contracts.tgi_errors import TGIError, body_data
 from tgi_conformance.contracts.tgi_requests import GenerationRequest, RouteKind, request_of
 from tgi_conformance.contracts.tgi_tokens import tokenize
@@ -23,13 +23,9 @@ VERTEX_FAILED: Final = TGIError("Incomplete generation", "Incomplete generation"
 
 def decode_invocation(body: bytes, content_type: str | None) -> tuple[RouteKind, Mapping[str, JSON]]:
     """The route that a body of ``/invocations`` stands for, and its request; raises ``BodyError``."""
-    for route in _TRIED:
-        try:
-            return route, decode(route, body, content_type)
-        except BodyError as refused:
-            if refused.error.status != 422:
-                raise
-    refuse_depth(body)
+    found = decode_first(_TRIED, body, content_type)
+    if found is not None:
+        return found
     # Unlike any other, this message has no line and column.
     raise BodyError(body_data(_NO_INVOCATION))
 

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from tgi_conformance.contracts.json_positions import SyntaxProblem, locate, scan
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.tgi_decoding import BodyError, decode
+from tgi_conformance.contracts.script import Server
+from tgi_conformance.contracts.tgi_decoding import BodyError, decode, read_leniently
+from tgi_conformance.contracts.tgi_requests import request_of
+from tgi_conformance.contracts.tgi_validation import validate
 from tgi_conformance.contracts.tgi_wrappers import decode_invocation
 
 values = st.recursive(
@@ -35,7 +38,9 @@ def places(value: JSON, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[st
 
 @given(values, st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_what_is_located_is_the_value_at_the_path(
-    value: JSON, indent: int | str | None, ascii_only: bool  # noqa: FBT001
+    value: JSON,
+    indent: int | str | None,
+    ascii_only: bool,  # noqa: FBT001
 ) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     text = b" \r\n" + text + b" trailing"
@@ -109,3 +114,17 @@ def test_what_is_read_may_not_be_too_deep_and_what_is_ignored_may() -> None:
     assert refused(grammar)[0] == 400
     with pytest.raises(BodyError, match="recursion limit exceeded"):
         decode_invocation(b'{"unknown":' + deep + b"}", "application/json")
+
+
+def test_alternatives_of_a_chat_are_as_limited_as_those_of_the_native_routes() -> None:
+    body = b'{"messages":[{"role":"user","content":"x"}],"logprobs":true,"top_logprobs":%d}'
+    problem = "`top_n_tokens` must be >= 0 and <= 5. Given: 4294967295"
+    for count, wanted in ((5, None), (4_294_967_295, f"Input validation error: {problem}")):
+        asked = request_of("chat", decode("chat", body % count, "application/json"))
+        found = validate(asked, Server())
+        assert (None if found is None else found.message) == wanted
+
+
+def test_numbers_that_nothing_validates_are_read_all_the_same() -> None:
+    body = b'{"inputs":"x","parameters":{"temperature":' + b"9" * 400 + b"}}"
+    assert request_of("generate", read_leniently(body)).parameters.temperature is None
