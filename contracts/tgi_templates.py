@@ -10,7 +10,7 @@ from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
 
-_TURN: Final = "<|{role}|>\n{content}<|end|>\n"
+_END: Final = "<|end|>\n"
 _NEXT: Final = "<|assistant|>\n"
 
 #: What TGI appends after the tools unless ``tool_prompt`` says otherwise.
@@ -34,14 +34,11 @@ NO_TOOL_DEFINITION: Final[JSON] = {
 
 def templated(messages: Sequence[Mapping[str, JSON]], tools_text: str = "") -> str:
     """The prompt of a conversation; an assistant's last message is left open, to be continued."""
-    turns = [
-        _TURN.format_map({"role": _text(message.get("role")), "content": message_text(message)})
-        for message in messages
-    ]
+    turns = [f"<|{_text(message.get('role'))}|>\n{message_text(message)}{_END}" for message in messages]
     if turns and tools_text:
-        turns[-1] = turns[-1].removesuffix("<|end|>\n") + tools_text + "<|end|>\n"
+        turns[-1] = turns[-1].removesuffix(_END) + tools_text + _END
     if messages and messages[-1].get("role") == "assistant":
-        turns[-1] = turns[-1].removesuffix("<|end|>\n")
+        turns[-1] = turns[-1].removesuffix(_END)
         return "<s>" + "".join(turns)
     return "<s>" + "".join(turns) + _NEXT
 

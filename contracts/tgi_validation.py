@@ -71,7 +71,8 @@ def validate_parameters(request: GenerationRequest, server: Server) -> TGIError 
     """The first error among the rules that need no tokenizer; they are asked before a second permit."""
     parameters = request.parameters
     message = _stream_rules(request) or _best_of_rules(request, server)
-    message = message or next(filter(None, (rule(parameters, server) for rule in _RULES)), None)
+    for rule in _RULES:
+        message = message or rule(parameters, server)
     return None if message is None else validation_error(message)
 
 

@@ -5,6 +5,7 @@ Pure: no socket and no clock. A plan is what one request gets on its connection,
 
 from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from http import HTTPStatus
 from itertools import accumulate
 from typing import Final, Literal, TypeAlias
@@ -129,6 +130,9 @@ def plan_answer(answer: Answer, exchange: Exchange, delivery: Delivery = _DEFAUL
         body = b"" if _has_no_body(answer, exchange) else b"".join(answer.parts)
         return Plan((Write(head + body),), ending, answer.status)
     parts = () if _has_no_body(answer, exchange) else answer.parts
+    if parts and chunked and answer.streamed and delivery == _DEFAULT_DELIVERY:
+        chunks = [Write(b"%X\r\n%b\r\n" % (len(part), part)) for part in parts if part]
+        return Plan((Write(head), *chunks, Write(LAST_CHUNK)), ending, answer.status)
     layout = _Layout(parts, delivery, chunked=chunked and not _has_no_body(answer, exchange))
     return layout.plan(Write(head), ending, answer, merge=not answer.streamed)
 
@@ -175,8 +179,8 @@ def _has_no_body(answer: Answer, exchange: Exchange) -> bool:
 def _head(answer: Answer, exchange: Exchange, delivery: Delivery, *, chunked: bool, closes: bool) -> bytes:
     reason = reason_of(answer.status) if answer.reason is None else answer.reason
     fields = _fields(answer, exchange, delivery, chunked=chunked, closes=closes)
-    lines = [f"HTTP/1.1 {answer.status} {reason}", *(f"{name}: {value}" for name, value in fields)]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+    lines = [f"{name}: {value}\r\n" for name, value in fields]
+    return f"HTTP/1.1 {answer.status} {reason}\r\n{''.join(lines)}\r\n".encode("latin-1", "replace")
 
 
 def _fields(
@@ -227,6 +231,7 @@ def _interim(answer: Interim, *, http_2: bool) -> Write:
 _REASONS: Final = {413: "Payload Too Large", 422: "Unprocessable Entity", 416: "Range Not Satisfiable"}
 
 
+@lru_cache(maxsize=1000)
 def reason_of(status: int) -> str:
     """The reason phrase of a status; empty for one that has none."""
     if status in _REASONS:
