@@ -23,7 +23,7 @@ from tgi_conformance.suites._properties import check_property
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
 from tgi_conformance.suites._streams import ALL, allowance
-from tgi_conformance.suites._waits import expect_received, expect_turned_away
+from tgi_conformance.suites._waits import expect_open, expect_received, expect_turned_away
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 WORDS: Final = (" one", " two", " three", " four")
