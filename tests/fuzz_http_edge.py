@@ -1,9 +1,11 @@
 """Hostile bytes for the fake server's two listeners, and a run of them against a real process.
 
     python tests/fuzz_http_edge.py --inputs 20000 --seed 1
+    python tests/fuzz_http_edge.py --http2 --inputs 20000 --seed 1
 
 An input is a connection's worth of bytes. The server must answer or close within five seconds, never with
-500, never with bytes that are no HTTP; it must stay alive, answer others, and say nothing on standard error.
+500, never with bytes that are no HTTP (of HTTP/2: no frames); it must stay alive, answer others, and say
+nothing on standard error.
 """
 
 import argparse
@@ -18,6 +20,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from http2_inputs import hostile_http2
 
 from tgi_conformance.fake_server.client import FakeServer
 
@@ -226,23 +230,28 @@ def throw(address: tuple[str, int], data: bytes, cuts: list[int]) -> bytes:
         return got
 
 
-def run(count: int, seed: int, *, seconds: float | None = None) -> Findings:
-    """Throw so many inputs at a server of its own, half of them at each listener."""
+def run(count: int, seed: int, *, seconds: float | None = None, http2: bool = False) -> Findings:
+    """Throw so many inputs at a server of its own, a third of them (of HTTP/2: none) at the control API."""
     found = Findings()
     with tempfile.TemporaryFile() as errors:
         with FakeServer.start(stderr=errors) as server:
-            _attack(server, count, seed, seconds, found)
+            _attack(server, count, seed, seconds, found, http2=http2)
         errors.seek(0)
         if said := errors.read().decode("utf-8", "replace"):
             found.problems.append(f"standard error: {said[-3000:]}")
     return found
 
 
-def _attack(server: FakeServer, count: int, seed: int, seconds: float | None, found: Findings) -> None:
+def _attack(
+    server: FakeServer, count: int, seed: int, seconds: float | None, found: Findings, *, http2: bool
+) -> None:
     until = None if seconds is None else time.monotonic() + seconds
     dice = random.Random(seed + 1)  # noqa: S311
-    addresses = [_address(server.base_url), _address(server.base_url), _address(server.control_url)]
-    for number, data in enumerate(hostile_inputs(seed)):
+    addresses = [_address(server.base_url)]
+    if not http2:
+        addresses += [_address(server.base_url), _address(server.control_url)]
+    judge = _judge_frames if http2 else _judge
+    for number, data in enumerate(hostile_http2(seed) if http2 else hostile_inputs(seed)):
         if number == count or (until is not None and time.monotonic() > until):
             break
         cuts = sorted(dice.randrange(len(data) + 1) for _ in range(dice.choice((0, 0, 1, 3))))
@@ -255,7 +264,7 @@ def _attack(server: FakeServer, count: int, seed: int, seconds: float | None, fo
             )
             continue
         found.inputs, found.sent = number + 1, found.sent + len(data)
-        _judge(found, number, seed, data, got)
+        judge(found, number, seed, data, got)
         if number % CHECK_EVERY == 0:
             _check_life(server, found, number)
     _check_life(server, found, found.inputs)
@@ -269,6 +278,25 @@ def _judge(found: Findings, number: int, seed: int, data: bytes, got: bytes) -> 
     found.statuses.update(statuses or ["closed without a word"])
     if "500" in statuses:
         found.problems.append(f"input {number} of seed {seed}: 500 for {data[:200]!r}")
+
+
+_FRAMES = dict(enumerate(("data", "headers", "", "rst", "settings", "", "ping", "goaway", "window", "more")))
+
+
+def _judge_frames(found: Findings, number: int, seed: int, data: bytes, got: bytes) -> None:
+    """Frames, SETTINGS first, and the last of them perhaps torn by the client's own end; or a refusal."""
+    if _ANSWER.match(got):
+        _judge(found, number, seed, data, got)
+        return
+    place, kinds = 0, list[str]()
+    while len(got) - place >= 9:
+        size, kind = int.from_bytes(got[place : place + 3], "big"), _FRAMES.get(got[place + 3], "")
+        if size > 16_384 or not kind or (not kinds and kind != "settings"):
+            found.problems.append(f"input {number} of seed {seed}: no frame at {place}: {got[:200]!r}")
+            return
+        kinds.append(kind)
+        place += 9 + size
+    found.statuses.update(kinds or ["closed without a word"])
 
 
 def _check_life(server: FakeServer, found: Findings, number: int) -> None:
@@ -295,9 +323,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Hostile bytes against the fake server.")
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--http2", action="store_true", help="frames of HTTP/2 in place of requests of HTTP/1"
+    )
     given = parser.parse_args()
     begun = time.monotonic()
-    found = run(given.inputs, given.seed)
+    found = run(given.inputs, given.seed, http2=given.http2)
     took = time.monotonic() - begun
     print(f"{found.inputs} inputs, {found.sent / 1e6:.1f} MB, {took:.0f} s, seed {given.seed}")
     print(", ".join(f"{name}: {count}" for name, count in found.statuses.most_common()))

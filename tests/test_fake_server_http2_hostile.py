@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from fuzz_http_edge import run
+from http2_inputs import frame
 from http2_wire import PREFACE, Http2Wire, Stream
 from raw_http import Wire, ask
 
@@ -19,10 +21,6 @@ def fake() -> Iterator[FakeServer]:
 
 def opened(fake: FakeServer, *replies: Reply) -> Space:
     return fake.space(Script(replies=replies))
-
-
-def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream_id.to_bytes(4, "big") + payload
 
 
 SETTINGS = frame(4, 0, 0)
@@ -173,3 +171,10 @@ def test_a_preface_after_a_request_of_http_1_gets_400(fake: FakeServer) -> None:
         assert wire.response().status == 200
         wire.send(PREFACE)
         assert wire.read_to_end()[0].startswith(b"HTTP/1.1 400 ")
+
+
+def test_mutated_sessions_leave_the_server_alive() -> None:
+    found = run(2000, 7, seconds=8.0, http2=True)
+    assert found.problems == []
+    assert found.inputs > 100
+    assert {"goaway", "rst", "headers", "400"} <= set(found.statuses)
