@@ -43,10 +43,6 @@ GAPS: Final[Mapping[str, Gap]] = MappingProxyType(
             "a declared circuit breaker: failures until it opens, seconds until its probe",
             "cases of a breaker's half-open state",
         ),
-        "kit.connects": Gap(
-            "a watch over the connects of the kit's own processes (census watches the backend's)",
-            "runs against a real endpoint",
-        ),
         "kit.budget": Gap("counters of requests and tokens used up", "runs against a real endpoint"),
         "script.proxy": Gap("a fault proxy: answers come from upstream", "runs against a real endpoint"),
     }
@@ -102,6 +98,8 @@ _CENSUS: Final = (
 _PROCESS: Final = ("output", "exit")
 #: What the kit says at the end of a run.
 _VERDICT: Final = ("ruling",)
+#: What is seen of the kit's own process: where it connected to (census tells the backend's).
+_KIT: Final = ("connects",)
 
 _STIMULI: Final[Mapping[str, type]] = {
     "script": script.Script,
@@ -134,6 +132,7 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "persona.tgi-1.4": "a server that imitates TGI 1.4",
         "persona.tgi-2": "a server that imitates TGI 2.x",
         "persona.openai": "a server that imitates a bare proxy of OpenAI's form",
+        "persona.hosted-router": "a server that imitates Hugging Face's router",
         "beside.any": "every case of the run: the oracle looks at all of them",
     }
 )
@@ -157,6 +156,7 @@ FIELDS: Final[frozenset[str]] = frozenset(
     | _listed("census", _CENSUS)
     | _listed("process", _PROCESS)
     | _listed("verdict", _VERDICT)
+    | _listed("kit", _KIT)
     | (set(GAPS) - _GAP_STIMULI)
 )
 """Observables: outcome, journal, census, statistics, declaration."""

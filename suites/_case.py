@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from tgi_conformance.backends.driver import Call, Driver
+from tgi_conformance.backends.driver import BackendGoneError, BackendStartError, Call, Driver
 from tgi_conformance.contracts.adapter import Description, Piece, RetryPolicy
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Journal
@@ -15,7 +15,7 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Persona, Reply, Script
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import FakeServer, Space, WaitTimeout, connections_closed
-from tgi_conformance.suites import _oracles
+from tgi_conformance.suites import _connects, _oracles
 from tgi_conformance.suites._expect import ClauseFailed, describe, expect
 from tgi_conformance.suites._keys import canary
 from tgi_conformance.suites._oracles import CallMade
@@ -338,6 +338,9 @@ class Case:
         try:
             yield driver
         finally:
+            if driver.last_exit is None:  # else the case has closed it
+                with contextlib.suppress(BackendGoneError, BackendStartError):
+                    self.record.findings += _connects.of_process(driver.census())
             self.record.output += driver.output()
             driver.close()
 

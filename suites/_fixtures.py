@@ -13,7 +13,7 @@ from tgi_conformance.backends.driver import BackendGoneError, BackendStartError,
 from tgi_conformance.backends.spec import BackendSpec
 from tgi_conformance.contracts.script import Reply, Script
 from tgi_conformance.fake_server.client import FakeServer, Space
-from tgi_conformance.suites import _oracles
+from tgi_conformance.suites import _connects, _oracles
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._expect import ClauseFailed
 from tgi_conformance.suites._probes import Probes
@@ -24,6 +24,7 @@ from tgi_conformance.suites._session import RECORD, SETTINGS, CaseRecord
 @pytest.fixture(scope="session")
 def tgi_server() -> Iterator[FakeServer]:
     """A fake TGI server in a process of its own, one a session and worker."""
+    _connects.watch()
     with FakeServer.start() as server:
         yield server
 
@@ -73,17 +74,21 @@ def case(
     made = Case(tgi_server, tgi_backend, _probes, record, request.config.stash[SETTINGS])
     yield made
     made.finish()
-    _look_at_output(tgi_backend, record, mark)
+    _look_at_process(tgi_backend, record, mark)
 
 
-def _look_at_output(driver: Driver, record: CaseRecord, mark: int) -> None:
+def _look_at_process(driver: Driver, record: CaseRecord, mark: int) -> None:
+    """Let the oracles look at what the backend's process printed, logged and connected to."""
     record.output = driver.output_since(mark)
     try:
-        logs = driver.census().logs or ()
+        census = driver.census()
     except (BackendGoneError, BackendStartError):
-        logs = ()  # the process died of the case's own call, whose outcome says so
-    records = [(log.level, log.logger, log.text) for log in logs]
+        # The process died of the case's own call, whose outcome says so.
+        record.findings += _oracles.leaks_in_output(record.output, (), record.keys)
+        return
+    records = [(log.level, log.logger, log.text) for log in census.logs or ()]
     record.findings += _oracles.leaks_in_output(record.output, records, record.keys)
+    record.findings += _connects.of_process(census)
 
 
 @pytest.hookimpl(wrapper=True)

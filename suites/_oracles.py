@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from tgi_conformance.contracts.journal import Exchange, Journal
+from tgi_conformance.contracts.loopback import leaves_here, stays_here
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply
 from tgi_conformance.contracts.verdict import Finding
@@ -187,6 +188,24 @@ def connections_left(journal: Journal) -> list[Finding]:
             _breach("RES-05", f"{len(left)} of {len(journal.connections)} connections open 1 s after close")
         ]
     return [Finding(clause="RES-05", message="all connections closed", breach=False)]
+
+
+def left_this_machine(
+    connects: Iterable[str], lookups: Iterable[str], own: Iterable[str] = ()
+) -> list[Finding]:
+    """REAL-01: the backend's process went to another machine, or asked one for a name; ``own``: our names."""
+    own = tuple(own)
+    findings = [
+        _breach("REAL-01", f"the backend's process connected to {where}")
+        for where in connects
+        if leaves_here(where, own)
+    ]
+    findings += [
+        _breach("REAL-01", f"the backend's process looked up {name!r}")
+        for name in lookups
+        if not stays_here(name, own)
+    ]
+    return findings or [Finding(clause="REAL-01", message="nothing left this machine", breach=False)]
 
 
 def _breach(clause: str, message: str) -> Finding:

@@ -26,3 +26,9 @@ class Untestable(Exception):
     """The kit could not tell: the twin failed, a fault was not armed, a failure did not come again."""
 
     ruling = Ruling.UNTESTABLE
+
+
+class KitFault(Exception):
+    """A duty of the suite itself that it did not keep: no backend is to blame."""
+
+    ruling = Ruling.KIT_FAULT
