@@ -1,19 +1,22 @@
 """Which functions of the reference client a broken variant changes, seen by making one.
 
 A variant overrides methods, or exchanges parts of the client's modules when it is made. So the modules are
-compared before and after, each variant in a process forked off: parts are never put back.
+compared before and after, each variant in a process forked off: parts are never put back. ``python changed.py
+req:BareStop`` says it of one.
 """
 
 import inspect
 import json
 import os
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import httpx
-from kill_runs import Variant, class_of
+from kill_runs import Variant, class_of, variants
 from kill_sources import WATCHED, name_of
 
 from tgi_conformance.backends.reference.adapter import AsyncReferenceAdapter, ReferenceAdapter
@@ -24,33 +27,46 @@ _OUTSIDE_CASES = frozenset(
     {"adapter.py:ReferenceAdapter.describe", "adapter.py:AsyncReferenceAdapter.describe"}
 )
 
-Parts = Mapping[tuple[object, str], object]
-
 
 def face_of(variant: Variant) -> str:
     """The face of the reference that a variant derives from, by name."""
     return next(face.__name__ for face in FACES if issubclass(class_of(variant), face))
 
 
-def changed_functions(variant: Variant) -> frozenset[str]:
-    """The functions that a variant changes; empty where that cannot be told: any case may reach them."""
+def changed_functions(given: Sequence[Variant]) -> dict[str, frozenset[str]]:
+    """The functions that each variant changes, by its id; empty where any case may reach the change.
+
+    Raises :class:`RuntimeError` for a variant that cannot be made.
+    """
+    # A process of one thread, which may fork.
+    command = [sys.executable, __file__, *(variant.id for variant in given)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)
+    if done.returncode:
+        raise RuntimeError(f"a variant cannot be made: {done.stdout.strip()}")
+    told = {name: frozenset(functions) for name, functions in json.loads(done.stdout).items()}
+    return {name: frozenset() if found & _OUTSIDE_CASES else found for name, found in told.items()}
+
+
+def _in_a_fork(made: type) -> list[str]:
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
+        text = ""
         try:
-            text = json.dumps(sorted(_changed(class_of(variant))))
-        except BaseException as error:  # noqa: BLE001 - told to the parent, which raises it
-            text = json.dumps({"error": repr(error)})
-        os.write(write_end, text.encode())
-        os._exit(0)
+            text = json.dumps(sorted(_changed(made)))
+        finally:  # an exception shows itself on stderr, and an empty text here
+            if not text:
+                traceback.print_exc()
+            os.write(write_end, text.encode())
+            os._exit(0)
     os.close(write_end)
     with os.fdopen(read_end, encoding="utf-8") as pipe:
-        told = json.loads(pipe.read() or "null")
+        text = pipe.read()
     os.waitpid(child, 0)
-    if not isinstance(told, list):
-        raise RuntimeError(f"{variant.id} cannot be made: {told}")  # noqa: TRY004 - the child failed
-    found = frozenset(told)
-    return frozenset() if found & _OUTSIDE_CASES else found
+    if not text:
+        sys.exit(f"{made.__module__}:{made.__name__}")
+    told: list[str] = json.loads(text)
+    return told
 
 
 def _changed(made: type) -> set[str]:
@@ -61,7 +77,7 @@ def _changed(made: type) -> set[str]:
     made()
     for (owner, name), was in before.items():
         now = vars(owner).get(name)
-        if now is not was and was not in explained:
+        if now is not was and not any(was is base for base in explained):
             parts |= set(_names_in(was)) or set(_users_of(name, owner))
     for own in _collaborators(made, face):
         base = next((base for base in own.__mro__ if _is_watched(base)), None)
@@ -143,3 +159,7 @@ def _with_inner(code: CodeType) -> Iterator[CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _with_inner(constant)
+
+
+if __name__ == "__main__":
+    print(json.dumps({v.id: _in_a_fork(class_of(v)) for v in variants() if v.id in sys.argv[1:]}))

@@ -70,12 +70,12 @@ class Row:
         return tuple(clause for clause in self.red if clause != self.breaks)
 
 
-def selection(variant: Variant, reach: Reach) -> tuple[str, ...]:
+def selection(variant: Variant, reach: Reach, changed: frozenset[str]) -> tuple[str, ...]:
     """The cases that a variant is run on, in order of collection.
 
-    If none of its own clause's cases reaches the change, the clause is run in full all the same.
+    ``changed`` are the functions that it changes; none: any case may reach the change. If none of its own
+    clause's cases does, that clause is run in full all the same.
     """
-    changed = changed_functions(variant)
     runs = chosen(reach.candidates, [variant.breaks])
     quick = [candidate.case for candidate, run in zip(reach.candidates, runs, strict=True) if run]
     kept = [case for case in quick if not changed or changed & reach.functions.get(case.text, frozenset())]
@@ -229,7 +229,8 @@ def _cases(todo: Sequence[Variant], state: Path, kit: str) -> Mapping[str, tuple
     faces = sorted({face_of(variant) for variant in todo})
     with ThreadPoolExecutor(max(1, len(faces))) as pool:
         reach = dict(zip(faces, pool.map(lambda face: reach_of(face, state, kit), faces), strict=True))
-    return {variant.id: selection(variant, reach[face_of(variant)]) for variant in todo}
+    changed = changed_functions(todo)
+    return {v.id: selection(v, reach[face_of(v)], changed[v.id]) for v in todo}
 
 
 def _longest_first(todo: Sequence[Variant], rows: Mapping[str, Row]) -> list[Variant]:

@@ -1,0 +1,296 @@
+"""No false alarms: run after run of backends that are right, on a machine that is busy with other things.
+
+Ten full runs and fifty of the areas that depend on time, for the reference (its two faces in turn) and for
+the Node example, each with a seed of its own, its cases in random order, beside two busy loops: not one
+verdict may be red. What is done is kept in a file of JSON lines; a row counts as long as the kit and the
+backend are the same. ``--equal`` asks whether one, two and eight workers reach the same verdicts.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from busy_loops import busy_loops
+from kill_sources import digest_of, digest_of_the_kit
+
+from tgi_conformance.contracts.verdict import RED
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = Path("collected_results") / "soak"
+REFERENCE = "tgi_conformance.backends.reference.adapter"
+NODE = ROOT / "docs" / "examples" / "node" / "adapter.mjs"
+#: What depends on time.
+AREAS = ("RETRY-*", "QUEUE-*", "MUX-*", "RES-*", "STREAM-20", "STREAM-25", "ERR-07")
+FULL_RUNS, AREA_RUNS = 10, 50
+#: Workers of a run, in turn.
+WORKERS = (2, 4)
+#: Seconds after which a run is given up; beside two busy loops a full one takes five minutes.
+PATIENCE = 1800
+FIRST_SEED = 1000
+EQUAL_WORKERS = (1, 2, 8)
+
+Kind = Literal["full", "areas"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One that is right: any red verdict on it is the kit's fault, or the backend's after all."""
+
+    name: str
+    #: What names it on the command line, one for each turn.
+    faces: tuple[tuple[str, ...], ...]
+    #: Its sources, beside the kit's.
+    files: tuple[Path, ...] = ()
+    #: The program that it needs.
+    program: str = ""
+
+    @property
+    def missing(self) -> str:
+        """What it cannot be run without; empty: nothing."""
+        if self.program and shutil.which(self.program) is None:
+            return f"there is no program {self.program}"
+        return next((f"there is no file {file}" for file in self.files if not file.is_file()), "")
+
+
+BACKENDS = (
+    Backend(
+        "reference",
+        (
+            ("--backend", f"{REFERENCE}:ReferenceAdapter"),
+            ("--backend", f"{REFERENCE}:AsyncReferenceAdapter"),
+        ),
+    ),
+    Backend(
+        "node",
+        (("--backend-command", f"node {NODE}"),),
+        (NODE, *(file for file in sorted(NODE.parent.glob("*.mjs")) if file != NODE)),
+        "node",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One run that is to be made."""
+
+    backend: str
+    kind: Kind
+    number: int
+    words: tuple[str, ...]
+    workers: int
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """How the state file calls it."""
+        return f"{self.backend}-{self.kind}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a run came to."""
+
+    run: str
+    kit: str
+    started: str
+    face: str
+    workers: int
+    seed: int
+    load: int
+    seconds: float
+    verdicts: int
+    #: ``ruling case: reason [evidence]`` of each red verdict.
+    red: tuple[str, ...]
+    advisory: tuple[str, ...] = ()
+    #: Why there are no verdicts; empty: there are.
+    problem: str = ""
+
+    @property
+    def clean(self) -> bool:
+        """Whether the run ended, and without a red verdict."""
+        return not self.red and not self.problem
+
+
+def plan(backend: Backend, *, full: int = FULL_RUNS, areas: int = AREA_RUNS) -> Iterator[Planned]:
+    """The runs of a backend: a full one, then five of the areas, and so on."""
+    kinds: list[Kind] = ["full"] * full + ["areas"] * areas
+    numbers = [*range(1, full + 1), *range(1, areas + 1)]
+    turns = [
+        (n / max(1, full if kind == "full" else areas), kind, n)
+        for kind, n in zip(kinds, numbers, strict=True)
+    ]
+    for turn, (_, kind, number) in enumerate(sorted(turns, key=lambda t: (t[0], t[1] == "areas"))):
+        yield Planned(
+            backend=backend.name,
+            kind=kind,
+            number=number,
+            words=backend.faces[number % len(backend.faces)],
+            workers=WORKERS[turn % len(WORKERS)],
+            seed=FIRST_SEED + turn,
+        )
+
+
+def run(planned: Planned, folder: Path, *, load: int, kit: str) -> Row:
+    """Make one run beside ``load`` busy loops."""
+    words = [*planned.words, "-n", str(planned.workers), "--seed", str(planned.seed), "--order", "random"]
+    if planned.kind == "areas":
+        words += [f"--case={area}" for area in AREAS]
+    shutil.rmtree(folder, ignore_errors=True)
+    started, began = datetime.now(UTC), time.monotonic()
+    with busy_loops(load):
+        problem, verdicts = _verdicts_of(words, folder)
+    return Row(
+        run=planned.id,
+        kit=kit,
+        started=started.isoformat(timespec="seconds"),
+        face=planned.words[-1].rpartition(":")[2].rpartition("/")[2],
+        workers=planned.workers,
+        seed=planned.seed,
+        load=load,
+        seconds=round(time.monotonic() - began, 1),
+        verdicts=len(verdicts),
+        red=tuple(_told(v, folder) for v in verdicts if v["ruling"] in RED),
+        advisory=tuple(str(v["case"]) for v in verdicts if v["ruling"] == "advisory"),
+        problem=problem,
+    )
+
+
+def _verdicts_of(words: Sequence[str], folder: Path) -> tuple[str, list[dict[str, object]]]:
+    """Run the suites; returns why there are no verdicts (empty: there are), and the verdicts."""
+    start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", start, "run", *words, "--results", str(folder.resolve())]
+    with (folder / "out.txt").open("w", encoding="utf-8") as out:
+        try:
+            done = subprocess.run(command, cwd=ROOT, stdout=out, stderr=out, timeout=PATIENCE, check=False)
+        except subprocess.TimeoutExpired:
+            return f"no end within {PATIENCE} s", []
+    narrowed = folder / "narrowed" / "verdicts.jsonl"
+    file = narrowed if narrowed.is_file() else folder / "verdicts.jsonl"
+    if not file.is_file():
+        return f"exit code {done.returncode}, no verdicts: see {folder / 'out.txt'}", []
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return "", [value for value in map(json.loads, lines) if "ruling" in value]
+
+
+def _told(verdict: dict[str, object], folder: Path) -> str:
+    evidence = f" [{folder}: {verdict['evidence']}]" if verdict.get("evidence") else ""
+    return f"{verdict['ruling']} {verdict['case']}: {verdict.get('reason', '')}{evidence}"
+
+
+def table(rows: Iterable[Row]) -> list[str]:
+    """The runs as lines, each red verdict on one of its own beneath."""
+    lines = [f"{'run':20} {'face':22} {'seed':>5} workers  load  seconds  verdicts  red"]
+    for row in rows:
+        lines.append(
+            f"{row.run:20} {row.face:22} {row.seed:5} {row.workers:7}  {row.load:4}  {row.seconds:7.1f}"
+            f"  {row.verdicts:8}  {len(row.red) or row.problem or 'none'}"
+        )
+        lines += [f"    {red}" for red in row.red]
+        lines += [f"    advisory {case}" for case in row.advisory]
+    return lines
+
+
+def soak(given: argparse.Namespace) -> int:
+    """Make the runs that have no row yet; returns 0 where none of all has a red verdict."""
+    kit = digest_of_the_kit()
+    file = given.state / "rows.jsonl"
+    rows = _known(file)
+    asked: list[str] = []
+    for backend in _backends(given):
+        digest = f"{kit}-{digest_of(backend.files)}"
+        for planned in plan(backend, full=given.full, areas=given.areas):
+            asked.append(planned.id)
+            if planned.id in rows and (rows[planned.id].kit == digest or given.stale):
+                continue
+            row = run(planned, given.state / "runs" / planned.id, load=given.load, kit=digest)
+            rows[row.run] = row
+            with file.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(asdict(row)) + "\n")
+            print("\n".join(table([row])[1:]), flush=True)
+    done = [rows[name] for name in asked if name in rows]
+    clean = sum(row.clean for row in done)
+    print("\n".join(["", *table(done), "", f"{clean} of {len(done)} runs without a red verdict"]))
+    return 0 if done and clean == len(done) else 1
+
+
+def equal(given: argparse.Namespace) -> int:
+    """Run with one, two and eight workers and one seed; returns 0 where the verdicts are the same."""
+    alike = True
+    for backend in _backends(given):
+        for words in backend.faces:
+            rulings = [_rulings(words, count, given) for count in EQUAL_WORKERS]
+            differing = sorted(
+                case for case in set().union(*rulings) if len({told.get(case) for told in rulings}) > 1
+            )
+            print(f"{words[-1]}: {len(rulings[0])} cases, {len(differing)} differ", flush=True)
+            for case in differing:
+                told = ", ".join(
+                    f"-n {n}: {r.get(case)}" for n, r in zip(EQUAL_WORKERS, rulings, strict=True)
+                )
+                print(f"    {case}  {told}", flush=True)
+            alike = alike and not differing
+    return 0 if alike else 1
+
+
+def _rulings(words: Sequence[str], workers: int, given: argparse.Namespace) -> dict[str, str]:
+    folder = given.state / "equal" / f"n{workers}"
+    shutil.rmtree(folder, ignore_errors=True)
+    problem, verdicts = _verdicts_of([*words, "-n", str(workers), "--seed", str(given.seed)], folder)
+    if problem:
+        sys.exit(problem)
+    return {str(v["case"]): str(v["ruling"]) for v in verdicts}
+
+
+def _backends(given: argparse.Namespace) -> Iterator[Backend]:
+    for backend in BACKENDS:
+        if given.backend and backend.name not in given.backend:
+            continue
+        if backend.missing:
+            print(f"{backend.name} is left out: {backend.missing}")
+            continue
+        yield backend
+
+
+def _known(file: Path) -> dict[str, Row]:
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    rows = (
+        Row(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(x).items()}) for x in lines
+    )
+    return {row.run: row for row in rows}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Read the options and do what they ask for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--backend", action="append", choices=[b.name for b in BACKENDS], help="only this one"
+    )
+    parser.add_argument("--full", type=int, default=FULL_RUNS, metavar="N", help=f"full runs ({FULL_RUNS})")
+    parser.add_argument(
+        "--areas", type=int, default=AREA_RUNS, metavar="N", help=f"runs of the areas ({AREA_RUNS})"
+    )
+    parser.add_argument("--load", type=int, default=2, metavar="N", help="busy loops beside each run (2)")
+    parser.add_argument("--state", type=Path, default=STATE, help=f"folder of rows and runs ({STATE})")
+    parser.add_argument(
+        "--stale", action="store_true", help="count rows of an older kit too (while you work)"
+    )
+    parser.add_argument(
+        "--equal", action="store_true", help="compare the verdicts of 1, 2 and 8 workers instead"
+    )
+    parser.add_argument("--seed", type=int, default=FIRST_SEED, help="of --equal")
+    given = parser.parse_args(words)
+    given.state.mkdir(parents=True, exist_ok=True)
+    return equal(given) if given.equal else soak(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

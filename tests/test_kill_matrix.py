@@ -1,0 +1,100 @@
+"""The kill matrix's own parts: what a variant changes, which cases it is run on, what the table says."""
+
+import pytest
+from changed import changed_functions, face_of
+from kill_matrix import Row, selection, summary, table
+from kill_runs import variants
+from reach import Reach
+
+from tgi_conformance._quick import Candidate
+from tgi_conformance.suites._session import CaseId
+
+VARIANTS = {variant.id: variant for variant in variants()}
+STOP = "request_bodies.py:_with_stop_list"
+
+
+@pytest.fixture(scope="module")
+def changed() -> dict[str, frozenset[str]]:
+    return changed_functions(tuple(VARIANTS.values()))
+
+
+def _row(name: str = "a:B", breaks: str = "REQ-06", red: tuple[str, ...] = ("REQ-06",)) -> Row:
+    return Row(name, breaks, "MUST", "", "", selected=True, cases=5, red=red, untestable=(), seconds=2.0)
+
+
+@pytest.mark.parametrize(
+    ("variant", "function"),
+    [
+        ("req:BareStop", "request_bodies.py:_with_stop_list"),  # a function exchanged in its module
+        ("queues:CountsTheWaiting", "adapter.py:ReferenceAdapter.get_stats"),  # a method overridden
+        ("stream:TakesAnyEndForTheEnd", "stream_reader.py:StreamReader.end"),  # a collaborator's method
+        ("queues:ChecksThenActs", "admission.py:Admission._take"),
+        ("req:NamesAModel", "request_bodies.py:_openai_body"),  # a constant: whoever reads it
+        ("req:ProxyForAll", "transport.py:Transport._opened"),  # a class of the HTTP library
+    ],
+)
+def test_what_a_variant_changes_is_seen_by_making_it(
+    changed: dict[str, frozenset[str]], variant: str, function: str
+) -> None:
+    assert function in changed[variant]
+
+
+def test_a_changed_description_may_change_any_case(changed: dict[str, frozenset[str]]) -> None:
+    assert changed["retry:RetriesWhatItDoesNotDeclare"] == frozenset()
+
+
+def test_each_variant_can_be_made_and_changes_what_it_changes_alone(
+    changed: dict[str, frozenset[str]],
+) -> None:
+    assert changed.keys() == VARIANTS.keys()
+    assert changed["req:BareStop"] == {STOP}
+
+
+def test_faces_are_told_apart() -> None:
+    assert face_of(VARIANTS["loops:SleepsInBackoff"]) == "AsyncReferenceAdapter"
+    assert face_of(VARIANTS["req:BareStop"]) == "ReferenceAdapter"
+
+
+def _reach_of(reached: dict[str, str]) -> Reach:
+    cases = ("REQ-06/one", "REQ-06/two", "REQ-07/one", "REQ-07/two", "GEN-01/one")
+    split = (case.split("/") for case in cases)
+    candidates = tuple(Candidate(case=CaseId(clause=c, slug=s), backend="") for c, s in split)
+    return Reach(candidates, {case: frozenset({name}) for case, name in reached.items()})
+
+
+def test_only_cases_that_reach_the_change_are_run() -> None:
+    reach = _reach_of({"REQ-06/two": STOP, "REQ-07/one": STOP, "REQ-07/two": STOP, "GEN-01/one": "x.py:y"})
+    assert selection(VARIANTS["req:BareStop"], reach, frozenset({STOP})) == ("REQ-06/two", "REQ-07/one")
+
+
+def test_a_clause_that_never_reaches_the_change_is_run_in_full_all_the_same() -> None:
+    assert selection(VARIANTS["req:BareStop"], _reach_of({}), frozenset({STOP})) == (
+        "REQ-06/one",
+        "REQ-06/two",
+    )
+
+
+def test_survivors_fail_the_matrix() -> None:
+    lines, sharp = summary([_row(), _row("a:C", red=())], 1.0)
+    assert not sharp
+    assert "survivors: a:C" in lines
+    assert lines[0].startswith("killed 1 of 2, 1 of them by the clause written for (100.0 %)")
+
+
+@pytest.mark.parametrize(
+    ("red", "sharp"),
+    [
+        (("REQ-06",), True),
+        (("REQ-06", "A", "B", "C"), True),
+        (("REQ-06", "A", "B", "C", "D"), False),  # too wide
+        (("A",), False),  # by another clause
+    ],
+)
+def test_the_matrix_is_sharp_where_its_bounds_hold(red: tuple[str, ...], *, sharp: bool) -> None:
+    assert summary([_row(red=red)], 1.0)[1] is sharp
+
+
+def test_the_table_says_who_killed_and_how_many_others_fell() -> None:
+    (line,) = table([_row(red=("GEN-01", "REQ-06"))])[1:]
+    assert line.split() == ["a:B", "REQ-06", "yes", "1", "5", "2.0", "GEN-01", "REQ-06"]
+    assert "SURVIVED" in table([_row(red=())])[1]
