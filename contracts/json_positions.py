@@ -20,6 +20,22 @@ _SPACE: Final = re.compile(rb"[ \t\n\r]*")
 _TEXT: Final = rb'"(?:[^"\\]++|\\.)*+"'
 _SCALAR: Final = re.compile(_TEXT + rb"|[^\s,\]}]+", re.DOTALL)
 _TOKENS: Final = re.compile(_TEXT + rb"|[\[\]{}]", re.DOTALL)
+#: Runs of plain items and members, each with its comma: what long lists and objects are made of.
+_SIMPLE: Final = rb"(?:-?(?:0|[1-9][0-9]{0,299})(?:\.[0-9]+)?|null|true|false)"
+_ASCII: Final = rb'"[^"\\\x00-\x1f\x80-\xff]*+"'
+_COMMA: Final = rb"[ \t\n\r]*+,[ \t\n\r]*+"
+_ITEMS: Final = re.compile(rb"(?:" + _SIMPLE + _COMMA + rb"(?!\]))++")
+_MEMBERS: Final = re.compile(
+    rb"(?:"
+    + _ASCII
+    + rb"[ \t\n\r]*+:[ \t\n\r]*+(?:"
+    + _SIMPLE
+    + rb"|"
+    + _ASCII
+    + rb")"
+    + _COMMA
+    + rb'(?="))++'
+)
 MAX_DEPTH: Final = 127
 """Containers inside one another that serde_json reads."""
 
@@ -138,6 +154,14 @@ class _Scanner:
         self._at = _after_blank(self._text, self._at)
         return self._text[self._at : self._at + 1]
 
+    def _skip(self, run: "re.Pattern[bytes]") -> bytes:
+        """Go past what is known to be good; returns it."""
+        found = run.match(self._text, self._at)
+        if found is None:
+            return b""
+        self._at = found.end()
+        return found[0]
+
     def _eof(self, what: str, path: Path) -> SyntaxProblem:
         return SyntaxProblem(f"EOF while parsing {what}", len(self._text), path)
 
@@ -245,6 +269,7 @@ class _Scanner:
             following = self._peek()
             if following == b"]" and index == 0:
                 break
+            index += self._skip(_ITEMS).count(b",")
             self.value((*path, index))
             index += 1
             following = self._peek()
@@ -270,6 +295,7 @@ class _Scanner:
                 break
             if following != b'"':
                 raise self._here("trailing comma" if following == b"}" else "key must be a string", path)
+            self._skip(_MEMBERS)
             key = self._string(path)
             following = self._peek()
             if not following:

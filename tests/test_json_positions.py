@@ -69,6 +69,28 @@ def test_the_scanner_ends_at_the_routers_depth(depth: int) -> None:
     scan(b"[" * 127 + b"1" + b"]" * 127)
 
 
+@pytest.mark.parametrize(
+    ("text", "message", "path"),
+    [
+        (b"[1, 2,3 ,x", "expected value", (3,)),
+        (b"[1,2,]", "trailing comma", ()),
+        (b"[null,true,1e999]", "number out of range", (2,)),
+        (b"[1,2," + b"9" * 310 + b",3]", "number out of range", (2,)),
+        (b'{"a":1,"b":"x","c":x}', "expected value", ("c",)),
+        (b'{"a":1,"b":2,}', "trailing comma", ()),
+        (b'{"a":1,"b":"\xff","c":1}', "invalid unicode code point", ("b",)),
+        (b'{"a":1,"b":[0,0,0,"\x00"]}', "control character", ("b", 3)),
+        (b"[1,2", "EOF while parsing a list", ()),
+    ],
+)
+def test_a_mistake_behind_plain_items_is_told_with_its_place(
+    text: bytes, message: str, path: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(SyntaxProblem, match=message) as caught:
+        scan(text)
+    assert caught.value.path == path
+
+
 def refused(body: bytes, route: str = "generate") -> tuple[int, str]:
     with pytest.raises(BodyError) as caught:
         decode(route, body, "application/json")  # type: ignore[arg-type]
