@@ -15,6 +15,7 @@ from tgi_conformance.fake_server.journal_builder import ExchangeRecord
 from tgi_conformance.fake_server.plans import Ending, Gate, KeepAlive, Plan, Step, Wait, Write, announce_close
 
 if TYPE_CHECKING:
+    from tgi_conformance.fake_server.http2_connection import Http2Connection
     from tgi_conformance.fake_server.readiness import Readiness
     from tgi_conformance.fake_server.spaces import Space
     from tgi_conformance.fake_server.standing import Standing
@@ -393,24 +394,31 @@ class Connection(asyncio.BufferedProtocol):
         if not begun or self._record.requests or self._current is not None:
             return False
         if len(raw) >= len(HTTP2_PREFACE):
-            # Not before it is needed: whoever speaks HTTP/1 only does not pay for the library.
-            from tgi_conformance.fake_server.http2_connection import Http2Connection  # noqa: PLC0415
-
-            self._space.connections.discard(self)
-            self._space.hangups.remove(self._socket.fileno(), self)
-            if self._readiness is not None:
-                self._readiness.remove(self._socket)
-            taken_over = Http2Connection(
-                self._space,
-                self._record,
-                self._transport,
-                self._socket,
-                respond=self._respond,
-                early=self._early,
-                silent=self._silent,
-            )
-            taken_over.begin(raw)
+            self._hand_over(raw)
         return True
+
+    def _hand_over(self, received: bytes) -> None:
+        self._space.connections.discard(self)
+        self._space.hangups.remove(self._socket.fileno(), self)
+        taken_over = self._http2()(
+            self._space,
+            self._record,
+            self._transport,
+            self._socket,
+            respond=self._respond,
+            early=self._early,
+            silent=self._silent,
+        )
+        if self._readiness is not None:
+            self._readiness.remove(self._socket)
+            self._transport.resume_reading()
+        taken_over.begin(received)
+
+    def _http2(self) -> "type[Http2Connection]":
+        # Not before it is needed: whoever speaks HTTP/1 only does not pay for the library.
+        from tgi_conformance.fake_server.http2_connection import Http2Connection  # noqa: PLC0415
+
+        return Http2Connection
 
     def _answer_early(self) -> bool:
         """Answer a request whose body is still to come, where TGI would not wait for it."""

@@ -12,17 +12,13 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
-from hyperframe.frame import GoAwayFrame
 
 from tgi_conformance.contracts.journal import ClosedBy
 from tgi_conformance.fake_server.connection import HTTP2_PREFACE, LINGER_SECONDS, Early, Respond
-from tgi_conformance.fake_server.http2_frames import GOAWAY, MAX_FRAME, Frame, FrameCutter, FrameError
+from tgi_conformance.fake_server.http2_frames import GOAWAY, Frame, FrameCutter, FrameError
 from tgi_conformance.fake_server.http2_requests import (
     MAX_HEADER_LIST,
     Fields,
@@ -30,20 +26,14 @@ from tgi_conformance.fake_server.http2_requests import (
     malformed,
     request_from,
 )
+from tgi_conformance.fake_server.http2_sending import Sending
+from tgi_conformance.fake_server.http2_settings import MAX_STREAMS, server_side
 from tgi_conformance.fake_server.http2_stream import Http2Stream
 from tgi_conformance.fake_server.http_parsing import Request
 from tgi_conformance.fake_server.journal_builder import ConnectionRecord, ExchangeRecord
-from tgi_conformance.fake_server.plans import Ending, Http2Head
+from tgi_conformance.fake_server.plans import Ending
 from tgi_conformance.fake_server.spaces import Space, SpaceGate
 
-MAX_STREAMS: Final = 200
-"""Streams open at the same time (hyper's number); one more is refused."""
-WINDOW: Final = 1024 * 1024
-"""Bytes that the client may send ahead, of a stream and of the connection (hyper's numbers)."""
-_LARGEST_LIST: Final = 4 * MAX_HEADER_LIST
-"""Bytes of a field list from which on the connection ends; a smaller one over the limit gets a 431."""
-_MAX_UNSENT: Final = 64 * 1024
-"""Bytes that the client has not taken from which on no more is read from it."""
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _WINDOW: Final = memoryview(bytearray(256 * 1024))
 
@@ -71,34 +61,22 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._early = early
         #: The reply that leaves everything on this connection without an answer.
         self._silent = silent
-        #: Nothing goes out any more: silenced, shut, or a frame was cut.
-        self._mute = silent is not None
         self._cutter = FrameCutter()
         self._streams: dict[int, Http2Stream] = {}
-        self._blocked: dict[int, Http2Stream] = {}
-        self._pumping = False
-        self.paused = False
         self._going_away = False
         self._ended = False
         self._gone: ClosedBy | None = None
-        self._lost = False
+        #: Bytes of bodies that are still to be served.
         self._held = 0
-        self._last_writer: Http2Stream | None = None
-        self._outbox = bytearray()
-        self._h2 = _library()
+        self._h2 = server_side(HTTP2_PREFACE)
+        self.sending = Sending(transport, self._h2, mute=silent is not None)
 
     def begin(self, received: bytes) -> None:
         """Take the connection over; ``received`` are its first bytes, the preface and what came with it."""
         self._transport.set_protocol(self)
         self._space.connections.add(self)
         self._space.hangups.add(self._socket.fileno(), self)
-        self._h2.initiate_connection()
-        self._h2.local_settings = Settings(client=False, initial_values=_lenient())
-        self._h2.increment_flow_control_window(WINDOW - 65_535)
-        self._h2.receive_data(HTTP2_PREFACE)
         self.data_received(received[len(HTTP2_PREFACE) :])
-        # Whatever read before has left it to the transport.
-        self._transport.resume_reading()
 
     # --- what asyncio calls ------------------------------------------------------------------------
 
@@ -127,11 +105,11 @@ class Http2Connection(asyncio.BufferedProtocol):
             self._give_up(f"{type(error).__name__}: {error}")
             return
         except FrameError as error:
-            self._say_goaway(error.code)
+            self.sending.goaway(error.code)
             self._give_up(str(error))
             return
-        self.flush()
-        self._pump_blocked()
+        self.sending.flush()
+        self.sending.pump_all()
 
     def eof_received(self) -> bool:
         """Take the client's FIN: nobody is left who could want an answer."""
@@ -148,22 +126,18 @@ class Http2Connection(asyncio.BufferedProtocol):
         elif self._gone is None:
             self._space.journal.close_connection(self._record, "server", monotonic())
         self._let_go("fault" if self._ended else "client")
-        self._lost = True
+        self.sending.lose()
         self._space.connections.discard(self)
         self._space.hangups.remove(self._socket.fileno(), self)
         self._socket.detach()
 
     def pause_writing(self) -> None:
-        """Wait for the kernel, and read no more where the client takes nothing at all."""
-        self.paused = True
-        if self._transport.get_write_buffer_size() > _MAX_UNSENT:
-            self._transport.pause_reading()
+        """Wait for the kernel."""
+        self.sending.pause()
 
     def resume_writing(self) -> None:
         """Go on: the kernel has every byte."""
-        self.paused = False
-        self._transport.resume_reading()
-        self._pump_blocked()
+        self.sending.resume()
         for stream in tuple(self._streams.values()):
             stream.run()
 
@@ -193,7 +167,7 @@ class Http2Connection(asyncio.BufferedProtocol):
             return
         if not self._going_away:
             self._going_away = True
-            self._say_goaway(ErrorCodes.NO_ERROR)
+            self.sending.goaway(ErrorCodes.NO_ERROR)
         if not self._streams:
             self._close()
 
@@ -206,98 +180,6 @@ class Http2Connection(asyncio.BufferedProtocol):
     def gate(self, name: str) -> SpaceGate:
         """The space's gate of a name."""
         return self._space.gate(name)
-
-    def room(self, stream_id: int) -> int:
-        """How many bytes the next frame of a stream may carry."""
-        if self.paused:
-            return 0
-        return min(self._h2.local_flow_control_window(stream_id), self._h2.max_outbound_frame_size)
-
-    def send_head(self, stream_id: int, head: Http2Head, *, ends: bool) -> int:
-        """Send a HEADERS frame, or the beginning of one; returns its size. It leaves with the next flush."""
-        self._collect()
-        fields = [(b":status", str(head.status).encode())]
-        fields += ((name.encode("latin-1", "replace"), _value(value)) for name, value in head.fields)
-        self._h2.send_headers(stream_id, fields, end_stream=ends)
-        frames = self._h2.data_to_send()
-        if head.cut is not None:
-            frames = frames[: head.cut]
-        self._last_writer = self._streams.get(stream_id)
-        self._put(frames)
-        if head.cut is not None:
-            self.flush()
-            self._mute = True
-        return len(frames)
-
-    def send_data(self, stream_id: int, data: bytes, *, ends: bool) -> int:
-        """Send a DATA frame; returns its size."""
-        self._collect()
-        self._h2.send_data(stream_id, data, end_stream=ends)
-        size = self._collect()
-        self._last_writer = self._streams.get(stream_id)
-        self.flush()
-        return size
-
-    def send_raw(self, data: bytes) -> int:
-        """Send bytes that are no frame; returns their number."""
-        self._collect()
-        self._put(data)
-        self.flush()
-        return len(data)
-
-    def pump(self, stream: Http2Stream) -> None:
-        """Send what a stream has, in turn with others that have something."""
-        self._blocked[stream.id] = stream
-        self._pump_blocked()
-
-    def _pump_blocked(self) -> None:
-        if self._pumping:
-            return
-        self._pumping = True
-        try:
-            progress = True
-            while progress and not self.paused and not self._ended:
-                progress = False
-                for stream in tuple(self._blocked.values()):
-                    progress = self._push(stream) or progress
-        finally:
-            self._pumping = False
-
-    def _push(self, stream: Http2Stream) -> bool:
-        """Send one frame of a stream, which goes on with its plan once all of it has left."""
-        if stream.id not in self._streams or self.paused:
-            self._blocked.pop(stream.id, None)
-            return False
-        sent = stream.blocked and stream.push()
-        if not stream.blocked:
-            self._blocked.pop(stream.id, None)
-            stream.run()
-        return sent
-
-    def flush(self) -> None:
-        """Hand the kernel all that is to go out."""
-        self._collect()
-        if not self._outbox:
-            return
-        if not self._mute and not self._transport.is_closing():
-            self._transport.write(bytes(self._outbox))
-        self._outbox.clear()
-
-    def unsent(self, stream: Http2Stream) -> int:
-        """Bytes that the kernel has not taken, as far as they are this stream's: it wrote last."""
-        if self._lost or self._last_writer is not stream:
-            return 0
-        return self._transport.get_write_buffer_size()
-
-    def break_stream(self, stream_id: int) -> None:
-        """Reset a stream as hyper does where the body of an answer fails."""
-        self._h2.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
-        self.flush()
-
-    def wave_off(self, stream_id: int) -> None:
-        """Say that the rest of a request, which is answered already, is not wanted."""
-        self._h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
-        self.flush()
 
     def finished(self, stream: Http2Stream) -> None:
         """Forget a stream whose exchange is over."""
@@ -320,7 +202,7 @@ class Http2Connection(asyncio.BufferedProtocol):
             self._transport.abort()
         elif ending == "half-close":
             self._shut()
-            self._mute = True
+            self.sending.mute = True
         else:
             self._close()
 
@@ -414,7 +296,9 @@ class Http2Connection(asyncio.BufferedProtocol):
     def _serve(self, stream: Http2Stream, now: float) -> None:
         request = stream.request
         request.received_at = now
-        self._space.peek(now)
+        if self._space.peeked_at != now:
+            self._space.peek(now)
+            self._space.peeked_at = now
         record = stream.record = self._book(request)
         if self._silent is not None:
             record.reply, self._ended = self._silent, True
@@ -446,6 +330,7 @@ class Http2Connection(asyncio.BufferedProtocol):
             record = self._book(request)
             record.gone_at, record.ending = now, "none"
             self._forget(stream)
+            self._space.journal.changed()
             return
         if ending == "client":
             stream.client_gone(now)
@@ -460,7 +345,7 @@ class Http2Connection(asyncio.BufferedProtocol):
 
     def _forget(self, stream: Http2Stream) -> None:
         self._streams.pop(stream.id, None)
-        self._blocked.pop(stream.id, None)
+        self.sending.forget(stream)
 
     def _refuse(self, stream_id: int, code: ErrorCodes) -> None:
         self._h2.reset_stream(stream_id, code)
@@ -469,20 +354,13 @@ class Http2Connection(asyncio.BufferedProtocol):
     def _give_up(self, problem: str) -> None:
         """End a connection whose client broke the protocol, once it was told; what still comes is dropped."""
         self._note(problem)
-        self.flush()
+        self.sending.flush()
         self._book_close("server")
         self._let_go("client")
         # A close with unread bytes would reset the connection and could take the GOAWAY with it.
         with contextlib.suppress(OSError, NotImplementedError):
             self._transport.write_eof()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
-
-    def _say_goaway(self, code: int) -> None:
-        # Written by hand: the library would not let the streams that run go on.
-        frame = GoAwayFrame(0, last_stream_id=self._h2.highest_inbound_stream_id, error_code=code)
-        self._collect()
-        self._put(frame.serialize())
-        self.flush()
 
     def _close(self) -> None:
         self._ended = True
@@ -511,47 +389,6 @@ class Http2Connection(asyncio.BufferedProtocol):
     def _note(self, text: str) -> None:
         self._space.journal.note(f"connection {self._record.id}: HTTP/2: {text}")
 
-    def _collect(self) -> int:
-        """Take what the library has to say; returns its size."""
-        data = self._h2.data_to_send()
-        self._put(data)
-        return len(data)
-
-    def _put(self, data: bytes) -> None:
-        self._outbox += data
-
-
-def _library() -> H2Connection:
-    """The h2 library, set up as hyper serves."""
-    connection = H2Connection(
-        H2Configuration(
-            client_side=False,
-            header_encoding=None,
-            validate_inbound_headers=False,
-            normalize_inbound_headers=False,
-            validate_outbound_headers=False,
-            normalize_outbound_headers=False,
-        )
-    )
-    announced = {
-        SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
-        SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
-        SettingCodes.MAX_FRAME_SIZE: MAX_FRAME,
-        SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
-    }
-    connection.local_settings = Settings(client=False, initial_values=announced)
-    connection.decoder.max_header_list_size = _LARGEST_LIST
-    return connection
-
-
-def _lenient() -> dict[SettingCodes, int]:
-    """What the library itself insists on: a stream too many is refused here, and ends no connection."""
-    return {SettingCodes.MAX_CONCURRENT_STREAMS: 2**31 - 1, SettingCodes.INITIAL_WINDOW_SIZE: WINDOW}
-
 
 def _pairs(headers: Sequence[tuple[bytes, bytes]] | None) -> Fields:
     return [(bytes(name), bytes(value)) for name, value in headers or ()]
-
-
-def _value(value: str) -> bytes:
-    return value.encode("latin-1", "replace")

@@ -29,6 +29,7 @@ class Http2Stream:
         self.request_ended = False
         self.record: ExchangeRecord | None = None
         self._connection = connection
+        self._sending = connection.sending
         self._pauses = Pauses(connection.gate, self.run, self._speak)
         self._plan: Plan | None = None
         self._steps: deque[Step] = deque()
@@ -46,11 +47,6 @@ class Http2Stream:
         """Whether something waits for room to be sent."""
         return bool(self._pending) or self._end_due
 
-    @property
-    def stalled(self) -> bool:
-        """Whether the script has left the answer without its end."""
-        return self._plan is not None and self._plan.ending == "stall" and not self._steps
-
     def play(self, plan: Plan, record: ExchangeRecord) -> None:
         """Begin with the answer."""
         self.record = record
@@ -62,7 +58,7 @@ class Http2Stream:
 
     def run(self) -> None:
         """Do steps until one has to wait, or all are done."""
-        plan, connection = self._plan, self._connection
+        plan = self._plan
         if self._running or plan is None:
             return
         self._running = True
@@ -76,26 +72,26 @@ class Http2Stream:
         if not self._steps and self._may_go_on():
             if plan.ending in _WHOLE and self._headed and not self._ended:
                 self._end_due = True
-                connection.pump(self)
+                self._sending.pump(self)
             if self._may_go_on():
                 self._complete(plan)
 
     def _may_go_on(self) -> bool:
-        return not (self.blocked or self._pauses.waiting or self._connection.paused)
+        return not (self.blocked or self._pauses.waiting or self._sending.paused)
 
     def push(self) -> bool:
         """Send one frame of what waits, as far as the peer takes it; false where it takes none now."""
         if self._pending:
-            size = min(len(self._pending), self._connection.room(self.id))
+            size = min(len(self._pending), self._sending.room(self.id))
             if size <= 0:
                 return False
             piece = bytes(self._pending[:size])
             del self._pending[:size]
             ends = self._end_due and not self._pending
-            self._written += self._connection.send_data(self.id, piece, ends=ends)
+            self._written += self._sending.data(self, piece, ends=ends)
         else:
             ends = self._end_due
-            self._written += self._connection.send_data(self.id, b"", ends=ends)
+            self._written += self._sending.data(self, b"", ends=ends)
         if ends:
             self._end_due, self._ended = False, True
         return True
@@ -132,7 +128,7 @@ class Http2Stream:
         if record is not None and record.reply_at is None and not step.interim:
             record.reply_at, record.status = begun, plan.status
         if not self._headed and not step.interim:
-            self._written += self._connection.send_raw(step.data)
+            self._written += self._sending.raw(step.data)
             return
         last = not self._steps and plan.ending in _WHOLE and not step.interim
         if step.head is not None:
@@ -140,20 +136,20 @@ class Http2Stream:
         if step.data or (last and not self._ended):
             self._pending += step.data
             self._end_due = last
-            self._connection.pump(self)
+            self._sending.pump(self)
         else:
-            self._connection.flush()
+            self._sending.flush()
 
     def _send_head(self, head: Http2Head, *, ends: bool) -> None:
-        self._written += self._connection.send_head(self.id, head, ends=ends)
+        self._written += self._sending.head(self, head, ends=ends)
         self._ended = ends
 
     def _speak(self, data: bytes) -> None:
         """Break a silence, unless what went before has not even been taken."""
-        if not self.blocked and not self._connection.paused:
+        if not self.blocked and not self._sending.paused:
             self._write_begun = monotonic()
             self._pending += data
-            self._connection.pump(self)
+            self._sending.pump(self)
 
     def _wait(self, step: Wait | Gate, plan: Plan) -> None:
         begun, self._write_begun = self._write_begun, 0.0
@@ -172,13 +168,13 @@ class Http2Stream:
             self._connection.end(plan.ending)
             return
         if plan.ending == "reset-stream":
-            self._connection.break_stream(self.id)
+            self._sending.broken(self.id)
         elif not self.request_ended:
-            self._connection.wave_off(self.id)
+            self._sending.wave_off(self.id)
         self.finish("fault" if plan.faulty else "complete")
         if plan.ending == "close":
             self._connection.drain()
 
     def _sent(self) -> int:
         """How many bytes of its frames the kernel has taken, as far as can be told."""
-        return max(self._written - self._connection.unsent(self), 0)
+        return max(self._written - self._sending.unsent(self), 0)

@@ -1,4 +1,4 @@
-"""A connection whose requests are read slowly, or not beyond a byte until a gate lets it go on."""
+"""Connections whose requests are read slowly, or not beyond a byte until a gate lets them go on."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -9,11 +9,15 @@ from tgi_conformance.fake_server.connection import Connection
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tgi_conformance.fake_server.http2_connection import Http2Connection
+    from tgi_conformance.fake_server.spaces import Space
 
-class SlowConnection(Connection):
-    """As :class:`Connection`, but takes only as many bytes at a time as the script says."""
 
-    _read_directly = False
+class SlowReading(asyncio.BufferedProtocol):
+    """What a connection does that takes only as many bytes at a time as the script says."""
+
+    _space: "Space"
+    _transport: asyncio.Transport
     _taken_in = 0
     _stopped = False
     _pace_timer: asyncio.TimerHandle | None = None
@@ -38,7 +42,11 @@ class SlowConnection(Connection):
         self._taken_in += nbytes
         # First: serving the request may end the connection.
         self._wait_to_read()
-        self.data_received(bytes(self._window[:nbytes]))
+        self._take_in(bytes(self._window[:nbytes]))
+
+    def _take_in(self, data: bytes) -> None:
+        """Do with the bytes what a connection does that is in no hurry to read."""
+        raise NotImplementedError
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
@@ -64,3 +72,17 @@ class SlowConnection(Connection):
     def _go_on(self) -> None:
         self._leave_stop = self._pace_timer = None
         self._transport.resume_reading()
+
+
+class SlowConnection(SlowReading, Connection):
+    """As :class:`Connection`, but read slowly."""
+
+    _read_directly = False
+
+    def _take_in(self, data: bytes) -> None:
+        self.data_received(data)
+
+    def _http2(self) -> "type[Http2Connection]":
+        from tgi_conformance.fake_server.http2_slow_reading import SlowHttp2Connection  # noqa: PLC0415
+
+        return SlowHttp2Connection

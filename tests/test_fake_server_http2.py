@@ -548,10 +548,21 @@ def test_an_accept_fault_leaves_it_without_a_word(fake: FakeServer) -> None:
             wire.socket.recv(1)
 
 
-def test_a_slow_reader_reads_slowly(fake: FakeServer) -> None:
-    script = Script(replies=(always(answer("x")),), reading=Reading(bytes=7))
+@pytest.mark.parametrize("bytes_at_once", [1, 7, 100])
+def test_a_slow_reader_misses_nothing(fake: FakeServer, bytes_at_once: int) -> None:
+    script = Script(replies=(always(answer("x")),), reading=Reading(bytes=bytes_at_once))
     with fake.space(script) as space, Http2Wire(space.base_url) as wire:
         assert wire.answer(body={"inputs": "z" * 200}).status == 200
+
+
+@pytest.mark.parametrize("stop_after", [10, 24, 30, 150])
+def test_a_reader_that_stops_goes_on_at_its_gate(fake: FakeServer, stop_after: int) -> None:
+    script = Script(replies=(always(answer("x")),), reading=Reading(stop_after=stop_after, gate="read"))
+    with fake.space(script) as space, Http2Wire(space.base_url) as wire:
+        asked = wire.ask(body={"inputs": "z" * 2000})
+        assert space.journal().exchanges == ()
+        space.release("read")
+        assert wire.until(asked).status == 200
 
 
 def test_a_closed_space_says_410(fake: FakeServer) -> None:
@@ -570,11 +581,9 @@ def test_tls_origins_speak_it_too(fake: FakeServer) -> None:
 
 
 def test_the_end_of_the_server_is_a_goaway_and_the_answers_that_run() -> None:
-    with (
-        FakeServer.start() as server,
-        opened(server, tokens(*PIECES).held("go", event=1)) as space,
-        Http2Wire(space.base_url) as wire,
-    ):
+    with FakeServer.start() as server:
+        space = opened(server, tokens(*PIECES).held("go", event=1))
+        wire = Http2Wire(space.base_url)
         asked = wire.ask("/generate_stream")
         wire.until(asked, b'"index":1')
         os.kill(pid_of(server), signal.SIGTERM)
@@ -583,6 +592,7 @@ def test_the_end_of_the_server_is_a_goaway_and_the_answers_that_run() -> None:
         space.release("go")
         assert wire.until(asked).ended
         assert wire.until_over() == "fin"
+        wire.socket.close()
 
 
 def test_the_library_is_not_loaded_before_it_is_needed() -> None:
