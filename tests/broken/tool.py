@@ -234,7 +234,15 @@ class KeepsEmptyContent(Broken):
     key = CALLS
 
     def damage(self) -> None:
-        exchange(messages, "_turn", lambda _: lambda message: iter([{"content": "", **message}]))
+        def kept(right: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            def turn(message: Any) -> Any:
+                if not message.get("tool_calls"):
+                    return right(message)
+                return iter([{"content": "", **message}])
+
+            return turn
+
+        exchange(messages, "_turn", kept)
 
 
 class KeysCallsById(Broken):
