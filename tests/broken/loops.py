@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from typing import Any, ClassVar
+from typing import Any
 
 from seams import exchange
 
@@ -13,8 +13,8 @@ from tgi_conformance.backends.reference.adapter import AsyncReferenceAdapter, Re
 class StreamsSynchronously(AsyncReferenceAdapter):
     """Iterates the stream of a synchronous client inside ``async def`` (hive, ogx)."""
 
-    breaks: ClassVar = "QUEUE-11"
-    key: ClassVar = "endpoint_handler"
+    breaks = "QUEUE-11"
+    key = "endpoint_handler"
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,8 +46,8 @@ class StreamsSynchronously(AsyncReferenceAdapter):
 class SleepsInBackoff(AsyncReferenceAdapter):
     """Has an asynchronous request, and ``time.sleep`` between two of them."""
 
-    breaks: ClassVar = "QUEUE-11"
-    key: ClassVar = "endpoint_handler"
+    breaks = "QUEUE-11"
+    key = "endpoint_handler"
 
     def __init__(self) -> None:
         def sleeping(right: Any) -> Any:
