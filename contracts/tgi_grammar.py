@@ -6,13 +6,14 @@ schema mistakes follows the validator that the router uses, as far as it is know
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, cast
-
-from jsonschema import Draft202012Validator, ValidationError
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tgi_conformance.contracts.json_positions import SyntaxProblem, place, scan
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema_examples import resolve
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 NOT_SUPPORTED: Final = "grammar is not supported"
 _NO_PROPERTIES: Final = "grammar is not valid: Grammar must have a 'properties' field"
@@ -81,12 +82,15 @@ def _references(value: JSON) -> Iterator[str]:
 
 
 def _meta_errors(schema: JSON) -> Iterator[str]:
+    # Not before a grammar comes: the import is a sixth of the fake server's start.
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+
     validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     for error in validator.iter_errors(cast("Any", schema)):
         yield _told(error)
 
 
-def _told(error: ValidationError) -> str:
+def _told(error: "ValidationError") -> str:
     """A mistake in the words of the router's validator."""
     instance = json.dumps(error.instance, ensure_ascii=False, separators=(",", ":"))
     maker = _MESSAGES.get(str(error.validator))

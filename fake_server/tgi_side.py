@@ -30,7 +30,6 @@ from tgi_conformance.contracts.tgi_decoding import BodyError, decode, read_lenie
 from tgi_conformance.contracts.tgi_errors import OVERLOADED, TOO_LARGE, TGIError, handler_error
 from tgi_conformance.contracts.tgi_generated import Made, made, made_for_all
 from tgi_conformance.contracts.tgi_info import ROUTES, Route, RouteKind, info, models
-from tgi_conformance.contracts.tgi_openapi import openapi_text
 from tgi_conformance.contracts.tgi_requests import GenerationRequest, request_of
 from tgi_conformance.contracts.tgi_requests import RouteKind as GenerationKind
 from tgi_conformance.contracts.tgi_stopping import SLICE
@@ -96,6 +95,9 @@ def read_only(
     if kind == "models":
         return json_answer(200, dumps(models(server)))
     if kind == "openapi":
+        # Not before it is asked for: the schemas bring jsonschema along, a sixth of the server's start.
+        from tgi_conformance.contracts.tgi_openapi import openapi_text  # noqa: PLC0415
+
         return json_answer(200, openapi_text())
     if kind == "metrics":
         return text_answer(200, metrics())
