@@ -91,9 +91,10 @@ def locate(text: bytes, path: Path) -> Span:
 
 
 def _inside(text: bytes, at: int, step: str | int) -> int | None:
-    members = _members(text, at) if text[at : at + 1] == b"{" else enumerate(_items(text, at))
+    if text[at : at + 1] != b"{":
+        return next((start for index, start in enumerate(_items(text, at)) if index == step), None)
     found = None
-    for key, start in members:
+    for key, start in _members(text, at):
         if key == step:
             found = start
     return found
