@@ -16,13 +16,16 @@ from tgi_conformance.backends.events import (
     Result,
     Stream,
 )
-from tgi_conformance.contracts.adapter import Answer, ErrorInfo, Piece
+from tgi_conformance.backends.failure import failure_in
+from tgi_conformance.contracts.adapter import Answer, ErrorInfo, Failure, Piece
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Ending, ExceptionLink, Outcome
 
 #: Methods whose value is an answer of the model.
 GENERATION: Final = frozenset({"generate", "chat", "completions", "submit"})
+#: Why an outcome is an error although nothing was raised.
+_RETURNED: Final = "returned a value that the adapter declares as a failure"
 #: "To the end": more pieces than any stream has.
 ALL_PIECES: Final = 1 << 31
 
@@ -40,10 +43,13 @@ class CallPort(Protocol):
 class Call:
     """A call under way. Any thread may use it; pieces go to one reader at a time."""
 
-    def __init__(self, call_id: int, method: str, port: CallPort | None) -> None:
+    def __init__(
+        self, call_id: int, method: str, port: CallPort | None, failure: Failure | None = None
+    ) -> None:
         self.id = call_id
         self.method = method
         self._port = port
+        self._failure = failure if method in GENERATION else None
         self._changed = threading.Condition()
         self._outcome: Outcome | None = None
         self._entered_at: float | None = None
@@ -224,6 +230,10 @@ class Call:
     def _on_piece(self, event: PieceCame) -> bool:
         if self.done:
             return False
+        if (failed := failure_in(event.value, self._failure)) is not None:
+            self._end("error", error=failed, value=event.value, at=event.at, detail=_RETURNED)
+            self._send("cancel", how="cancel")
+            return False
         try:
             self._pieces.append(piece_of(event.value))
         except DecodeError as error:
@@ -235,15 +245,18 @@ class Call:
 
     def _on_result(self, event: Result) -> bool:
         answer, value = None, event.value
-        if self.method in GENERATION:
+        failed = failure_in(value, self._failure)
+        if failed is None and self.method in GENERATION:
             try:
                 answer, value = answer_of(event.value)
             except DecodeError as error:
                 self.violate(f"{self.method}(): the value it returned is no answer: {error}")
                 return True
         self._end(
-            "answer",
+            "answer" if failed is None else "error",
             answer=answer,
+            error=failed,
+            detail="" if failed is None else _RETURNED,
             value=value,
             truthy=event.truthy,
             mutated=event.mutated,

@@ -53,6 +53,7 @@ class Driver:
         self._closed = False
         self._session, hello = self._open()
         self.description = read_description(hello, spec, self._kill_and_tell)
+        self._session.failure = self.description.failure
         self.implemented = frozenset(hello.implemented)
         self.language = hello.language
 
@@ -157,6 +158,7 @@ class Driver:
     def _replace(self) -> None:
         self._session.kill("it is replaced")
         self._session, _ = self._open()
+        self._session.failure = self.description.failure
         self.generation += 1
 
     def _open(self) -> tuple[Session, Hello]:

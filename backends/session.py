@@ -17,6 +17,7 @@ from tgi_conformance.backends.host import LINE_LIMIT, PROTOCOL, Assembler, Encod
 from tgi_conformance.backends.output import OutputLog
 from tgi_conformance.backends.process import HostProcess, open_process, what_is_missing
 from tgi_conformance.backends.spec import BackendSpec
+from tgi_conformance.contracts.adapter import Failure
 
 WRITE_DEADLINE: Final = 10.0
 """Seconds that a host may leave its input unread."""
@@ -94,6 +95,8 @@ class Session:
     ) -> None:
         self.output = output
         self.violations: list[str] = []
+        #: What calls may return in place of raising; known once the adapter has described itself.
+        self.failure: Failure | None = None
         self._spec = spec
         self._calls: dict[int, Call] = {}
         self._replies: dict[int, Reply] = {}
@@ -152,7 +155,7 @@ class Session:
         Raises TypeError or UnsendableError for arguments that cannot travel.
         """
         encoded = Encoder(strict=True).encode(args)
-        call = Call(next(self._ids), method, self)
+        call = Call(next(self._ids), method, self, self.failure)
         with self._lock:
             if self._over:
                 return None

@@ -42,6 +42,8 @@ SETTINGS = (
     "max_retry_delay",
     "timeout",
     "pool_size",
+    "breaker_failures",
+    "breaker_delay",
 )
 
 #: Faults of the transport that a retry policy may name as retryable.
@@ -70,6 +72,28 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """The circuit breaker of an endpoint, as it is when no setting says otherwise. ``None``: unknown."""
+
+    #: Failed calls in a row after which calls are held back; 0: it is off.
+    failures: int | None = None
+    #: Seconds from then until one call is let through as a probe.
+    delay: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What a call may return in place of raising: one of ``values``, or a mapping that has ``key``.
+
+    The message is what stands under ``key``, the HTTP status what stands under ``status_key``.
+    """
+
+    values: tuple[JSON, ...] = ()
+    key: str | None = None
+    status_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
     """Defaults that hold when a setting is not given; ``None``: unknown.
 
@@ -95,6 +119,9 @@ class Description:
     version: str = "unknown"
     capabilities: frozenset[str] = frozenset({"core"})
     retry: RetryPolicy | None = None
+    breaker: Breaker | None = None
+    #: Values that the calls return in place of raising (clause ERR-01); null: a failed call raises.
+    failure: Failure | None = None
     defaults: Defaults = field(default_factory=Defaults)
     #: The settings of ``create_endpoint`` that take effect.
     settings: frozenset[str] = frozenset()

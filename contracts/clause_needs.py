@@ -39,10 +39,6 @@ class Gap:
 
 GAPS: Final[Mapping[str, Gap]] = MappingProxyType(
     {
-        "description.breaker": Gap(
-            "a declared circuit breaker: failures until it opens, seconds until its probe",
-            "cases of a breaker's half-open state",
-        ),
         "kit.budget": Gap("counters of requests and tokens used up", "runs against a real endpoint"),
         "script.proxy": Gap("a fault proxy: answers come from upstream", "runs against a real endpoint"),
     }

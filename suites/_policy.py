@@ -6,7 +6,7 @@ A field that is not declared binds nothing beyond the rules that need no policy 
 from dataclasses import dataclass
 from typing import Final
 
-from tgi_conformance.contracts.adapter import Description, RetryPolicy
+from tgi_conformance.contracts.adapter import Breaker, Description, RetryPolicy
 
 #: Statuses that blame the request: never retried (RETRY-03).
 PERMANENT: Final = (400, 401, 403, 404, 405, 413, 415, 422)
@@ -44,6 +44,16 @@ def effective(description: Description, given: RetrySettings) -> RetryPolicy:
         jitter=declared.jitter,
         max_retry_after=declared.max_retry_after,
         keeps_slot=declared.keeps_slot,
+    )
+
+
+def effective_breaker(description: Description, failures: int, delay: float) -> Breaker:
+    """The circuit breaker of an endpoint: as set where the backend takes the settings, else as declared."""
+    declared = description.breaker or Breaker()
+    takes = description.settings
+    return Breaker(
+        failures=failures if "breaker_failures" in takes else declared.failures,
+        delay=delay if "breaker_delay" in takes else declared.delay,
     )
 
 

@@ -158,7 +158,11 @@ def test_a_model_that_never_loads_ends_the_call(case: Case) -> None:
     """A caller that waits for ever is told nothing; the error says what the server said."""
     _needs_loading_retried(case)
     space = case.serve(always(status(_503, json=_loading(estimated_time=20.0))))
-    quick = {"initial_retry_delay": 0.02, "backoff_factor": 1.0, "max_retry_delay": 0.05}
+    quick: dict[str, Any] = {
+        "initial_retry_delay": 0.02,
+        "backoff_factor": 1.0,
+        "max_retry_delay": 0.05,
+    }
     endpoint = case.endpoint(max_retries=2, **quick)
 
     outcome = case.call(endpoint=endpoint)

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import pytest
 
+from tgi_conformance.contracts.adapter import Breaker
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.outcome import Outcome
@@ -22,7 +23,7 @@ from tgi_conformance.suites._expect import (
     timeline,
 )
 from tgi_conformance.suites._oracles import in_band_fault
-from tgi_conformance.suites._policy import most_attempts
+from tgi_conformance.suites._policy import effective_breaker, most_attempts
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import CHAT, NATIVE, Shape
 from tgi_conformance.suites._streams import allowance
@@ -296,6 +297,15 @@ def test_a_stream_that_begins_with_overloaded_is_a_rate_limit(case: Case, shape:
     expect_text(outcome, " granted")
 
 
+#: The breaker of these cases, where the backend takes its settings; else its own, if it fits into a case.
+OPENS_AFTER: Final = 3
+OPEN_FOR: Final = 0.3
+BREAKER: Final[dict[str, Any]] = {"breaker_failures": OPENS_AFTER, "breaker_delay": OPEN_FOR}
+#: The most failures that a case makes, and the most seconds that it waits, until a probe is let through.
+MOST_FAILURES: Final = 20
+LONGEST_DELAY: Final = 1.0
+
+
 @clause("RETRY-19", case="caller-errors")
 def test_a_breaker_ignores_the_callers_own_errors(case: Case) -> None:
     """Ten bad prompts say nothing of the server; the eleventh caller must not pay for them."""
@@ -303,7 +313,7 @@ def test_a_breaker_ignores_the_callers_own_errors(case: Case) -> None:
     shape = case.shape()
     refusal = status(422, json={"error": "`inputs` must be shorter", "error_type": "validation"})
     case.serve(refusal.times(10), shape.plain("granted"))
-    endpoint = case.endpoint()
+    endpoint = case.endpoint(**BREAKER)
     for _ in range(10):
         expect_error(case.call(endpoint=endpoint, shape=shape), because="the server answered 422")
 
@@ -317,11 +327,66 @@ def test_a_breaker_is_of_one_endpoint(case: Case) -> None:
     shape = case.shape()
     down = status(503, text="no upstream").where(key="A").times(1, None)
     case.serve(down, shape.plain("granted").where(key="B"))
-    ill, well = (case.endpoint(key=alias) for alias in ("A", "B"))
+    ill, well = (case.endpoint(key=alias, **BREAKER) for alias in ("A", "B"))
     for _ in range(20):
         expect_error(case.call(endpoint=ill, shape=shape), because="the server answered 503")
 
     expect_text(case.call(endpoint=well, shape=shape), "granted")
+
+
+@clause("RETRY-19", case="half-open")
+@timing
+def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case) -> None:
+    """A server that comes back must not be met by all who waited at once, nor stay cut off for good."""
+    case.needs("breaker")
+    failures, delay = _fitting(effective_breaker(case.description, OPENS_AFTER, OPEN_FOR))
+    shape = case.shape()
+    space = case.serve(
+        status(503, text="no upstream").times(failures).named("down"),
+        shape.plain("granted").named("probe").held("probe"),
+        shape.plain("granted").named("after").times(1, None),
+    )
+    endpoint = case.endpoint(**BREAKER)
+    for _ in range(failures):
+        expect_error(case.call(endpoint=endpoint, shape=shape), because="the server answered 503")
+    _expect_nothing_more(space, failures, delay + GRAIN)
+
+    probe = case.start(endpoint=endpoint, shape=shape)
+    expect_open(space, 1)
+    others = [case.start(endpoint=endpoint, shape=shape) for _ in range(3)]
+    for other in others:
+        other.wait_briefly(2 * GRAIN)
+
+    sent = space.journal().generations
+    expect_requests(sent, failures + 1, because="half-open: one probe alone", journal=space.journal())
+    space.release("probe")
+    expect_text(probe.wait(), "granted")
+    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
+
+
+@clause("RETRY-19", case="opens")
+def test_a_declared_breaker_opens(case: Case) -> None:
+    """The twin of the case beside it: what never opens is never half-open."""
+    case.needs("breaker")
+    failures, _ = _fitting(effective_breaker(case.description, OPENS_AFTER, OPEN_FOR))
+    shape = case.shape()
+    space = case.serve(status(503, text="no upstream").times(failures, None))
+    endpoint = case.endpoint(**BREAKER)
+    for _ in range(failures + 1):
+        expect_error(case.call(endpoint=endpoint, shape=shape), because="the server is down")
+
+    sent = space.journal().generations
+    expect_requests(sent, failures, because=f"it opens after {failures}", journal=space.journal())
+
+
+def _fitting(breaker: Breaker) -> tuple[int, float]:
+    """Failures and seconds of a breaker; not applicable where they are unknown or too many for a case."""
+    failures, delay = breaker.failures, breaker.delay
+    if not failures or delay is None:
+        raise NotApplicable("failures and delay of the breaker are not declared")
+    if failures > MOST_FAILURES or delay > LONGEST_DELAY:
+        raise NotApplicable(f"it opens after {failures} failures for {delay} s: too long for a case")
+    return failures, delay
 
 
 # --- what the tests above share -----------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 from tgi_conformance.backends.reference import errors, retry_policy
 from tgi_conformance.backends.reference.adapter import AsyncReferenceAdapter, ReferenceAdapter, classify
 from tgi_conformance.backends.reference.failures import status_error
-from tgi_conformance.contracts.adapter import METHODS
+from tgi_conformance.contracts.adapter import METHODS, Breaker
 from tgi_conformance.contracts.capabilities import CAPABILITIES
 from tgi_conformance.contracts.error_kinds import KINDS_FOR_STATUS, ErrorKind
 
@@ -28,11 +28,12 @@ def test_every_error_of_the_client_has_a_kind():
 
 
 @pytest.mark.parametrize("adapter", [ReferenceAdapter, AsyncReferenceAdapter])
-def test_an_adapter_claims_all_but_the_breaker_and_declares_the_real_policy(adapter):
+def test_an_adapter_claims_all_that_there_is_and_declares_the_real_policy(adapter):
     described = adapter().describe()
     missing = set(CAPABILITIES) - described.capabilities
-    assert missing == ({"breaker", "async"} if adapter is ReferenceAdapter else {"breaker"})
+    assert missing == ({"async"} if adapter is ReferenceAdapter else set())
     assert described.retry.statuses == retry_policy.RETRYABLE_STATUSES
     assert described.retry.faults > retry_policy.RETRYABLE_FAULTS
+    assert described.breaker == Breaker(failures=0, delay=30.0)
     not_needed = {"submit"} if adapter is AsyncReferenceAdapter else set()
     assert {name for name in METHODS if not hasattr(adapter, name)} == not_needed

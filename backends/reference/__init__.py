@@ -17,6 +17,7 @@ from tgi_conformance.backends.reference.client import Client, Stream
 from tgi_conformance.backends.reference.errors import (
     AuthenticationError,
     BadRequestError,
+    CircuitOpenError,
     ClosedError,
     GenerationError,
     InvalidArgumentError,
@@ -46,6 +47,7 @@ __all__ = [
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
+    "CircuitOpenError",
     "Client",
     "ClosedError",
     "EndpointCheck",

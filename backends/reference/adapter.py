@@ -8,6 +8,7 @@ from tgi_conformance.backends import reference
 from tgi_conformance.backends.reference import errors, retry_policy, settings
 from tgi_conformance.contracts.adapter import (
     Answer,
+    Breaker,
     Defaults,
     Description,
     ErrorInfo,
@@ -24,9 +25,9 @@ from tgi_conformance.contracts.unset import UNSET
 
 VERSION: Final = "0.1.0"
 
-#: Not claimed by either face: there is no circuit breaker, and only the other face is async.
-_SYNC: Final = frozenset(CAPABILITIES) - {"breaker", "async"}
-_ASYNC: Final = frozenset(CAPABILITIES) - {"breaker"}
+#: Each face claims all that there is, but for being the other one.
+_SYNC: Final = frozenset(CAPABILITIES) - {"async"}
+_ASYNC: Final = frozenset(CAPABILITIES)
 
 _SAMPLING: Final = frozenset({"frequency_penalty", "seed", "stop", "temperature", "top_p"})
 _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
@@ -47,6 +48,7 @@ _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
 #: The first class that an exception is an instance of decides its kind.
 _KINDS: Final[tuple[tuple[type[BaseException], ErrorKind], ...]] = (
     (errors.QueueFullError, ErrorKind.REFUSED),
+    (errors.CircuitOpenError, ErrorKind.REFUSED),
     (errors.ClosedError, ErrorKind.CLOSED),
     (errors.InvalidArgumentError, ErrorKind.INVALID_ARGUMENT),
     (errors.TruncatedStreamError, ErrorKind.TRUNCATED_STREAM),
@@ -223,6 +225,7 @@ def _description(name: str, capabilities: frozenset[str]) -> Description:
             max_retry_after=default.max_retry_after,
             keeps_slot=False,
         ),
+        breaker=Breaker(failures=default.breaker_failures, delay=default.breaker_delay),
         defaults=Defaults(
             connect_timeout=settings.CONNECT_TIMEOUT,
             read_timeout=settings.READ_TIMEOUT,
@@ -234,6 +237,7 @@ def _description(name: str, capabilities: frozenset[str]) -> Description:
             {
                 "max_concurrent_requests", "queue_size", "queue_enabled", "max_retries",
                 "initial_retry_delay", "backoff_factor", "max_retry_delay", "timeout", "pool_size", "model",
+                "breaker_failures", "breaker_delay",
             }
         ),
         parameters=_PARAMETERS,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from tgi_conformance.backends.reference.admission import Admission
+from tgi_conformance.backends.reference.breaker import Breaker
 from tgi_conformance.backends.reference.errors import (
     AuthenticationError,
     ClosedError,
@@ -34,6 +35,7 @@ class Endpoint:
         self.settings = settings
         self.admission = Admission(settings.cap, settings.waiting_room)
         self.stats = Stats()
+        self.breaker = Breaker()
         self.transport = Transport(settings)
         self.closed = False
         self._transports = weakref.WeakSet([self.transport])
@@ -84,6 +86,19 @@ class Endpoint:
             "current_requests": self.admission.in_flight,
             "queue_size": self.admission.waiting,
         }
+
+    @contextmanager
+    def through_breaker(self) -> Iterator[None]:
+        """Let a call pass the breaker, or raise ``CircuitOpenError``; how the block ends is noted."""
+        how = self.breaker.enter(self.settings, time.monotonic())
+        ended: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:
+            ended = error
+            raise
+        finally:
+            self.breaker.leave(how, ended, self.settings, time.monotonic())
 
     @contextmanager
     def registered(self, handle: Interruptible) -> Iterator[None]:

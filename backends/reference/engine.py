@@ -11,6 +11,7 @@ from tgi_conformance.backends.reference.answers import Answer, Piece
 from tgi_conformance.backends.reference.calls import Call
 from tgi_conformance.backends.reference.endpoint import Endpoint
 from tgi_conformance.backends.reference.errors import (
+    CircuitOpenError,
     ClosedError,
     QueueFullError,
     RateLimitError,
@@ -62,7 +63,7 @@ class Course:
         """Bound a block by the deadline, and let ``handle`` end it when the endpoint is closed."""
         if self.endpoint.closed:
             raise ClosedError("the endpoint was closed")
-        with self.endpoint.registered(handle):
+        with self.endpoint.through_breaker(), self.endpoint.registered(handle):
             async with handle, _bounded(self.remaining, "the deadline of the call is over"):
                 yield
 
@@ -223,7 +224,7 @@ async def _bounded(seconds: float, message: str) -> AsyncIterator[None]:
 
 
 def _ending_of(error: BaseException) -> Ending:
-    if isinstance(error, QueueFullError):
+    if isinstance(error, QueueFullError | CircuitOpenError):
         return "refused"
     if isinstance(error, asyncio.CancelledError | ClosedError | GeneratorExit | KeyboardInterrupt):
         return "cancelled"

@@ -68,6 +68,10 @@ class QueueFullError(TGIError):
     """The endpoint's slots and its queue are taken; the call was not sent."""
 
 
+class CircuitOpenError(TGIError):
+    """The endpoint failed too often in a row; the call was not sent."""
+
+
 class ClosedError(TGIError):
     """The client, the endpoint or the stream was closed."""
 

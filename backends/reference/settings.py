@@ -29,6 +29,8 @@ class EndpointSettings:
     With ``queue_enabled=False`` a call over the cap is refused instead of waiting.
     ``max_retry_delay`` caps the client's own waits, ``max_retry_after`` says how long a wait that
     the server asks for is obeyed before the call gives up instead.
+    After ``breaker_failures`` failed calls in a row (0: never) calls are held back for
+    ``breaker_delay``, then one is let through as a probe.
     """
 
     base_url: str
@@ -44,6 +46,8 @@ class EndpointSettings:
     max_retry_after: float = 120.0
     timeout: float | None = None
     pool_size: int | None = None
+    breaker_failures: int = 0
+    breaker_delay: float = 30.0
     native_route: NativeRoute = "/generate"
 
     def __post_init__(self) -> None:
@@ -54,6 +58,8 @@ class EndpointSettings:
         _check_number("backoff_factor", self.backoff_factor, least=1.0)
         _check_number("max_retry_delay", self.max_retry_delay, least=0.0)
         _check_number("max_retry_after", self.max_retry_after, least=0.0)
+        _check_whole("breaker_failures", self.breaker_failures, least=0)
+        _check_number("breaker_delay", self.breaker_delay, least=0.0)
         if self.pool_size is not None:
             _check_whole("pool_size", self.pool_size, least=1)
         if self.timeout is not None:

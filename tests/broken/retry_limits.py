@@ -1,8 +1,6 @@
 """Mistakes in the bounds of retries: deadlines, cancellation, stale connections, last errors (RETRY)."""
-# ruff: noqa: ARG001, ARG002, ARG005 - the parts exchanged take more than each mistake needs
+# ruff: noqa: ARG001, ARG005 - the parts exchanged take more than each mistake needs
 
-import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -12,7 +10,15 @@ from uuid import uuid4
 
 from seams import Broken, BrokenCalls, exchange
 
-from tgi_conformance.backends.reference import engine, errors, failures, retry_policy, transport
+from tgi_conformance.backends.reference import (
+    breaker,
+    endpoint,
+    engine,
+    errors,
+    failures,
+    retry_policy,
+    transport,
+)
 from tgi_conformance.contracts.adapter import Description, ErrorInfo
 from tgi_conformance.contracts.unset import UNSET
 
@@ -144,71 +150,60 @@ class BelievesTheInBandCode(Broken):
         exchange(failures, "OVERLOADED_TYPE", lambda _: "no such type")
 
 
-class _Breaker(BrokenCalls):
-    """A circuit breaker: ``LIMIT`` failures in a row of one circuit open it for a while."""
-
-    LIMIT = 8
-    OPEN = 0.3
-    _failures: Counter[str]
-    _open_until = 0.0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._failures = Counter()
-
-    def describe(self) -> Description:
-        right = super().describe()
-        return replace(right, capabilities=right.capabilities | {"breaker"})
-
-    def circuit(self, endpoint: str) -> str:
-        """The circuit that an endpoint's calls run in."""
-        return endpoint
-
-    def counts(self, status: int) -> bool:
-        """Whether an answer with that status is a failure."""
-        return status >= 500
-
-    def _changed(self, method: str, subject: Any, parameters: dict[str, Any]) -> Any:
-        circuit = self.circuit(str(parameters.get("endpoint_id")))
-        if self._failures[circuit] >= self.LIMIT:
-            if time.monotonic() < self._open_until:
-                raise errors.ServerError("the circuit is open")
-            self._failures[circuit] = 0
-        try:
-            answer = super()._changed(method, subject, parameters)
-        except errors.StatusError as error:
-            if error.status is not None and self.counts(error.status):
-                self._failures[circuit] += 1
-                self._open_until = time.monotonic() + self.OPEN
-            raise
-        self._failures[circuit] = 0
-        return answer
-
-
-class OpensOnBadPrompts(_Breaker):
+class OpensOnBadPrompts(Broken):
     """A circuit breaker that counts the callers' own errors as the server's."""
 
     breaks = "RETRY-19"
     key = "max_retries"
-    LIMIT = 10
 
-    def counts(self, status: int) -> bool:
-        return status >= 400
+    def damage(self) -> None:
+        exchange(breaker, "blames_server", lambda _: lambda error: isinstance(error, errors.StatusError))
 
 
-class OneBreakerForAll(_Breaker):
+class OneBreakerForAll(Broken):
     """A circuit breaker of the client, not of the endpoint."""
 
     breaks = "RETRY-19"
     key = "max_retries"
-    LIMIT = 16
 
-    def create_endpoint(self, **given: Any) -> str:
-        self._failures.clear()  # so that the cases after the one meant are spared
-        return super().create_endpoint(**given)
+    def damage(self) -> None:
+        shared = breaker.Breaker()
+        exchange(endpoint, "Breaker", lambda _: lambda: shared)
 
-    def circuit(self, endpoint: str) -> str:
-        return "all"
+
+class RushesInHalfOpen(Broken):
+    """A circuit breaker that lets everybody through after its delay, not one call as a probe."""
+
+    breaks = "RETRY-19"
+    key = "max_retries"
+
+    def damage(self) -> None:
+        def rushing(right: Callable[..., Any]) -> Callable[..., Any]:
+            def enter(self: Any, settings: Any, now: float) -> Any:
+                self._probing = False
+                return right(self, settings, now)
+
+            return enter
+
+        exchange(breaker.Breaker, "enter", rushing)
+
+
+class NeverClosesAgain(Broken):
+    """A circuit breaker whose probe changes nothing: each delay lets one call through, for ever."""
+
+    breaks = "RETRY-19"
+    key = "max_retries"
+
+    def damage(self) -> None:
+        def stuck(right: Callable[..., Any]) -> Callable[..., Any]:
+            def leave(self: Any, how: Any, error: Any, settings: Any, now: float) -> None:
+                right(self, how, error, settings, now)
+                if how == "probe":
+                    self._opened_at = now
+
+            return leave
+
+        exchange(breaker.Breaker, "leave", stuck)
 
 
 def _without_deadline() -> None:
