@@ -7,6 +7,7 @@ kept in a file of JSON lines; a row counts again as long as the variant, the kit
 
 import argparse
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -151,9 +152,15 @@ def summary(rows: Sequence[Row], seconds: float) -> tuple[list[str], bool]:
         f"killed {len(killed)} of {len(rows)}, {len(own)} of them by the clause written for ({share:.1f} %)",
         f"blast radius: median {median(others):g} other clauses, most {max(others)}",
         f"survivors: {' '.join(survivors) or 'none'}",
-        f"{sum(row.seconds for row in rows):.0f} s of runs in all, {seconds:.0f} s now",
+        f"{sum(row.seconds for row in rows):.0f} s of runs in all; now {seconds:.0f} s, {_cpu():.0f} s of CPU",
     ]
     return lines, not survivors and share >= BY_OWN_CLAUSE and median(others) <= BLAST_RADIUS
+
+
+def _cpu() -> float:
+    """Seconds of CPU that the runs of this process took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main(words: Sequence[str] | None = None) -> int:
