@@ -38,6 +38,9 @@ class Metrics:
         #: Seconds of the requests that succeeded and are not counted yet, by what was seen of them: most
         #: are alike, and a thousand of them are counted almost as fast as one.
         self._uncounted: dict[Seen, list[float]] = {}
+        #: What was seen last, and its seconds among those.
+        self._latest: Seen | None = None
+        self._times: list[float] = []
         self._waiting = 0
 
     def book(self, record: ExchangeRecord, seen: Seen) -> None:
@@ -82,7 +85,9 @@ class Metrics:
         self._took(seen, max(ended - record.request.received_at, 0.0))
 
     def _took(self, seen: Seen, seconds: float) -> None:
-        self._uncounted.setdefault(seen, []).append(seconds)
+        if seen is not self._latest:
+            self._latest, self._times = seen, self._uncounted.setdefault(seen, [])
+        self._times.append(seconds)
         self._waiting += 1
         if self._waiting >= _TOGETHER:
             self._count_succeeded()
@@ -94,6 +99,7 @@ class Metrics:
         for seen, seconds in self._uncounted.items():
             self._succeeded(seen, seconds)
         self._uncounted.clear()
+        self._latest = None
         self._waiting = 0
 
     def _succeeded(self, seen: Seen, seconds: list[float]) -> None:

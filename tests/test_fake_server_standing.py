@@ -27,6 +27,7 @@ from tgi_conformance.contracts.script import (
     When,
 )
 from tgi_conformance.contracts.script_delivery import Hold
+from tgi_conformance.contracts.tgi_metrics import Observed
 from tgi_conformance.fake_server import serving
 from tgi_conformance.fake_server.conditions import Condition
 from tgi_conformance.fake_server.connection import Connection
@@ -610,3 +611,14 @@ def test_only_the_head_of_the_request_before_is_a_repeat() -> None:
     (other,) = reader.feed(STREAMED, 3.0)
     assert not reader.repeats(other)
     assert not reader.repeats(second)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_observations_taken_together_fall_where_each_alone_would(times: int) -> None:
+    values = [0.0, 0.0001, 0.00015, 0.5, 0.00015, 1e9, 0.2]
+    together, alone = (Observed((0.0001, 0.00015, 0.5), [0] * 4) for _ in range(2))
+    together.add_all(values, times)
+    for value in values:
+        alone.add(value, times)
+    assert (together.counts, together.count) == (alone.counts, alone.count)
+    assert together.total == pytest.approx(alone.total)
