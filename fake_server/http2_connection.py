@@ -139,7 +139,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         """Go on: the kernel has every byte."""
         self.sending.resume()
         for stream in tuple(self._streams.values()):
-            stream.run()
+            stream.resume()
 
     # --- what the space calls ----------------------------------------------------------------------
 

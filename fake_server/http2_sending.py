@@ -130,7 +130,7 @@ class Sending:
         sent = not self.paused and stream.blocked and stream.push()
         if not stream.blocked:
             self._blocked.pop(stream.id, None)
-            stream.run()
+            stream.resume()
         return sent
 
     def forget(self, stream: "Http2Stream") -> None:

@@ -68,13 +68,23 @@ class Http2Stream:
                 self._write(step, plan)
             else:
                 self._wait(step, plan)
+        if self._lacks_end(plan):
+            self._end_due = True
+            self._sending.pump(self)
         self._running = False
         if not self._steps and self._may_go_on():
-            if plan.ending in _WHOLE and self._headed and not self._ended:
-                self._end_due = True
-                self._sending.pump(self)
-            if self._may_go_on():
-                self._complete(plan)
+            self._complete(plan)
+
+    def resume(self) -> None:
+        """Go on after something stood in the way: a pause that follows counts from now."""
+        if not self._running:
+            self._write_begun = 0.0
+            self.run()
+
+    def _lacks_end(self, plan: Plan) -> bool:
+        """Whether all is sent but the end of the stream, which no write took along (a hold came last)."""
+        whole = plan.ending in _WHOLE and self._headed and not self._ended
+        return whole and not self._steps and self._may_go_on()
 
     def _may_go_on(self) -> bool:
         return not (self.blocked or self._pauses.waiting or self._sending.paused)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from http2_wire import Http2Wire
@@ -484,6 +485,22 @@ def test_a_hold_before_the_end_holds_the_end(fake: FakeServer) -> None:
         assert wire.until(asked, b"}").ended is False
         space.release("go")
         assert wire.until(asked).data == [b'{"generated_text":" Deep"}', b""]
+
+
+def test_each_exchange_is_told_once(tmp_path: Path) -> None:
+    file = tmp_path / "seen.jsonl"
+    held = answer(" Deep").held("go", before="end")
+    with (
+        FakeServer.start(extra_args=("--journal", str(file))) as server,
+        opened(server, held, always(answer("x"))) as space,
+        Http2Wire(space.base_url) as wire,
+    ):
+        asked = wire.ask()
+        wire.until(asked, b"}")
+        space.release("go")
+        wire.until(asked)
+        assert wire.answer().status == 200
+    assert [json.loads(line)["exchange"]["id"] for line in file.read_text().splitlines()] == [0, 1]
 
 
 def test_a_close_is_a_goaway_after_the_streams_that_run(fake: FakeServer) -> None:
