@@ -16,82 +16,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from busy_loops import busy_loops
 from kill_sources import digest_of, digest_of_the_kit
+from soak_runs import AREA_RUNS, BACKENDS, FIRST_SEED, FULL_RUNS, ROOT, Backend, Planned, plan
 
 from tgi_conformance.contracts.verdict import RED
 
-ROOT = Path(__file__).resolve().parent.parent
 STATE = Path("collected_results") / "soak"
-REFERENCE = "tgi_conformance.backends.reference.adapter"
-NODE = ROOT / "docs" / "examples" / "node" / "adapter.mjs"
 #: What depends on time.
 AREAS = ("RETRY-*", "QUEUE-*", "MUX-*", "RES-*", "STREAM-20", "STREAM-25", "ERR-07")
-FULL_RUNS, AREA_RUNS = 10, 50
-#: Workers of a run, in turn.
-WORKERS = (2, 4)
 #: Seconds after which a run is given up; beside two busy loops a full one takes five minutes.
 PATIENCE = 1800
-FIRST_SEED = 1000
 EQUAL_WORKERS = (1, 2, 8)
-
-Kind = Literal["full", "areas"]
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """One that is right: any red verdict on it is the kit's fault, or the backend's after all."""
-
-    name: str
-    #: What names it on the command line, one for each turn.
-    faces: tuple[tuple[str, ...], ...]
-    #: Its sources, beside the kit's.
-    files: tuple[Path, ...] = ()
-    #: The program that it needs.
-    program: str = ""
-
-    @property
-    def missing(self) -> str:
-        """What it cannot be run without; empty: nothing."""
-        if self.program and shutil.which(self.program) is None:
-            return f"there is no program {self.program}"
-        return next((f"there is no file {file}" for file in self.files if not file.is_file()), "")
-
-
-BACKENDS = (
-    Backend(
-        "reference",
-        (
-            ("--backend", f"{REFERENCE}:ReferenceAdapter"),
-            ("--backend", f"{REFERENCE}:AsyncReferenceAdapter"),
-        ),
-    ),
-    Backend(
-        "node",
-        (("--backend-command", f"node {NODE}"),),
-        (NODE, *(file for file in sorted(NODE.parent.glob("*.mjs")) if file != NODE)),
-        "node",
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One run that is to be made."""
-
-    backend: str
-    kind: Kind
-    number: int
-    words: tuple[str, ...]
-    workers: int
-    seed: int
-
-    @property
-    def id(self) -> str:
-        """How the state file calls it."""
-        return f"{self.backend}-{self.kind}-{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +54,6 @@ class Row:
     def clean(self) -> bool:
         """Whether the run ended, and without a red verdict."""
         return not self.red and not self.problem
-
-
-def plan(backend: Backend, *, full: int = FULL_RUNS, areas: int = AREA_RUNS) -> Iterator[Planned]:
-    """The runs of a backend: a full one, then five of the areas, and so on."""
-    kinds: list[Kind] = ["full"] * full + ["areas"] * areas
-    numbers = [*range(1, full + 1), *range(1, areas + 1)]
-    turns = [
-        (n / max(1, full if kind == "full" else areas), kind, n)
-        for kind, n in zip(kinds, numbers, strict=True)
-    ]
-    for turn, (_, kind, number) in enumerate(sorted(turns, key=lambda t: (t[0], t[1] == "areas"))):
-        yield Planned(
-            backend=backend.name,
-            kind=kind,
-            number=number,
-            words=backend.faces[number % len(backend.faces)],
-            workers=WORKERS[turn % len(WORKERS)],
-            seed=FIRST_SEED + turn,
-        )
 
 
 def run(planned: Planned, folder: Path, *, load: int, kit: str) -> Row:

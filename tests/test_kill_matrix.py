@@ -2,8 +2,9 @@
 
 import pytest
 from changed import changed_functions, face_of
-from kill_matrix import Row, selection, summary, table
+from kill_matrix import selection
 from kill_runs import variants
+from kill_table import Row, summary, table
 from reach import Reach
 
 from tgi_conformance._quick import Candidate
@@ -75,7 +76,7 @@ def test_a_clause_that_never_reaches_the_change_is_run_in_full_all_the_same() ->
 
 
 def test_survivors_fail_the_matrix() -> None:
-    lines, sharp = summary([_row(), _row("a:C", red=())], 1.0)
+    lines, sharp = summary([_row(), _row("a:C", red=())])
     assert not sharp
     assert "survivors: a:C" in lines
     assert lines[0].startswith("killed 1 of 2, 1 of them by the clause written for (100.0 %)")
@@ -91,7 +92,7 @@ def test_survivors_fail_the_matrix() -> None:
     ],
 )
 def test_the_matrix_is_sharp_where_its_bounds_hold(red: tuple[str, ...], *, sharp: bool) -> None:
-    assert summary([_row(red=red)], 1.0)[1] is sharp
+    assert summary([_row(red=red)])[1] is sharp
 
 
 def test_the_table_says_who_killed_and_how_many_others_fell() -> None:

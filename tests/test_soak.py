@@ -4,7 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 from busy_loops import busy_loops
-from soak import BACKENDS, Backend, Row, plan, table
+from soak import Row, table
+from soak_runs import BACKENDS, Backend, plan
 
 
 def test_each_backend_gets_ten_full_runs_and_fifty_of_the_areas_each_with_its_seed() -> None:
