@@ -1,10 +1,15 @@
-"""``tgi-conformance list --coverage``: the cases, properties and broken backends behind each clause."""
+"""``tgi-conformance list --coverage``: the cases, properties and broken backends behind each clause.
+
+What must be there: a case for each clause; a property, or the stateful model, for each that an invariant
+names (``contracts/clauses/invariants.toml``); a broken backend for each MUST and SHOULD that one can break.
+"""
 
 import ast
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -12,22 +17,34 @@ import click
 
 from tgi_conformance._case_listing import Listed
 from tgi_conformance._quick import is_property
-from tgi_conformance.contracts.catalogue import Clause
+from tgi_conformance.contracts.catalogue import Clause, Level, load_catalogue
+from tgi_conformance.contracts.clause_notes import load_invariants
 
 #: Where a source tree keeps backends that are broken on purpose, and the attribute that names their clause.
 BROKEN: Final = Path("tests", "broken")
 _BREAKS: Final = "breaks"
+#: Clauses that no backend can break, and what shows that their cases can fail.
+NO_BACKEND: Final[Mapping[str, str]] = {
+    "REAL-05": "a duty of the suite alone; tests/test_real_duties.py breaks it",
+}
+#: The stateful model's files: a clause that one of them names is decided by its programs.
+_MODEL: Final = ("_model*.py", "_load.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What stands behind one clause; ``broken`` is None outside a source tree."""
+    """What stands behind one clause; ``broken`` is None outside a source tree.
+
+    ``model``: the stateful model decides it, under its run-wide ruling. ``missing``: what should be there.
+    """
 
     clause: str
     level: str
     cases: int
     properties: int
+    model: bool
     broken: int | None
+    missing: tuple[str, ...] = ()
 
 
 def source_tree() -> Path | None:
@@ -56,25 +73,51 @@ def _broken_by(node: ast.ClassDef) -> Iterator[str]:
             yield value.value
 
 
+def model_clauses() -> frozenset[str]:
+    """The clauses that the stateful model names; nothing is imported."""
+    folder = Path(str(files("tgi_conformance.suites")))
+    found = {
+        node.value
+        for pattern in _MODEL
+        for file in folder.glob(pattern)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file)))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return frozenset(clause.id for clause in load_catalogue() if clause.id in found)
+
+
 def measure(clauses: Iterable[Clause], cases: Sequence[Listed], root: Path | None) -> list[Coverage]:
     """Count what stands behind each clause."""
     every = Counter(listed.clause for listed in cases)
     properties = Counter(listed.clause for listed in cases if is_property(listed.case.partition("/")[2]))
     broken = None if root is None else broken_variants(root)
-    return [
+    model = model_clauses()
+    rows = (
         Coverage(
             clause=clause.id,
             level=str(clause.level),
             cases=every[clause.id],
             properties=properties[clause.id],
+            model=clause.id in model,
             broken=None if broken is None else broken[clause.id],
         )
         for clause in clauses
-    ]
+    )
+    return [replace(row, missing=tuple(_missing(row))) for row in rows]
+
+
+def _missing(row: Coverage) -> Iterator[str]:
+    if not row.cases:
+        yield "no case"
+    named = any(row.clause in invariant.clauses for invariant in load_invariants().values())
+    if named and not row.properties and not row.model:
+        yield "no property"
+    if row.broken == 0 and row.level != Level.MAY and row.clause not in NO_BACKEND:
+        yield "no broken backend"
 
 
 def show_coverage(clauses: Iterable[Clause], cases: Sequence[Listed], *, as_json: bool) -> None:
-    """Print the coverage of these clauses, those without a case by name."""
+    """Print the coverage of these clauses, and by name what is missing."""
     rows = measure(clauses, cases, source_tree())
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
@@ -88,8 +131,10 @@ def show_coverage(clauses: Iterable[Clause], cases: Sequence[Listed], *, as_json
 
 def _line(row: Coverage) -> str:
     broken = "-" if row.broken is None else str(row.broken)
-    line = f"{row.clause:<11}{row.level:<7}{row.cases:>6}{row.properties:>12}{broken:>8}"
-    return line if row.cases else f"{line}  no case"
+    properties = f"{row.properties}{'+model' if row.model else ''}"
+    notes = [*row.missing, *([NO_BACKEND[row.clause]] if row.clause in NO_BACKEND else [])]
+    line = f"{row.clause:<11}{row.level:<7}{row.cases:>6}{properties:>12}{broken:>8}  {', '.join(notes)}"
+    return line.rstrip()
 
 
 def _totals(rows: Sequence[Coverage]) -> Iterator[str]:
@@ -99,10 +144,21 @@ def _totals(rows: Sequence[Coverage]) -> Iterator[str]:
         f"\n{len(rows)} clauses: {len(rows) - len(without)} with cases ({cases} cases, {properties} of them "
         f"properties), {len(without)} without"
     )
-    if without:
-        yield click.wrap_text(f"without a case: {', '.join(without)}", 100, "", "  ")
+    for what, names in _by_missing(rows).items():
+        yield click.wrap_text(f"{what}: {', '.join(names)}", 100, "", "  ")
     if any(row.broken is None for row in rows):
         yield "broken backends are counted in a source tree only"
         return
+    if not any(row.missing for row in rows):
+        yield "nothing is missing"
     seen = sum(bool(row.broken) for row in rows)
     yield f"{sum(row.broken or 0 for row in rows)} broken backends, of {seen} clauses"
+
+
+def _by_missing(rows: Sequence[Coverage]) -> dict[str, list[str]]:
+    """Clauses by what they are missing."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for what in row.missing:
+            found.setdefault(what, []).append(row.clause)
+    return found

@@ -1,4 +1,4 @@
-"""``list --coverage``: what is counted, and that clauses without a case are said plainly."""
+"""``list --coverage``: what is counted, what is missing is said plainly, and that nothing is missing."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,15 @@ import pytest
 from mini_backend import run_cli
 
 from tgi_conformance._case_listing import Listed
-from tgi_conformance._coverage import BROKEN, broken_variants, measure, show_coverage, source_tree
+from tgi_conformance._coverage import (
+    BROKEN,
+    NO_BACKEND,
+    broken_variants,
+    measure,
+    model_clauses,
+    show_coverage,
+    source_tree,
+)
 from tgi_conformance.contracts.catalogue import load_catalogue
 
 CATALOGUE = load_catalogue()
@@ -59,11 +67,11 @@ def test_a_clause_without_a_case_is_named_in_its_line_and_at_the_end(
 ) -> None:
     show_coverage(CLAUSES, CASES, as_json=False)
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.endswith("no case")] == [
+    assert [line for line in lines if "no case" in line and "no case:" not in line] == [
         line for line in lines if line.startswith("TOOL-01")
     ]
     assert "2 clauses: 1 with cases (3 cases, 2 of them properties), 1 without" in lines
-    assert "without a case: TOOL-01" in lines
+    assert "no case: TOOL-01" in lines
 
 
 def test_the_command_counts_the_cases_that_list_names(tmp_path: Path) -> None:
@@ -73,3 +81,35 @@ def test_the_command_counts_the_cases_that_list_names(tmp_path: Path) -> None:
         (clause["id"], len(clause["cases"])) for clause in clauses
     ]
     assert all(row["broken"] for row in rows)
+
+
+def test_what_is_missing_is_said_by_level_and_invariant(tmp_path: Path) -> None:
+    root = broken_tree(tmp_path)
+    clauses = [
+        CATALOGUE[name] for name in ("STREAM-12", "TOOL-01", "STREAM-28", "QUEUE-12", "REQ-07", "INIT-02")
+    ]
+    cases = [listed("STREAM-12/property"), listed("STREAM-28/x"), listed("INIT-02/x")]
+    assert {row.clause: row.missing for row in measure(clauses, cases, root)} == {
+        "STREAM-12": (),
+        "TOOL-01": ("no case", "no property", "no broken backend"),
+        "STREAM-28": ("no property",),  # a MAY: none can break it, but an invariant names it
+        "QUEUE-12": ("no case",),
+        "REQ-07": ("no case", "no property", "no broken backend"),
+        "INIT-02": ("no broken backend",),
+    }
+
+
+def test_the_model_counts_where_it_names_a_clause() -> None:
+    assert {"QUEUE-02", "STAT-07"} <= model_clauses()
+    (row,) = measure([CATALOGUE["STAT-07"]], [listed("STAT-07/x")], None)
+    assert (row.model, row.missing) == (True, ())
+
+
+def test_a_clause_that_no_backend_can_break_is_a_duty_of_the_suite() -> None:
+    assert all(CATALOGUE[name].statement.startswith("(suite)") for name in NO_BACKEND)
+
+
+def test_nothing_is_missing(tmp_path: Path) -> None:
+    rows = json.loads(run_cli(tmp_path, "list", "--coverage", "--json").out)
+    assert [row["clause"] for row in rows] == [clause.id for clause in CATALOGUE]
+    assert {row["clause"]: row["missing"] for row in rows if row["missing"]} == {}
