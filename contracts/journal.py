@@ -143,7 +143,7 @@ class Journal:
     @property
     def generations(self) -> tuple[Exchange, ...]:
         """POSTs to generation routes, in order."""
-        return self.select(lambda e: e.method == "POST" and e.path.rstrip("/") in _ROUTES)
+        return self.select(lambda e: e.method == "POST" and generates(e.path))
 
     @property
     def unscripted(self) -> tuple[Exchange, ...]:
@@ -182,5 +182,14 @@ class Journal:
         return most
 
 
+def generates(path: str) -> bool:
+    """Whether a POST to a path makes a server generate.
+
+    The hosted router also serves the root route under ``/models/{model id}``.
+    """
+    return path.rstrip("/") in _ROUTES or path.startswith(_MODELS)
+
+
+_MODELS = "/models/"
 #: The root route loses its slash under ``rstrip``; the others never end in one.
 _ROUTES = frozenset(route.rstrip("/") for route in GENERATION_ROUTES)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from tgi_conformance.contracts.journal import GENERATION_ROUTES
+from tgi_conformance.contracts.journal import generates
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord, JournalBuilder
 
 Kind: TypeAlias = Literal["received", "open_requests", "answered", "gone", "connections_closed", "quiet"]
@@ -80,7 +80,7 @@ def _counts(record: ExchangeRecord, condition: Condition, mount: str) -> bool:
     path = request.path.removeprefix(mount) or "/"
     return (
         request.method == "POST"
-        and path in GENERATION_ROUTES
+        and generates(path)
         and condition.path in {None, path}
         and condition.key in {None, record.key}
     )

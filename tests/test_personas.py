@@ -9,19 +9,23 @@ from raw_http import Answered, ask
 
 from tgi_conformance.contracts.personas import PERSONAS
 from tgi_conformance.contracts.script import (
+    Chaos,
+    Fate,
     Generation,
+    Limits,
     Persona,
     Reply,
     Script,
     ScriptedToolCall,
     Server,
+    TokenBucket,
     always,
     answer,
     failing,
 )
 from tgi_conformance.contracts.sse import SSEDecoder
 from tgi_conformance.contracts.tgi_info import ROUTES
-from tgi_conformance.fake_server.client import FakeServer, Space
+from tgi_conformance.fake_server.client import FakeServer, Space, received
 
 MODEL: Final = "lab/tiny"
 CHAT: Final = {"messages": [{"role": "user", "content": "Hi"}]}
@@ -178,6 +182,21 @@ def test_the_proxy_says_401_in_json(fake: FakeServer) -> None:
 
 
 # --- the hosted router --------------------------------------------------------------------------------
+
+
+def test_limits_chaos_and_conditions_hold_for_the_route_of_a_model(fake: FakeServer) -> None:
+    busy = Limits(bucket=TokenBucket(capacity=1, per_second=0.01))
+    script = Script(persona="hosted-router", server=Server(model_id=MODEL), limits=busy)
+    with fake.space(script) as space:
+        statuses = [ask(space.base_url, f"/models/{MODEL}", {"inputs": "Hi"}).status for _ in range(2)]
+        assert statuses == [200, 429]
+        assert space.wait(received(2), timeout=5).exchanges[-1].reply == "limit:bucket"
+        assert len(space.journal().generations) == 2
+    torn = Chaos(fates=(Fate(name="always", weight=1.0, reply=failing("no")),))
+    script = Script(persona="hosted-router", server=Server(model_id=MODEL), chaos=torn)
+    with fake.space(script) as space:
+        assert ask(space.base_url, f"/models/{MODEL}", {"inputs": "Hi"}).status == 424
+        assert space.journal().exchanges[-1].reply == "chaos:always"
 
 
 def test_the_router_serves_the_native_form_under_the_models_name(fake: FakeServer) -> None:
