@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from tgi_conformance.fake_server.memo import Memo
 from tgi_conformance.fake_server.metrics import Metrics
 from tgi_conformance.fake_server.readiness import Readiness, readiness_here
 from tgi_conformance.fake_server.selection import Replies, ReplySource
+from tgi_conformance.fake_server.tls_listening import TLSListener
 from tgi_conformance.fake_server.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ class Space:
         self._keys = {value: alias for alias, value in keys.items()}
         self._admitted = frozenset(f"bearer {value}".lower() for value in keys.values())
         self._gates: dict[str, SpaceGate] = {}
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TLSListener] = []
         self._refusing: list[socket.socket] = []
 
     async def listen(
@@ -135,17 +137,14 @@ class Space:
         listeners = self._bind(host, port)
         self._fill_in(host)
         for origin, listener in listeners.items():
-            context = None
+            made_for = partial(connect, self, origin)
             if origin in self.script.tls:
                 made = certificate()
-                context, self.certificate = made.server_context(), made.pem
-            server = await loop.create_server(
-                lambda origin=origin: connect(self, origin),
-                sock=listener,
-                backlog=BACKLOG,
-                ssl=context,
-            )
-            self._servers.append(server)
+                self.certificate = made.pem
+                context = made.server_context()
+                self._servers.append(TLSListener(listener, context, made_for, self.journal, origin, BACKLOG))
+            else:
+                self._servers.append(await loop.create_server(made_for, sock=listener, backlog=BACKLOG))
 
     def _bind(self, host: str, port: int) -> dict[str, socket.socket]:
         """Bind a port for each origin; returns the sockets of those that are to listen."""

@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 import pytest
@@ -37,7 +37,14 @@ from tgi_conformance.contracts.script_loading import ScriptError, load_script
 from tgi_conformance.contracts.script_places import with_origins
 from tgi_conformance.fake_server.certificates import self_signed
 from tgi_conformance.fake_server.chaos import draw
-from tgi_conformance.fake_server.client import FakeServer, Space, gone, open_requests, received
+from tgi_conformance.fake_server.client import (
+    FakeServer,
+    Space,
+    connections_closed,
+    gone,
+    open_requests,
+    received,
+)
 from tgi_conformance.fake_server.plans import Answer, Wait, Write, plan_answer
 from tgi_conformance.fake_server.plans import Exchange as Asked
 from tgi_conformance.fake_server.serving import connect
@@ -113,11 +120,56 @@ def test_a_tls_origin_is_trusted_by_whoever_has_its_certificate(fake: FakeServer
     assert space.url("a").startswith("http:")
 
 
-def test_a_tls_origin_is_refused_by_whoever_checks(fake: FakeServer) -> None:
-    space = play(fake, always(answer()), tls=("a",))
+def plain_request(wire: Wire) -> None:
+    wire.send(request())
+
+
+def garbage(wire: Wire) -> None:
+    wire.send(b"\x16\x03\x01\x00\x05nonsense")
+
+
+def leave(wire: Wire) -> None:
+    wire.socket.shutdown(socket.SHUT_WR)
+
+
+def check_names(wire: Wire) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
-        over_tls(space, ssl.create_default_context())
-    assert space.journal().exchanges == ()
+        ssl.create_default_context().wrap_socket(wire.socket, server_hostname="localhost")
+
+
+@pytest.mark.parametrize(
+    ("behave", "closed_by", "why"),
+    [
+        (check_names, "server", "the client refused the certificate"),
+        (plain_request, "server", "the client spoke plain HTTP"),
+        (garbage, "server", "is no TLS handshake"),
+        (leave, "client-fin", "the client left during the handshake"),
+    ],
+)
+def test_a_failed_handshake_is_a_connection_without_exchange_and_a_note(
+    fake: FakeServer, behave: Callable[[Wire], None], closed_by: str, why: str
+) -> None:
+    space = play(fake, always(answer(), at_least=0), tls=("a",))
+    with Wire(space.base_url) as wire:
+        behave(wire)
+        space.wait(connections_closed(), 5)
+    journal = space.journal()
+    (connection,) = journal.connections
+    assert (connection.requests, connection.closed_by, journal.exchanges) == (0, closed_by, ())
+    (note,) = journal.notes
+    assert note.startswith(f"connection {connection.id}: no TLS: ")
+    assert why in note
+    assert json.loads(over_tls(space, trusting(space)))["generated_text"]
+
+
+def test_slow_handshakes_leave_others_served(fake: FakeServer) -> None:
+    space = play(fake, always(answer("alive")), tls=("a",))
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(Wire(space.base_url)) for _ in range(50)]
+        for wire in slow:
+            wire.send(b"\x16\x03\x01")
+        assert b"alive" in over_tls(space, trusting(space))
+        assert space.journal().notes == ()
 
 
 @pytest.mark.parametrize("ending", ["fin", "rst", "half-close"])
