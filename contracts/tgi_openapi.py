@@ -118,11 +118,13 @@ def _ok(answer: str, event: str, used: dict[str, JSON]) -> JSON:
     elif answer:
         content["application/json"] = _ref(answer, used)
     if event:
-        content["text/event-stream"] = _ref(event, used)
+        error = "native-error-event" if event.startswith("native") else "openai-error-event"
+        every: list[JSON] = [_ref(name, used)["schema"] for name in (event, error)]
+        content["text/event-stream"] = {"schema": {"description": "Each event's data", "anyOf": every}}
     return {"description": "An answer", "content": content} if content else {"description": "An answer"}
 
 
-def _ref(name: str, used: dict[str, JSON]) -> JSON:
+def _ref(name: str, used: dict[str, JSON]) -> dict[str, JSON]:
     _take(name, used)
     return {"schema": {"$ref": _COMPONENTS + name}}
 

@@ -172,7 +172,9 @@ def _openai(value: Mapping[str, JSON]) -> dict[str, JSON]:
 
     Temperature 0 means greedy there, and becomes no temperature at all.
     """
-    native = {name: item for name, item in value.items() if name in _SHARED and item is not None}
+    native: dict[str, JSON] = {
+        name: item for name, item in value.items() if name in _SHARED and item is not None
+    }
     if value.get("temperature") not in (None, 0):
         native["temperature"] = value["temperature"]
     limit = value.get("max_tokens", value.get("max_completion_tokens"))
