@@ -42,16 +42,13 @@ def _precise(base: Any) -> Any:
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             if timeout is None or not 0 < timeout < _PRECISE_BELOW:
                 return super().select(timeout)  # type: ignore[no-any-return]
-            until = monotonic() + timeout
-            # Under load something is ready already, and one call is enough.
+            awake = timeout >= _WORTH_IT
+            until = monotonic() + timeout if awake else 0.0
+            woken, _, _ = select.select([self.fileno()], [], [], timeout - _AWAKE if awake else timeout)
             ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
-            if ready:
-                return ready
-            watched = timeout >= _WORTH_IT
-            woken, _, _ = select.select([self.fileno()], [], [], timeout - _AWAKE if watched else timeout)
-            ready = super().select(0)
-            while watched and not woken and not ready and monotonic() < until:
-                ready = super().select(0)
+            if awake and not woken:
+                while not ready and monotonic() < until:
+                    ready = super().select(0)
             return ready
 
     return PreciseSelector
