@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
-from tgi_conformance.contracts.codec import DecodeError, from_json
+from tgi_conformance.contracts.codec import from_json
 from tgi_conformance.contracts.journal import ReplyUse
+from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.recording import RecordedAnswer, RecordedRequest, Recording
+from tgi_conformance.contracts.schema_registry import problems
 from tgi_conformance.contracts.script import Delivery, Event, EventStream, Fault, Pause, Reply, status
 from tgi_conformance.fake_server.http_parsing import Request
 from tgi_conformance.fake_server.recorder import stripped_request
@@ -31,11 +33,14 @@ def read_recordings(folder: Path) -> dict[str, Recording]:
 
 def _read(file: Path) -> Recording:
     try:
-        return from_json(Recording, json.loads(file.read_text(encoding="utf-8")))
-    except DecodeError as error:
-        raise RecordingsError(f"{file}: {error}") from error
-    except ValueError as error:
+        value: JSON = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise RecordingsError(f"{file}: no JSON: {error}") from error
+    found = problems("recording", value)
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise RecordingsError(f"{file}: {found[0]}{more}")
+    return from_json(Recording, value)
 
 
 class Replay:

@@ -1,6 +1,7 @@
 """Recording a server, replaying it, the live view and the journal file; no secret gets into any of them."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import subprocess
@@ -15,6 +16,7 @@ from raw_http import Wire, ask, request
 from tgi_conformance.contracts.codec import from_json
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.recording import Content, Part, RecordedAnswer, RecordedRequest, Recording
+from tgi_conformance.contracts.schema_registry import problems, schema
 from tgi_conformance.contracts.script import Reply, Script, always, answer, data, done, status, stream
 from tgi_conformance.fake_server.client import FakeServer, answered
 from tgi_conformance.fake_server.http_parsing import RequestReader
@@ -174,17 +176,62 @@ def test_an_unreachable_upstream_is_a_502_that_says_so(tmp_path: Path, fake: Fak
     assert list(tmp_path.iterdir()) == []
 
 
+GOOD = {"request": {"method": "GET", "target": "/info"}, "answer": {"status": 200}}
+
+
+def with_answer(**fields: object) -> str:
+    return json.dumps({**GOOD, "answer": {"status": 200, **fields}})
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [("{", "no JSON"), ('{"request": {}}', "/request"), (None, "no recordings")],
+    [
+        (None, "no recordings"),
+        ("{", r"0001\.json: no JSON"),
+        ("[" * 100_000, r"0001\.json: no JSON"),
+        ('{"request": {}}', r"0001\.json: /: 'answer' is a required property \(and 2 more\)"),
+        (json.dumps({**GOOD, "version": 2}), r"0001\.json: /version: 1 was expected"),
+        (json.dumps({**GOOD, "more": 1}), r"/: .*'more' was unexpected"),
+        (with_answer(status="200"), r"/answer/status: '200' is not of type 'integer'"),
+        (with_answer(status=99), r"/answer/status: 99 is less than the minimum"),
+        (with_answer(ending="gone"), r"/answer/ending: 'gone' is not one of"),
+        (with_answer(head_ms=-1), r"/answer/head_ms: -1 is less than"),
+        (with_answer(headers=[["a"]]), r"/answer/headers/0: .* is too short"),
+        (with_answer(headers=[["a", "b\r\nc: d"]]), r"/answer/headers/0/1: .* does not match"),
+        (with_answer(parts=[{"content": {"text": "a", "base64": "YQ=="}}]), "/answer/parts/0/content: "),
+        (with_answer(parts=[{"content": {"base64": "Y"}}]), "/answer/parts/0/content/base64: "),
+    ],
 )
-def test_a_folder_that_cannot_be_replayed_is_refused(
+def test_a_folder_that_cannot_be_replayed_is_refused_with_file_place_and_rule(
     tmp_path: Path, content: str | None, problem: str
 ) -> None:
     if content is not None:
         (tmp_path / "0001.json").write_text(content)
     with pytest.raises(RecordingsError, match=problem):
         read_recordings(tmp_path)
+
+
+def test_the_server_says_what_is_wrong_with_a_recording_and_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "0001.json").write_text(with_answer(status=1))
+    command = [*COMMAND, "--replay", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 2
+    assert "0001.json: /answer/status: 1 is less than the minimum of 100" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_what_is_recorded_fits_its_schema(recorded: tuple[Path, list[bytes]]) -> None:
+    files = sorted(recorded[0].glob("*.json"))
+    assert files
+    for file in files:
+        assert problems("recording", json.loads(file.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("cls", [Recording, RecordedRequest, RecordedAnswer, Part, Content])
+def test_the_schema_of_recordings_has_the_fields_of_their_classes(cls: type) -> None:
+    document = schema("recording")
+    described = document["$defs"].get(cls.__name__, document)
+    assert set(described["properties"]) == {field.name for field in dataclasses.fields(cls)}
 
 
 @pytest.mark.parametrize(
