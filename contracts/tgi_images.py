@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-_IMAGE: Final = re.compile(r"!\[\]\([^)]*\)")
+_BEGIN: Final = "![]("
 _WEB: Final = re.compile(r"!\[\]\(https?://[^)]*\)")
 _DATA: Final = re.compile(r"!\[\]\(data:([^)]*)\)")
 _ALPHABET: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -37,13 +37,23 @@ def image_problem(prompt: str) -> str | None:
 
 
 def _problems(prompt: str) -> Iterator[str]:
-    for match in _IMAGE.finditer(prompt):
-        if _WEB.fullmatch(match[0]):
+    for image in _images(prompt):
+        if _WEB.fullmatch(image):
             continue
-        data = _DATA.fullmatch(match[0])
-        problem = f"invalid image content: {match[0]}" if data is None else _data_problem(data[1])
+        data = _DATA.fullmatch(image)
+        problem = f"invalid image content: {image}" if data is None else _data_problem(data[1])
         if problem is not None:
             yield problem
+
+
+def _images(prompt: str) -> Iterator[str]:
+    start = prompt.find(_BEGIN)
+    while start >= 0:
+        end = prompt.find(")", start + len(_BEGIN))
+        if end < 0:
+            return
+        yield prompt[start : end + 1]
+        start = prompt.find(_BEGIN, end + 1)
 
 
 def _data_problem(content: str) -> str | None:

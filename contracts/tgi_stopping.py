@@ -1,7 +1,6 @@
 """When a generation ends: the limit, the end token, stop sequences, in the shard's order."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, Literal
 
 #: Longer generations are queued in slices of this many tokens, and end at the end of a slice.
@@ -18,7 +17,10 @@ class Stopped:
     finish_reason: FinishReason
 
 
-@lru_cache(maxsize=256)
+#: Stop sequences that are looked at: TGI's own limit is far below, but not every server validates it.
+MOST_STOPS: Final = 256
+
+
 def stopped(pieces: tuple[str, ...], max_new_tokens: int | None, stop: tuple[str, ...]) -> Stopped:
     """Cut what a model would say where TGI would stop it.
 
@@ -28,11 +30,11 @@ def stopped(pieces: tuple[str, ...], max_new_tokens: int | None, stop: tuple[str
     limit = len(pieces) + 1 if max_new_tokens is None else max_new_tokens
     if limit > SLICE and max_new_tokens is not None:
         limit = -(-limit // SLICE) * SLICE
+    limit = max(limit, 1)
+    stop = stop[:MOST_STOPS]
     text = ""
-    for index, piece in enumerate(pieces):
+    for index, piece in enumerate(pieces[: limit - 1] if stop else ()):
         text += piece
-        if index + 1 >= limit:
-            return Stopped(pieces[: index + 1], "length")
-        if any(text.endswith(end) for end in stop):
+        if text.endswith(stop):
             return Stopped(pieces[: index + 1], "stop_sequence")
-    return Stopped(pieces, "eos_token")
+    return Stopped(pieces[:limit], "length" if limit <= len(pieces) else "eos_token")

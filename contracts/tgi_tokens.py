@@ -7,10 +7,12 @@ that grows with the text.
 
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from tgi_conformance.contracts.json_texts import HOLE, between_holes, dumps, encodable, quoted
 from tgi_conformance.contracts.json_types import JSON
 
 START: Final = "<s>"
@@ -40,6 +42,7 @@ _CACHED_SECTIONS: Final = 8192
 _CACHED_SECTION: Final = 32
 #: What is beyond is counted as words of three characters: megabytes would stop the server for seconds.
 _EXACT_LENGTH: Final = 32_768
+_WORD_LENGTH: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Piece:
     start: int
     stop: int
 
-    def json(self) -> JSON:
+    def json(self) -> dict[str, JSON]:
         """The form of ``/tokenize``."""
         return {"id": self.id, "text": self.text, "start": self.start, "stop": self.stop}
 
@@ -97,13 +100,53 @@ _counted_beginning: Final = lru_cache(maxsize=8)(_count)
 
 
 def _count_long(text: str) -> int:
-    return _counted_beginning(text[:_EXACT_LENGTH]) + max(len(text) - _EXACT_LENGTH, 0) // 3
+    return _counted_beginning(text[:_EXACT_LENGTH]) + max(len(text) - _EXACT_LENGTH, 0) // _WORD_LENGTH
 
 
 def tokenize(text: str, *, special: bool = True) -> tuple[Piece, ...]:
-    """The tokens of a text; the one for the start of text, if asked for, is empty."""
+    """The tokens of a text, as many as are counted; the one for the start of text, if asked for, is empty."""
     start = (Piece(START_ID, "", 0, 0),) if special else ()
     pieces = (
-        Piece(token_id(match[0]), match[0], match.start(), match.end()) for match in _TOKEN.finditer(text)
+        Piece(token_id(text[start:stop]), text[start:stop], start, stop) for start, stop in _spans(text)
     )
     return (*start, *pieces)
+
+
+def tokens_text(text: str, *, special: bool = True) -> str:
+    """The JSON text of the same tokens, in the form of ``/tokenize``: megabytes have hundreds of thousands."""
+    if not encodable(text):
+        return dumps([piece.json() for piece in tokenize(text, special=special)])
+    *_, before_stop, end = _PIECE
+    known = _PieceTexts()
+    pieces = [f"{known[text[start:stop]]}{start}{before_stop}{stop}{end}" for start, stop in _spans(text)]
+    first = [dumps(Piece(START_ID, "", 0, 0).json())] if special else []
+    return f"[{','.join(first + pieces)}]"
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where tokens begin and end. What is beyond the exact part is cut as it is counted."""
+    last = (0, 0)
+    for match in _TOKEN.finditer(text[:_EXACT_LENGTH]):
+        if last[1]:
+            yield last
+        last = match.span()
+    whole = range(_EXACT_LENGTH, len(text) - _WORD_LENGTH + 1, _WORD_LENGTH)
+    for start in whole:
+        yield last
+        last = (start, start + _WORD_LENGTH)
+    if text:
+        yield (last[0], len(text))
+
+
+class _PieceTexts(dict[str, str]):
+    """The JSON text of a piece up to its ``start``."""
+
+    def __missing__(self, piece: str) -> str:
+        start, before_text, before_start, *_ = _PIECE
+        made = f"{start}{token_id(piece)}{before_text}{quoted(piece)}{before_start}"
+        if len(self) < _CACHED_SECTIONS:
+            self[piece] = made
+        return made
+
+
+_PIECE: Final = between_holes(dict.fromkeys(Piece(0, "", 0, 0).json(), HOLE), 4) or ()

@@ -17,6 +17,7 @@ from tgi_conformance.contracts.tgi_templates import NO_TOOL
 from tgi_conformance.contracts.tgi_tokens import EOS
 
 _WORD: Final = re.compile(r"\s*\S+|\s+")
+_MARKS: Final = re.compile(r'["{}\[\]]|\\.?', re.DOTALL)
 _BLANK: Final = re.compile(rb"[ \t\n\r]*")
 _ESCAPED: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", '"': '\\"', "\\": "\\\\"}
 
@@ -109,23 +110,61 @@ def argument_pieces(tokens: Sequence[str]) -> Iterator[ArgumentPiece]:
     """
     text = ""
     named = False
+    nesting = _Nesting()
     for index, token in enumerate(tokens):
         if token == EOS:
             return
         text += token
+        nesting.feed(token)
         if named:
-            whole = _closed(text)
+            whole = nesting.closed and _closed(text)
             yield ArgumentPiece(index, None, token.removesuffix("}") if whole else token)
             if whole:
                 return
             continue
-        name = _name_so_far(text)
+        name = _name_so_far(text) if nesting.may_have_name else None
         if name is not None:
             named = True
             yield ArgumentPiece(index, name, "{")
-            if _closed(text):
+            if nesting.closed and _closed(text):
                 yield ArgumentPiece(index, None, "}")
                 return
+
+
+class _Nesting:
+    """How deep a growing JSON text is nested, so that it is parsed only where that can succeed."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._closings = 0
+
+    def feed(self, token: str) -> None:
+        """Take the next piece of the text."""
+        if self._escaped and token:
+            token, self._escaped = token[1:], False
+        for mark in _MARKS.findall(token):
+            if mark == '"':
+                self._in_string = not self._in_string
+            elif self._in_string:
+                # A backslash that is the last character escapes what the next piece begins with.
+                self._escaped = mark == "\\"
+            elif mark in "{[":
+                self._depth += 1
+            elif mark in "}]":
+                self._depth -= 1
+                self._closings += self._depth == 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the text may be a whole value: it closes for the first time."""
+        return self._depth == 0 and self._closings == 1 and not self._in_string
+
+    @property
+    def may_have_name(self) -> bool:
+        """Whether ``}}`` may close the text, or nothing is left to be closed."""
+        return self._depth in {0, 2} and self._closings <= 1 and not self._in_string
 
 
 def picks_no_tool(tokens: Sequence[str]) -> bool:

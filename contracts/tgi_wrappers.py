@@ -7,11 +7,12 @@ honours only max_new_tokens and seed, and masks every error as 500.
 from collections.abc import Mapping
 from typing import Final
 
+from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.tgi_decoding import VERTEX, BodyError, decode_as, decode_first
 from tgi_conformance.contracts.tgi_errors import TGIError, body_data
 from tgi_conformance.contracts.tgi_requests import GenerationRequest, RouteKind, request_of
-from tgi_conformance.contracts.tgi_tokens import tokenize
+from tgi_conformance.contracts.tgi_tokens import tokens_text
 
 _NO_INVOCATION: Final = "data did not match any variant of untagged enum SagemakerRequest"
 _TRIED: Final[tuple[RouteKind, ...]] = ("compat", "chat", "completions")
@@ -49,14 +50,11 @@ def _instance(item: JSON) -> GenerationRequest:
     )
 
 
-def tokenize_answer(inputs: str) -> JSON:
+def tokenize_answer(inputs: str) -> str:
     """The body of ``/tokenize``; the start token is always there, and empty."""
-    return [piece.json() for piece in tokenize(inputs)]
+    return tokens_text(inputs)
 
 
-def chat_tokenize_answer(prompt: str) -> JSON:
+def chat_tokenize_answer(prompt: str) -> str:
     """The body of ``/chat_tokenize``."""
-    return {
-        "tokenize_response": [piece.json() for piece in tokenize(prompt, special=False)],
-        "templated_text": prompt,
-    }
+    return f'{{"tokenize_response":{tokens_text(prompt, special=False)},"templated_text":{dumps(prompt)}}}'

@@ -156,12 +156,12 @@ def _tokenized(kind: RouteKind, request: Request, server: Server) -> Answer:
     if kind == "tokenize":
         value = decode("generate", request.body, content_type)
         inputs = value["inputs"]
-        return json_answer(200, dumps(tokenize_answer(inputs if isinstance(inputs, str) else "")))
+        return json_answer(200, tokenize_answer(inputs if isinstance(inputs, str) else ""))
     asked = request_of("chat", decode("chat", request.body, content_type))
     problem = template_problem(asked.roles, server)
     if problem is not None:
         return error_answer(problem)
-    return json_answer(200, dumps(chat_tokenize_answer(asked.prompts[0])))
+    return json_answer(200, chat_tokenize_answer(asked.prompts[0]))
 
 
 def _generate(generation: Generation, asked: GenerationRequest, server: Server, moment: Moment) -> Reaction:
