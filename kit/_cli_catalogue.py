@@ -8,6 +8,7 @@ import click
 
 from tgi_conformance._case_listing import Listed, list_cases
 from tgi_conformance._coverage import show_coverage
+from tgi_conformance._invariants import show_invariants
 from tgi_conformance._persona_pairs import show_personas
 from tgi_conformance.contracts.catalogue import Clause, load_catalogue
 
@@ -20,14 +21,19 @@ def show_list(
     level: str | None,
     with_cases: bool,
     coverage: bool,
+    invariants: bool,
     personas: bool,
     backends: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Print the clauses, with their cases, their coverage or their pairs with personas if asked."""
+    """Print the clauses, with their cases or coverage; or the invariants, or the pairs with personas."""
     clauses = _chosen(areas, level)
     if personas:
         show_personas(clauses, list_cases(backends=backends), as_json=as_json)
+        return 0
+    if invariants:
+        listed = list_cases(backends=backends)
+        show_invariants({clause.area for clause in clauses}, listed, as_json=as_json)
         return 0
     if coverage:
         show_coverage(clauses, list_cases(backends=backends), as_json=as_json)

@@ -177,6 +177,7 @@ def serve_command(flags: tuple[str, ...]) -> int:
 @click.option(
     "--coverage", is_flag=True, help="How many cases stand behind each clause, and which have none."
 )
+@click.option("--invariants", is_flag=True, help="The properties of the catalogue, and their cases.")
 @click.option("--personas", is_flag=True, help="Which clauses are tried with which other server generation.")
 @click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
