@@ -41,10 +41,13 @@ class _Reads(Broken):
 
 
 class KnowsNoList(_Reads):
-    """Reads the object of ``/generate`` only."""
+    """Calls ``/``, and reads the object of ``/generate`` only."""
 
     breaks = "RESP-01"
     key = "post_request"
+
+    def create_endpoint(self, **given: Any) -> str:
+        return super().create_endpoint(**given, native_route="/")
 
     def look(self, kind: str, value: Any, request_id: str) -> Any:
         if kind == "generate" and isinstance(value, list):
