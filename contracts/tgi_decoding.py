@@ -85,7 +85,7 @@ class Struct:
     nullable: bool = False
     #: How many fields a list needs; None: any number, the rest take their defaults.
     least_listed: int = 0
-    #: Python types whose values fit a field as they are, by field; and the fields that any small integer fits.
+    #: Python types whose values fit a field as they are, by field; and the fields that small integers fit.
     plain: Mapping[str, frozenset[type]] = field(init=False, repr=False, compare=False)
     small: frozenset[str] = field(init=False, repr=False, compare=False)
 

@@ -8,9 +8,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from tgi_conformance.contracts.json_positions import SyntaxProblem, place, scan
+from tgi_conformance.contracts.json_positions import SyntaxProblem, locate, place, scan
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema_examples import resolve
+from tgi_conformance.contracts.schema_shape import doubtful
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -42,18 +43,28 @@ def grammar_problem(grammar: Mapping[str, JSON]) -> str | None:
     if kind == "json_schema":
         value = value.get("schema") if isinstance(value, Mapping) else value
     if isinstance(value, str):
-        content = value.encode("utf-8", "surrogatepass")
-        try:
-            scan(content)
-        except SyntaxProblem as problem:
-            return f"grammar is not valid: {problem.message} at {place(content, problem.offset)}"
+        broken = _text_problem(value.encode("utf-8", "surrogatepass"))
+        if broken is not None:
+            return f"grammar is not valid: {broken}"
         value = cast("JSON", json.loads(value))
     return schema_problem(value)
 
 
+def _text_problem(content: bytes) -> str | None:
+    """What serde_json says of a whole text, or None."""
+    try:
+        scan(content)
+    except SyntaxProblem as problem:
+        return f"{problem.message} at {place(content, problem.offset)}"
+    end = locate(content, ()).end
+    rest = len(content) - len(content[end:].lstrip(b" \t\n\r"))
+    return f"trailing characters at {place(content, rest + 1)}" if rest < len(content) else None
+
+
 def schema_problem(schema: JSON) -> str | None:
     """The message for a JSON Schema that is to become a grammar, or None."""
-    found = next(_meta_errors(schema), None)
+    left = doubtful(schema)
+    found = None if left is True else next(_meta_errors(left), None)
     if found is not None:
         return f"grammar is not valid: {found}"
     if not isinstance(schema, Mapping) or "properties" not in schema:

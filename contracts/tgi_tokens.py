@@ -113,7 +113,7 @@ def tokenize(text: str, *, special: bool = True) -> tuple[Piece, ...]:
 
 
 def tokens_text(text: str, *, special: bool = True) -> str:
-    """The JSON text of the same tokens, in the form of ``/tokenize``: megabytes have hundreds of thousands."""
+    """The JSON text of the same tokens, in the form of ``/tokenize``: megabytes have very many."""
     if not encodable(text):
         return dumps([piece.json() for piece in tokenize(text, special=special)])
     *_, before_stop, end = _PIECE
