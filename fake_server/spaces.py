@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
+from errno import EMFILE, ENFILE
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 1024
 REFUSED: Final = "refused:"
+_NO_DESCRIPTORS: Final = frozenset({EMFILE, ENFILE})
 RECEIVE_BUFFER: Final = 4096
 """Bytes that the kernel may hold for a slow reader; with its usual megabytes no client would notice."""
 NAMES: Final = ("127.0.0.1", "localhost", "::1")
@@ -311,9 +313,13 @@ class Spaces:
         space.readiness = self._readiness
         try:
             await space.listen(self._connect, self._host, port, self._certify)
-        except OSError:
+        except OSError as error:
             space.retire()
-            raise
+            if error.errno not in _NO_DESCRIPTORS or not self._closed:
+                raise
+            # What came late to a closed space is lost now; to open none would be worse.
+            self._retire_old(kept=0)
+            return await self.open(script, keys, port=port)
         space.observe = self.observe
         self._spaces[space.id] = space
         self._retire_old()
@@ -364,8 +370,8 @@ class Spaces:
             self._readiness.close()
             self._readiness = None
 
-    def _retire_old(self) -> None:
-        while len(self._closed) > self.kept:
+    def _retire_old(self, kept: int | None = None) -> None:
+        while len(self._closed) > (self.kept if kept is None else kept):
             space = self._closed.popleft()
             space.retire()
             del self._spaces[space.id]

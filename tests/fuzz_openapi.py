@@ -83,7 +83,7 @@ EXCEPTIONS: Final = (
     Difference(
         _VALID,
         "422 .*inputs` cannot be empty",
-        "a conversation that the template makes empty, or a list by position, which the schema does not bound",
+        "a conversation that the template makes empty, or a list by position, not bounded in the schema",
     ),
     Difference(_VALID, "422 .*Tool with name .* not found", "tool_choice has to name a tool of the request"),
     Difference(_VALID, "422 .*grammar is not valid|422 .*cannot compile", "a JSON Schema inside the request"),
@@ -100,7 +100,7 @@ EXCEPTIONS: Final = (
     Difference(
         _VALID,
         "422 .*data did not match any variant",
-        "the choices are read as above (1.0, two names for a field), and the answer does not say which failed",
+        "the choices are read as above (1.0, two names for a field); the answer does not say which failed",
     ),
     Difference(
         _INVALID,

@@ -4,20 +4,24 @@ import contextlib
 import http.client
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import fuzz_json
 import pytest
 from fuzz_http_edge import hostile_inputs, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from json_attacks import VALID, attacks
 from raw_http import Wire, ask, request
 
 from tgi_conformance.contracts.script import Script, Server, always, answer
 from tgi_conformance.contracts.tgi_generated import split_tokens
-from tgi_conformance.fake_server.client import FakeServer, Space, open_requests
+from tgi_conformance.fake_server.client import FakeServer, FakeServerError, Space, open_requests
 from tgi_conformance.fake_server.http_parsing import MAX_HEAD, MAX_TRAILERS, ParseError, RequestReader
 
 
@@ -50,6 +54,21 @@ def test_hostile_inputs_bring_neither_crash_nor_hang_nor_500() -> None:
 def test_a_run_of_the_fuzzer_can_be_repeated() -> None:
     first, again = hostile_inputs(9), hostile_inputs(9)
     assert [next(first) for _ in range(40)] == [next(again) for _ in range(40)]
+
+
+def test_hostile_json_is_answered_as_tgi_answers() -> None:
+    found = fuzz_json.run(900, seed=8, seconds=20, large_one_in=300)
+    assert found.problems == []
+    assert found.inputs > 100
+    assert {200, 400, 415, 422} <= set(found.statuses)
+
+
+def test_hostile_json_is_the_same_for_the_same_seed_and_of_every_kind_and_route() -> None:
+    first, again = attacks(4, large_one_in=0), attacks(4, large_one_in=0)
+    seen = [next(first) for _ in range(400)]
+    assert seen == [next(again) for _ in range(400)]
+    assert {attack.path for attack in seen} == set(VALID)
+    assert len({attack.kind for attack in seen}) == 10
 
 
 FRAGMENTS = (
@@ -208,6 +227,14 @@ def test_more_pipelined_requests_than_anyone_needs_end_the_connection(space: Spa
     assert is_alive(space)
 
 
+def test_a_body_without_end_is_refused_by_its_length(space: Space) -> None:
+    with Wire(space.base_url) as wire:
+        head = b"POST /generate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        wire.send(head + b"content-length: 1000000000000\r\n\r\n" + b"x" * 1000)
+        assert wire.read_until(b"\r\n").startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 200 "))
+    assert is_alive(space)
+
+
 # --- the control API ----------------------------------------------------------------------------------
 
 
@@ -265,3 +292,42 @@ def test_deeply_nested_json_in_a_script_is_answered(fake: FakeServer) -> None:
             wire.socket.shutdown(socket.SHUT_WR)
             wire.read_to_end()
     assert fake.status()["version"]
+
+
+def test_a_script_of_more_than_the_control_api_takes_is_413(fake: FakeServer) -> None:
+    head = f"POST /spaces HTTP/1.1\r\nauthorization: Bearer {fake.token}\r\ncontent-length: 300000000\r\n\r\n"
+    with control(fake) as wire:
+        wire.send(head.encode() + b'{"script":')
+        assert wire.read_until(b"\r\n").startswith(b"HTTP/1.1 413 ")
+    assert fake.status()["version"]
+
+
+def test_thousands_of_pipelined_calls_are_answered(fake: FakeServer) -> None:
+    call = f"GET /status HTTP/1.1\r\nauthorization: Bearer {fake.token}\r\n\r\n".encode()
+    with control(fake) as wire:
+        thread = threading.Thread(target=lambda: wire.send(call * 10_000))
+        thread.start()
+        assert {wire.response().status for _ in range(10_000)} == {200}
+        thread.join()
+
+
+def test_more_spaces_than_there_are_descriptors_are_refused_and_closed_ones_make_room(tmp_path: Path) -> None:
+    poor = tmp_path / "python"
+    poor.write_text(f'#!/bin/sh\nulimit -n 200\nexec {sys.executable} "$@"\n')
+    poor.chmod(0o755)
+    with FakeServer.start(python=str(poor)) as server:
+        opened: list[Space] = []
+        with pytest.raises(FakeServerError, match="409: no listener could be opened"):
+            opened.extend(server.space(Script()) for _ in range(300))
+        assert len(opened) > 100
+        for space in opened[:20]:
+            space.close()
+        again = server.space(Script(replies=(always(answer("alive")),)))
+        assert is_alive(again)
+
+
+def test_thousands_of_spaces_one_after_another_leave_the_server_as_it_was(fake: FakeServer) -> None:
+    before = fake.status()["spaces"]
+    for _ in range(2000):
+        fake.space(Script()).close()
+    assert fake.status()["spaces"] == before
