@@ -1,6 +1,6 @@
 """The built-in toy model: what the fake server says where no script does.
 
-It always tells the same sentence (under a JSON grammar: a value that fits), and obeys limits and stop
+It always tells the same sentence (under a grammar: a text that fits), and obeys limits and stop
 sequences. With tools it writes calls, and
 four habits make every ending of a tool request visible without a script (they are this model's, not TGI's):
 
@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.regex_examples import regex_example
 from tgi_conformance.contracts.schema_examples import example
 from tgi_conformance.contracts.script import Generation, ScriptedToolCall
 from tgi_conformance.contracts.tgi_grammar import grammar_schema
@@ -51,13 +53,20 @@ def toy_generation(generation: Generation, request: GenerationRequest) -> Genera
 
 
 def _fitting(generation: Generation, request: GenerationRequest) -> Generation:
-    """The sentence, or under a JSON grammar a value that fits it."""
+    """The sentence, or under a grammar a text that fits it."""
     grammar = request.parameters.grammar
-    schema = None if grammar is None else grammar_schema(grammar)
-    if schema is None:
+    text = None if grammar is None else _fitting_text(grammar)
+    if text is None:
         return _talk(generation)
-    text = json.dumps(example(schema), ensure_ascii=False)
     return replace(generation, toy=False, text=text, obeys_limits=True)
+
+
+def _fitting_text(grammar: Mapping[str, JSON]) -> str | None:
+    if grammar.get("type") == "regex":
+        expression = grammar.get("value")
+        return regex_example(expression) if isinstance(expression, str) else None
+    schema = grammar_schema(grammar)
+    return None if schema is None else json.dumps(example(schema), ensure_ascii=False)
 
 
 def _talk(generation: Generation) -> Generation:

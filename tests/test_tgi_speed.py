@@ -276,9 +276,12 @@ def carefully() -> Iterator[None]:
 
 
 NUMBERS = (0, 1, -1, 2**31, 2**32, 2**63, 2**64, -(2**63) - 1, 0.5, 1e300)
-VALUES = st.sampled_from(NUMBERS) | st.sampled_from(
-    (None, True, False, "", "auto", "x", [], {}, ["a"], ["a", 1])
-    + ([{"role": "user", "content": "x"}], {"type": "json", "value": {}}, {"include_usage": True})
+VALUES = st.sampled_from(
+    (
+        *NUMBERS,
+        *(None, True, False, "", "auto", "x", [], {}, ["a"], ["a", 1]),
+        *([{"role": "user", "content": "x"}], {"type": "json", "value": {}}, {"include_usage": True}),
+    )
 )
 
 
