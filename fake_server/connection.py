@@ -39,8 +39,8 @@ Respond = Callable[["Space", Request, ExchangeRecord], Plan]
 Accept = Callable[["Space", str], "tuple[str, Plan] | None"]
 #: Space, head of a request, bytes of its body that have come, origin -> the answer that does not wait for it.
 Early = Callable[["Space", Request, int, str], "Plan | None"]
-#: Space, request, its record, its plan -> that answer for the next such request, if it will be the same.
-Stands = Callable[["Space", Request, ExchangeRecord, Plan], "Standing | None"]
+#: Space, request, its record, its plan: lets the answer stand for the next such request, if that holds.
+LetStand = Callable[["Space", Request, ExchangeRecord, Plan], None]
 #: Status, space -> the answer to bytes that are no request, or to a body that broke off.
 Refuse = Callable[[int], bytes]
 
@@ -65,7 +65,7 @@ class Connection(asyncio.BufferedProtocol):
         accept: Accept,
         refuse: Refuse,
         early: Early,
-        stands: Stands,
+        let_stand: LetStand,
     ) -> None:
         self._space = space
         self._origin = origin
@@ -73,7 +73,8 @@ class Connection(asyncio.BufferedProtocol):
         self._accept = accept
         self._refuse = refuse
         self._early = early
-        self._stands = stands
+        self._let_stand = let_stand
+        self._standings = space.standings(origin)
         self._reader = RequestReader(max_body=space.max_body)
         self._queue: deque[Request] = deque()
         self._current: ExchangeRecord | None = None
@@ -98,9 +99,8 @@ class Connection(asyncio.BufferedProtocol):
         self._held_back = False
         #: What reads in place of the transport; None: the transport reads.
         self._readiness: Readiness | None = None
-        #: What the next request gets if it is the one before again. Never set while anything is going on:
-        #: an exchange, a close, bytes that wait.
-        self._standing: Standing | None = None
+        #: Whether nothing is going on: no exchange, no close, no bytes that wait.
+        self._idle = False
 
     # --- what asyncio calls ------------------------------------------------------------------------
 
@@ -130,6 +130,7 @@ class Connection(asyncio.BufferedProtocol):
         if accepted is not None:
             self._silent, plan = accepted
             self._end(plan.ending)
+        self._idle = self._is_idle()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give asyncio room for the bytes that may be read now."""
@@ -142,9 +143,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def read(self, data: bytes, now: float) -> None:
         """Take what was read in the transport's place; no bytes: the client has shut its side."""
-        standing, self._standing = self._standing, None
-        if standing is not None and standing.serves(data) and self._answer_again(standing, data, now):
-            return
+        if self._idle:
+            standing = self._standings.find(data)
+            if standing is not None and self._answer_again(standing, data, now):
+                return
+            self._idle = False
         if self._transport.is_closing():
             self._pause_reading()
         elif data:
@@ -258,7 +261,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def drain(self) -> None:
         """Finish the exchange that runs and close; an idle connection is closed at once."""
-        self._standing = None
+        self._idle = False
         if self._current is None:
             if not self._ended:
                 self._close("server")
@@ -269,7 +272,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close at once."""
-        self._standing = None
+        self._idle = False
         self._transport.abort()
 
     # --- reading -----------------------------------------------------------------------------------
@@ -340,7 +343,6 @@ class Connection(asyncio.BufferedProtocol):
         if (
             begun >= standing.until
             or self._gone is not None
-            or standing.epoch != space.epoch
             or standing.permits_used != space.permits_used
             or space.journal.watched
         ):
@@ -357,10 +359,10 @@ class Connection(asyncio.BufferedProtocol):
                 return False
             taken = 0
         if done < len(standing.writes):
+            self._idle = False
             self._carry_on(standing, data, (now, begun), done, taken)
             return True
         ended = monotonic()
-        self._standing = standing
         standing.count()
         space.journal.book_answered(self._record, standing, data, (now, begun, ended))
         if standing.seen is not None:
@@ -586,10 +588,11 @@ class Connection(asyncio.BufferedProtocol):
             self._finish("complete")
             if self._draining:
                 self._close("server")
-            else:
-                if record is not None:
-                    self._let_stand(record, plan)
-                self._serve_next()
+                return
+            if record is not None and self._readiness is not None:
+                self._let_stand(self._space, record.request, record, plan)
+            self._serve_next()
+            self._idle = self._is_idle()
         elif plan.ending == "endless":
             self._plan = plan
             self._steps.extend(plan.repeat)
@@ -600,11 +603,11 @@ class Connection(asyncio.BufferedProtocol):
             self._finish("fault" if plan.faulty else "complete")
             self._end(plan.ending)
 
-    def _let_stand(self, record: ExchangeRecord, plan: Plan) -> None:
-        """Remember the answer where the request before had this head too and nothing is going on."""
-        idle = self._readiness is not None and not self._queue and not self._reader.pending
-        if idle and self._gone is None and self._reader.repeats(record.request):
-            self._standing = self._stands(self._space, record.request, record, plan)
+    def _is_idle(self) -> bool:
+        """Whether the next bytes may be a request that an answer stands for, and nothing else."""
+        busy = self._current is not None or self._ended or self._draining or self._lingering
+        waits = self._queue or self._held_back or self._reader.pending or self._silent is not None
+        return self._readiness is not None and self._gone is None and not busy and not waits
 
     def _finish(self, ending: str) -> None:
         record, self._current = self._current, None
@@ -657,7 +660,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _close(self, by: ClosedBy) -> None:
         self._ended = True
-        self._standing = None
+        self._idle = False
         self._book_close(by)
         # A close with unread bytes would reset the connection and could take the answer with it.
         self._shut()
@@ -675,7 +678,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._gone is not None or self._record.closed_at is not None:
             return
         self._gone = how
-        self._standing = None
+        self._idle = False
         now = monotonic() if at is None else at
         if self._current is not None and self._current.gone_at is None:
             self._current.gone_at = now

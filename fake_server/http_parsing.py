@@ -182,14 +182,6 @@ class RequestReader:
             self._request.complete = False
         return self._request
 
-    def repeats(self, request: Request) -> bool:
-        """Whether a request had the head of the one before it, and will be read so again."""
-        return (
-            self._before is not None
-            and self._before[0] is not request
-            and self._before[0].head is request.head
-        )
-
     @property
     def raw(self) -> bytes:
         """The bytes that no request has taken, for a note on what was not understood."""

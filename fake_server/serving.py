@@ -16,7 +16,7 @@ from tgi_conformance.fake_server.memo import LARGEST_REQUEST
 from tgi_conformance.fake_server.plans import Plan, plan_nothing, with_header
 from tgi_conformance.fake_server.slow_reading import SlowConnection
 from tgi_conformance.fake_server.spaces import Space
-from tgi_conformance.fake_server.standing import Standing, only_writes
+from tgi_conformance.fake_server.standing import Standing, is_whole, only_writes
 
 
 class WallClock:
@@ -45,7 +45,7 @@ def connect(space: Space, origin: str) -> Connection:
     """Make the protocol of a new connection to a space."""
     kind = Connection if space.script.reading is None else SlowConnection
     return kind(
-        space, origin, respond=respond, accept=accept, refuse=refuse, early=answer_early, stands=stands
+        space, origin, respond=respond, accept=accept, refuse=refuse, early=answer_early, let_stand=let_stand
     )
 
 
@@ -130,41 +130,46 @@ def _remembered(
     )
 
 
-def stands(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -> Standing | None:
-    """The answer that a request got, if the next one with its head is to get the same; None if it may not be.
+def let_stand(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -> None:
+    """Let the answer that a request got stand, if the next such request is to get the same.
 
-    Whoever is told of each exchange is told by the ordinary way, and chance and limits have their say there.
+    Whoever is told of each exchange is told on the ordinary way, and chance and limits have their say there.
     """
     writes = only_writes(plan)
     if writes is None or space.unsettled or space.observe is not None or space.closed:
-        return None
+        return
+    if request.method != "POST" or not is_whole(request):
+        return
     state = state_of(space, record)
-    if request.method != "POST" or engine.before_script(request, state) is not None:
-        return None
     path = engine.served_path(request.path, state) or "/"
     chosen = space.replies.standing(request, path, key=record.key, origin=record.connection.origin)
     if chosen is None or chosen.name != record.reply:
-        return None
+        return
     served = chosen.reply or space.script.otherwise or engine.HEALTHY
+    asked = request.head + request.body if engine.reads_body(served) else request.head
+    standings = space.standings(record.connection.origin)
+    if not standings.is_worth(asked) or engine.before_script(request, state) is not None:
+        return
     played = _remembered(space, served, request, state, scripted=chosen.reply is not None)
     # With a request id of its own, or after a second has begun, it is not the plan that was decided on.
     if played.plan is not plan:
-        return None
-    return Standing(
-        request=request,
-        size=len(request.head) + len(request.body),
-        body=request.body if engine.reads_body(served) else None,
-        key=record.key,
-        reply=record.reply,
-        plan=plan,
-        writes=writes,
-        sent_bytes=sum(map(len, writes)),
-        until=_CLOCK.until,
-        epoch=space.epoch,
-        permits_used=state.permits_used,
-        permits=played.permits,
-        seen=played.seen,
-        count=chosen.use,
+        return
+    standings.keep(
+        Standing(
+            asked=asked,
+            request=request,
+            size=len(request.head) + len(request.body),
+            key=record.key,
+            reply=record.reply,
+            plan=plan,
+            writes=writes,
+            sent_bytes=sum(map(len, writes)),
+            until=_CLOCK.until,
+            permits_used=state.permits_used,
+            permits=played.permits,
+            seen=played.seen,
+            count=chosen.use,
+        )
     )
 
 

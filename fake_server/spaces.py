@@ -21,6 +21,7 @@ from tgi_conformance.fake_server.memo import Memo
 from tgi_conformance.fake_server.metrics import Metrics
 from tgi_conformance.fake_server.readiness import Readiness, readiness_here
 from tgi_conformance.fake_server.selection import Replies, ReplySource
+from tgi_conformance.fake_server.standing import Standings
 from tgi_conformance.fake_server.tls_listening import TLSListener
 from tgi_conformance.fake_server.traffic import Traffic
 
@@ -116,13 +117,12 @@ class Space:
         #: Scheme, host and port of each origin.
         self.origins: dict[str, str] = {}
         self.closed = False
-        #: Counts what may change an answer: replies that were added, the end of the space.
-        self.epoch = 0
         self.metrics = Metrics(script.server)
         #: Exchange, and how many permits it holds.
         self._permits: list[tuple[ExchangeRecord, int]] = []
         self._keys = {value: alias for alias, value in keys.items()}
         self._admitted = frozenset(f"bearer {value}".lower() for value in keys.values())
+        self._standings: dict[str, Standings] = {}
         self._gates: dict[str, SpaceGate] = {}
         self._servers: list[asyncio.Server | TLSListener] = []
         self._refusing: list[socket.socket] = []
@@ -219,8 +219,16 @@ class Space:
 
     def play(self, replies: tuple[Reply, ...]) -> None:
         """Append replies."""
-        self.epoch += 1
+        self._forget_standings()
         self.replies.extend(with_origins(reply, self.origins) for reply in replies)
+
+    def standings(self, origin: str) -> Standings:
+        """The answers that stand for requests to an origin."""
+        return self._standings.setdefault(origin, Standings())
+
+    def _forget_standings(self) -> None:
+        for standings in self._standings.values():
+            standings.forget()
 
     def peek(self, at: float | None = None) -> None:
         """Book the closes that clients have sent but the loop has not yet reported; ``at``: as of then."""
@@ -236,7 +244,7 @@ class Space:
         """End what still runs and return the journal; the listeners stay, for what comes late."""
         journal = self.encoded()
         self.closed = True
-        self.epoch += 1
+        self._forget_standings()
         for connection in tuple(self.connections):
             connection.end_with_space()
         return journal
