@@ -1,6 +1,8 @@
 """STAT: usage statistics, held against what the server saw and sent."""
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import pytest
 
@@ -26,6 +28,7 @@ from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, SHAPE_BY_N
 SHAPES = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 #: From here on an integer is a time or an id.
 _NO_COUNTER = 1_000_000
+NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @clause("STAT-01")
@@ -42,9 +45,10 @@ def test_at_rest_the_total_is_what_succeeded_and_failed(case: Case) -> None:
     )
     case.serve(*replies)
     endpoint = case.endpoint()
+    before = _at_rest(case, endpoint)
     endings = [case.call(endpoint=endpoint, shape=shape).returned for _ in replies]
 
-    seen = _counts(case, endpoint)
+    seen = _counts(case, endpoint, before)
     succeeded = sum(endings)
     expect(
         seen["total_requests"] == len(replies)
@@ -67,9 +71,10 @@ def test_a_stream_that_breaks_counts_as_failed(case: Case, shape: Shape, failure
     case.needs("stats", "stream", shape.capability)
     case.serve(_failing_stream(shape, failure))
     endpoint = case.endpoint()
+    before = _at_rest(case, endpoint)
     case.call(endpoint=endpoint, shape=shape, stream=True, attempts=1)
 
-    seen = _counts(case, endpoint)
+    seen = _counts(case, endpoint, before)
     expect(
         seen["successful_requests"] == 0 and seen["failed_requests"] == 1,
         expected="0 successful, 1 failed",
@@ -85,12 +90,13 @@ def test_tokens_are_the_servers_numbers(case: Case, shape: Shape) -> None:
     reply = _counted(shape, prompt=7, completion=3)
     case.serve(reply)
     endpoint = case.endpoint()
+    before = _at_rest(case, endpoint)
     arguments: dict[str, Any] = {}
     if shape is NATIVE and "details" in case.description.parameters.get("generate", frozenset()):
         arguments["details"] = True
     expect_success(case.call(endpoint=endpoint, shape=shape, **arguments))
 
-    _expect_tokens(case, endpoint, 7, 3)
+    _expect_tokens(case, endpoint, 7, 3, before)
 
 
 @clause("STAT-03", case="headers")
@@ -105,9 +111,10 @@ def test_native_tokens_come_from_the_headers_when_the_body_has_none(case: Case) 
     )
     case.serve(status(200, *headers, json={"generated_text": "x" * 400}))
     endpoint = case.endpoint()
+    before = _at_rest(case, endpoint)
     expect_success(case.call(endpoint=endpoint, shape=NATIVE))
 
-    _expect_tokens(case, endpoint, 7, 3)
+    _expect_tokens(case, endpoint, 7, 3, before)
 
 
 @clause("STAT-04")
@@ -125,9 +132,10 @@ def test_streamed_usage_is_taken_once_as_a_total(case: Case, where: str) -> None
     frames = [*chunks, *([last] * (2 if where == "twice" else 1))]
     case.serve(CHAT.frames(*_frames(frames)))
     endpoint = case.endpoint()
+    before = _at_rest(case, endpoint)
     expect_success(case.call(endpoint=endpoint, shape=CHAT, stream=True))
 
-    _expect_tokens(case, endpoint, 7, 3)
+    _expect_tokens(case, endpoint, 7, 3, before)
 
 
 @clause("STAT-05")
@@ -252,8 +260,9 @@ def test_a_call_counts_once_however_many_attempts(case: Case) -> None:
     shape = case.shape()
     case.serve(overloaded().times(2), shape.plain("granted"))
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
+    before = _at_rest(case, endpoint)
     expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
-    seen = _counts(case, endpoint)
+    seen = _counts(case, endpoint, before)
     expect(
         seen["total_requests"] == 1 and seen["failed_requests"] == 0,
         expected="1 total, 0 failed",
@@ -290,8 +299,14 @@ def test_a_reset_touches_only_its_target(case: Case) -> None:
 # --- what the tests above share ---------------------------------------------------------------------------
 
 
-def _counts(case: Case, endpoint: str) -> dict[str, int]:
-    """The three request counters of an endpoint; one that is missing fails the clause."""
+def _at_rest(case: Case, endpoint: str) -> Mapping[str, int]:
+    """The counters of a new endpoint; whether they are 0, or another endpoint's too, is STAT-08's."""
+    shown = case.statistics(endpoint)
+    return {name: value for name, value in shown.items() if isinstance(value, int)}
+
+
+def _counts(case: Case, endpoint: str, before: Mapping[str, int] = NOTHING) -> dict[str, int]:
+    """The three request counters of an endpoint, or their growth; one that is missing fails the clause."""
     shown = case.statistics(endpoint)
     names = ("total_requests", "successful_requests", "failed_requests")
     missing = [name for name in names if not isinstance(shown.get(name), int)]
@@ -300,7 +315,7 @@ def _counts(case: Case, endpoint: str) -> dict[str, int]:
         expected=f"the counters {', '.join(names)}",
         observed=f"{', '.join(missing)} missing in {shown}",
     )
-    return {name: int(str(shown[name])) for name in names}
+    return {name: int(str(shown[name])) - before.get(name, 0) for name in names}
 
 
 def _aggregate(case: Case) -> dict[str, int]:
@@ -309,9 +324,13 @@ def _aggregate(case: Case) -> dict[str, int]:
     return {name: int(str(shown.get(name, 0))) for name in names}
 
 
-def _expect_tokens(case: Case, endpoint: str, prompt: int, completion: int) -> None:
+def _expect_tokens(
+    case: Case, endpoint: str, prompt: int, completion: int, before: Mapping[str, int] = NOTHING
+) -> None:
     shown = case.statistics(endpoint)
-    seen = tuple(shown.get(name) for name in ("input_tokens", "output_tokens", "total_tokens"))
+    names = ("input_tokens", "output_tokens", "total_tokens")
+    counts = [(shown.get(name), before.get(name, 0)) for name in names]
+    seen = tuple(now - then if isinstance(now, int) else now for now, then in counts)
     expect(
         seen == (prompt, completion, prompt + completion),
         expected=f"the server's numbers: input {prompt}, output {completion}, total {prompt + completion}",
