@@ -95,7 +95,7 @@ EXCEPTIONS: Final = (
         _VALID,
         "422 .*(must be|must not be|you must use sampling|not supported)",
         "parameters as a list by position, whose values the schema does not bound",
-        "POST /(|generate|generate_stream)",
+        "POST /(|generate|generate_stream|invocations)",
     ),
     Difference(
         _VALID,

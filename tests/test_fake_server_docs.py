@@ -15,9 +15,11 @@ import pytest
 from raw_http import Wire, request
 
 from tgi_conformance.contracts.codec import to_json
+from tgi_conformance.contracts.personas import PERSONAS
 from tgi_conformance.contracts.schema_registry import problems, schema
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.script_loading import load_script
+from tgi_conformance.contracts.tgi_info import ROUTES
 from tgi_conformance.fake_server.client import FakeServer, Space
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -112,7 +114,7 @@ def test_the_python_of_the_guide_runs(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     tests = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
     assert tests.returncode == 0, tests.stdout + tests.stderr
-    assert f"{len(PYTHON) - len(plain)} passed" in tests.stdout
+    assert f"{sum(code.count('def test_') for code in PYTHON)} passed" in tests.stdout
     for code in plain:
         ran = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
@@ -166,6 +168,28 @@ def test_the_guide_names_every_flag_of_its_own() -> None:
     flags = set(re.findall(r"^  (--[a-z-]+)", desk, re.MULTILINE))
     assert len(flags) >= 9
     assert {flag for flag in flags if flag not in GUIDE} == set()
+
+
+def test_the_table_of_contents_is_whole_and_leads_to_headings() -> None:
+    text = re.sub(r"```.*?```", "", GUIDE, flags=re.DOTALL)
+    headings = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
+    contents = re.findall(r"^ *- \[(.*)\]\(#(.*)\)$", text, re.MULTILINE)
+    assert [title for title, _ in contents] == headings
+    for title, anchor in contents:
+        assert anchor == re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def test_the_tables_of_routes_and_personas_are_whole() -> None:
+    table = GUIDE.partition("## Routes\n")[2].partition("## ")[0]
+    named: dict[str, str] = {}
+    for cells, methods in re.findall(r"^\| (`.*?`) \| ([A-Z, ]+) \|", table, re.MULTILINE):
+        named.update(dict.fromkeys(re.findall(r"`(/\S*)`", cells), methods))
+    assert named == {
+        path: ", ".join(name for name in ("POST", "GET") if route.serves(name))
+        for path, route in ROUTES.items()
+    }
+    personas = GUIDE.partition("### Personas\n")[2].partition("### ")[0]
+    assert re.findall(r"^\| `(\S+)` \|", personas, re.MULTILINE) == list(PERSONAS)
 
 
 def test_a_script_written_in_python_is_the_same_in_json() -> None:
