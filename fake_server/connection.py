@@ -157,9 +157,8 @@ class Connection(asyncio.BufferedProtocol):
             self.eof_received()
             self._transport.close()
 
-    def reset_by(self, error: OSError) -> None:
-        """End as the transport does where a read fails."""
-        del error
+    def reading_failed(self) -> None:
+        """End as the transport does where a read fails: the client has reset the connection."""
         self._pause_reading()
         if not self._transport.is_closing():
             self._client_went("client-rst")

@@ -80,8 +80,8 @@ class Readiness:
                 data = receive(_READ)
             except (BlockingIOError, InterruptedError):
                 continue
-            except OSError as error:
-                connection.reset_by(error)
+            except OSError:
+                connection.reading_failed()
                 continue
             taken.append((connection, space, data))
         return taken

@@ -14,9 +14,9 @@ from tgi_conformance.fake_server.http_parsing import Request
 from tgi_conformance.fake_server.metrics import Seen
 from tgi_conformance.fake_server.plans import Plan, Write
 
-LARGEST: Final = 16 * 1024
+LARGEST: Final = 8 * 1024
 """Bytes of a request beyond which no answer stands for it."""
-MOST: Final = 1024
+MOST: Final = 512
 """Answers that stand at the same time for one origin."""
 
 
@@ -53,8 +53,8 @@ class Standings:
 
     def __init__(self) -> None:
         self._answers: dict[bytes, Standing] = {}
-        #: What was asked once: an answer stands from the second time on.
-        self._asked: set[bytes] = set()
+        #: Hashes of what was asked once: an answer stands from the second time on.
+        self._asked: set[int] = set()
         self._until = 0.0
 
     def find(self, data: bytes) -> Standing | None:
@@ -69,11 +69,12 @@ class Standings:
         """Whether this was asked before, so that an answer should stand."""
         if len(asked) > LARGEST:
             return False
-        if asked in self._asked:
+        before = len(self._asked)
+        self._asked.add(hash(asked))
+        if len(self._asked) == before:
             return True
-        if len(self._asked) >= MOST:
+        if before >= MOST:
             self._asked.clear()
-        self._asked.add(asked)
         return False
 
     def keep(self, standing: Standing) -> None:

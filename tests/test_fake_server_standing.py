@@ -36,7 +36,7 @@ from tgi_conformance.fake_server.journal_builder import JournalBuilder
 from tgi_conformance.fake_server.precise_timers import precise_event_loop
 from tgi_conformance.fake_server.readiness import CAN_WATCH
 from tgi_conformance.fake_server.spaces import Space, Spaces
-from tgi_conformance.fake_server.standing import Standing
+from tgi_conformance.fake_server.standing import LARGEST, MOST, Standing, Standings
 
 pytestmark = pytest.mark.skipif(not CAN_WATCH, reason="transports read here, and nothing stands")
 
@@ -218,6 +218,36 @@ def test_repeats_get_the_same_bytes_and_the_same_books(kind: str, rows: Rows) ->
         assert [each.requests for each in journal.connections] == [1, 1, 12]
 
     run(test)
+
+
+def test_where_transports_read_the_wire_and_the_books_are_the_same(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(answers: list[bytes], booked: list[Exchange]) -> None:
+        async with playing(*(reply for reply, _ in KINDS.values())) as (_, space, dial):
+            peer = dial()
+            answers += [await peer.ask(asked) for asked in (ASKED, STREAMED) for _ in range(4)]
+            booked += map(timeless, journal_of(space).exchanges)
+
+    found: list[tuple[list[bytes], list[Exchange]]] = [([], []), ([], [])]
+    run(lambda: test(*found[0]))
+    assert rows.count
+    monkeypatch.setattr("tgi_conformance.fake_server.spaces.readiness_here", lambda: None)
+    before = rows.count
+    run(lambda: test(*found[1]))
+    assert rows.count == before
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("number", [MOST - 1, 3 * MOST])
+def test_so_many_answers_stand_and_no_more(number: int) -> None:
+    standings = Standings()
+    assert not standings.is_worth(b"x" * (LARGEST + 1))
+    assert not standings.is_worth(b"x" * (LARGEST + 1))
+    for each in range(number):
+        assert not standings.is_worth(b"%d" % each)
+        assert len(standings._asked) <= MOST + 1
+    assert standings.is_worth(b"%d" % (number - 1))
 
 
 def test_bodies_of_one_length_are_kept_each_and_echoed_each(rows: Rows) -> None:
