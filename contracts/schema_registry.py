@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from jsonschema import Draft202012Validator, TypeChecker, ValidationError, validators
-from jsonschema.exceptions import best_match
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
+from tgi_conformance.contracts.schema_glance import Glance, Resolve
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator, TypeChecker, ValidationError
+    from referencing import Registry
 
 ENDING: Final = ".schema.json"
 URN: Final = "urn:tgi-conformance:schema:"
@@ -25,22 +26,28 @@ Schema = dict[str, Any]
 """A JSON Schema as JSON: open by nature, so not typed any further."""
 
 
-SchemaRegistry = Registry[bool | Mapping[str, Any]]
+SchemaRegistry: TypeAlias = "Registry[bool | Mapping[str, Any]]"
 
 
 class UnknownSchemaError(LookupError):
     """No schema file has this name."""
 
 
-def _is_integer(_: TypeChecker, value: object) -> bool:
+def _is_integer(_: "TypeChecker", value: object) -> bool:
     """Tell 10 from 10.0, as serde and most typed readers do: JSON Schema alone does not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-_Validator: Final[type[Draft202012Validator]] = validators.extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
-)
+@cache
+def _validator_class() -> "type[Draft202012Validator]":
+    # The schema library takes as long to import as all the rest of a fake server; what fits needs none of it.
+    from jsonschema import Draft202012Validator, validators  # noqa: PLC0415
+
+    made: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator,
+        type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+    )
+    return made
 
 
 def names() -> tuple[str, ...]:
@@ -50,26 +57,26 @@ def names() -> tuple[str, ...]:
 
 def schema(name: str) -> Schema:
     """Return the schema of a name. Raises ``UnknownSchemaError``; the value is shared: read only."""
-    try:
-        return _schemas()[name]
-    except KeyError:
-        raise UnknownSchemaError(f"no schema {name!r}; there are: {', '.join(names()) or 'none'}") from None
+    file = _folder().joinpath(f"{name}{ENDING}")
+    if not name or not file.is_file():
+        raise UnknownSchemaError(f"no schema {name!r}; there are: {', '.join(names()) or 'none'}")
+    return _read_once(name)
 
 
 @cache
-def validator(name: str) -> Draft202012Validator:
+def validator(name: str) -> "Draft202012Validator":
     """Return the validator of a name, with every other schema at hand for its references.
 
     That the files themselves are schemas is a test's affair: to check it here would cost each start of the
     fake server a tenth of a second.
     """
-    return _Validator(_without_dialect(schema(name)), registry=_registry())
+    return _validator_class()(_without_dialect(schema(name)), registry=_registry())
 
 
-def build_validator(document: Schema) -> Draft202012Validator:
+def build_validator(document: Schema) -> "Draft202012Validator":
     """Return a validator for any schema document that may refer to the files here."""
-    _Validator.check_schema(document)
-    return _Validator(_without_dialect(document), registry=_registry())
+    _validator_class().check_schema(document)
+    return _validator_class()(_without_dialect(document), registry=_registry())
 
 
 def problems(name: str, value: object) -> list[str]:
@@ -77,11 +84,35 @@ def problems(name: str, value: object) -> list[str]:
 
     Of a choice (anyOf, oneOf) the branch that fits best is quoted.
     """
+    if glance(name).fits(value):
+        return []
     return sorted({describe(error) for error in validator(name).iter_errors(value)})
 
 
-def describe(error: ValidationError) -> str:
+@cache
+def glance(name: str) -> Glance:
+    """Return the quick look at values of a schema: it says yes only to what the validator lets pass."""
+    return Glance(schema(name), _resolver(name))
+
+
+def _resolver(name: str) -> Resolve:
+    """Resolve references from within the schema of a name."""
+
+    def resolve(reference: str) -> tuple[Schema | bool, Resolve]:
+        identifier, _, pointer = reference.partition("#")
+        there = identifier.removeprefix(URN).replace(":", "/") if identifier else name
+        found: Any = schema(there)
+        for step in filter(None, pointer.split("/")):
+            found = found[step.replace("~1", "/").replace("~0", "~")]
+        return found, resolve if there == name else _resolver(there)
+
+    return resolve
+
+
+def describe(error: "ValidationError") -> str:
     """Return one error as ``/json/pointer: message``; the root is ``/``."""
+    from jsonschema.exceptions import best_match  # noqa: PLC0415
+
     closest = best_match([error]) or error
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in closest.absolute_path)
     message = closest.message
@@ -91,18 +122,27 @@ def describe(error: ValidationError) -> str:
 
 
 @cache
+def _folder() -> Traversable:
+    return resources.files("tgi_conformance.contracts").joinpath("schemas")
+
+
+@cache
+def _read_once(name: str) -> Schema:
+    return _read(_folder().joinpath(f"{name}{ENDING}"), name)
+
+
+@cache
 def _schemas() -> Mapping[str, Schema]:
-    return dict(_find(resources.files("tgi_conformance.contracts").joinpath("schemas"), ""))
+    return {name: _read_once(name) for name in _find(_folder(), "")}
 
 
-def _find(folder: Traversable, prefix: str) -> list[tuple[str, Schema]]:
+def _find(folder: Traversable, prefix: str) -> list[str]:
     found = []
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.is_dir():
             found += _find(entry, f"{prefix}{entry.name}/")
         elif entry.name.endswith(ENDING):
-            name = prefix + entry.name.removesuffix(ENDING)
-            found.append((name, _read(entry, name)))
+            found.append(prefix + entry.name.removesuffix(ENDING))
     return found
 
 
@@ -124,7 +164,11 @@ def _without_dialect(document: Schema) -> Schema:
 
 @cache
 def _registry() -> SchemaRegistry:
-    return SchemaRegistry().with_resources(
+    from referencing import Registry  # noqa: PLC0415
+    from referencing.jsonschema import DRAFT202012  # noqa: PLC0415
+
+    empty: SchemaRegistry = Registry()
+    return empty.with_resources(
         (str(document["$id"]), DRAFT202012.create_resource(_without_dialect(document)))
         for document in _schemas().values()
     )

@@ -6,6 +6,7 @@ from typing import Final
 
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.schema_registry import problems
 from tgi_conformance.contracts.script import Reply, Response, Script, When
 from tgi_conformance.contracts.script_places import origins_named
 
@@ -64,9 +65,6 @@ def load_replies(value: JSON, script: Script) -> tuple[Reply, ...]:
 def _hold_schema(value: JSON, prefix: str) -> None:
     if not value:
         return
-    # The schema library takes as long to import as all the rest; a server without a script starts without it.
-    from tgi_conformance.contracts.schema_registry import problems  # noqa: PLC0415
-
     for problem in problems("script", value):
         pointer, _, message = problem.partition(": ")
         raise ScriptError(pointer.rstrip("/").removeprefix(prefix), message)

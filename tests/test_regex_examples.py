@@ -5,7 +5,7 @@ import re
 import warnings
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tgi_conformance.contracts.regex_examples import regex_example
@@ -154,6 +154,7 @@ BITS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(BITS, max_size=8).map("".join)
     | st.from_regex(r"[ab(|)*+?.\[\]{}0-2,^$\\-]{0,8}", fullmatch=True)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tgi_conformance.contracts import tgi_decoding, tgi_streams
@@ -76,6 +76,7 @@ ESCAPES = [
 STAMP = Stamp(7, "m")
 
 
+@settings(deadline=None)
 @given(TEXTS | st.text(max_size=40))
 def test_a_text_has_as_many_tokens_as_it_is_cut_into(text: str) -> None:
     assert count_tokens(text, special=False) == len(tokenize(text, special=False))
@@ -97,6 +98,7 @@ def streamed(route: RouteKind, body: JSON) -> GenerationRequest:
 
 
 @pytest.mark.parametrize(("route", "body"), STREAMED)
+@settings(deadline=None)
 @given(
     tokens=st.lists(st.text(st.characters() | st.sampled_from('"\\\0\n\x7f\u2028'), max_size=4), max_size=9),
     ended=st.sampled_from(["eos_token", "length"]),
@@ -137,6 +139,7 @@ def test_a_lone_surrogate_is_escaped_in_every_persona(persona: str) -> None:
 # --- bounded work -------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_the_tokens_of_a_text_are_written_as_they_are_told(text: str) -> None:
     pieces = tokenize(text)
@@ -211,6 +214,7 @@ CALL_BITS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(CALL_BITS, max_size=14))
 def test_a_growing_call_is_read_as_if_it_were_parsed_after_each_token(tokens: list[str]) -> None:
     for start in ([], ['{"function": {"_name": "f"', ', "a": ']):
@@ -228,6 +232,7 @@ def test_stop_sequences_beyond_any_limit_are_not_looked_at() -> None:
     assert stopped(("a", "b"), None, (*ends, "b")).finish_reason == "eos_token"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.lists(st.sampled_from(ESCAPES), max_size=6).map(b"".join))
 def test_escaped_pairs_are_told_from_lone_surrogates(content: bytes) -> None:
     body = b'{"inputs":"' + content + b'"}'
@@ -286,6 +291,7 @@ VALUES = st.sampled_from(
 
 
 @pytest.mark.parametrize("route", ["generate", "compat", "chat", "completions"])
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_quick_look_at_a_body_and_a_careful_one_agree(route: RouteKind, data: st.DataObject) -> None:
     kind = REQUESTS[route]
