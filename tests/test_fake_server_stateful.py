@@ -159,8 +159,8 @@ def test_the_head_goes_out_before_the_first_token(fake: FakeServer, recording: R
         wire.send(raw_request(recording))
         head = wire.read_until(b"\r\n\r\n")
         assert wire.is_silent(before)
-        space.release("first")
         start = now()
+        space.release("first")
         body = wire.read_until(b"0\r\n\r\n")
         assert now() - start >= between * (body.count(b"data: ") - 1)
         assert b"transfer-encoding: chunked" in head
