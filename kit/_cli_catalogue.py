@@ -32,8 +32,8 @@ def show_list(
         show_personas(clauses, list_cases(backends=backends), as_json=as_json)
         return 0
     if invariants:
-        listed = list_cases(backends=backends)
-        show_invariants({clause.area for clause in clauses}, listed, as_json=as_json)
+        chosen = {clause.area for clause in clauses}
+        show_invariants(chosen, list_cases(backends=backends), as_json=as_json)
         return 0
     if coverage:
         show_coverage(clauses, list_cases(backends=backends), as_json=as_json)

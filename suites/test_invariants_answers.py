@@ -252,7 +252,7 @@ def test_any_answer_cut_anywhere_is_an_error(case: Case, shape: Shape) -> None:
         whole = st.builds(
             lambda framing: Response(
                 body=Body(text=body, content_type="application/json"),
-                framing=framing,  # type: ignore[arg-type]
+                framing=framing,
             ),
             st.sampled_from(["content-length", "chunked"]),
         )

@@ -53,7 +53,7 @@ def _offered(case: Case, shape: Shape) -> frozenset[str]:
     return case.description.parameters.get(shape.method, frozenset())
 
 
-def _call(case: Case, shape: Shape, prompt: str | None = None, **given: object) -> Outcome:
+def _call(case: Case, shape: Shape, prompt: str | None = None, /, **given: object) -> Outcome:
     """One call to a healthy TGI of any strictness: what it thinks of the request is not judged here."""
     case.serve(shape.plain("fine").times(0, None))
     return case.call(prompt, endpoint=case.endpoint(), shape=shape, **given)
@@ -61,7 +61,7 @@ def _call(case: Case, shape: Shape, prompt: str | None = None, **given: object) 
 
 def _sent(case: Case, shape: Shape, **given: object) -> Exchange:
     """The request of one call that must go out."""
-    outcome = _call(case, shape, **given)
+    outcome = _call(case, shape, None, **given)
     expect_success(outcome, f"a call with {_shown(given)}")
     return only_request(case.journal())
 
@@ -71,10 +71,10 @@ def router_problem(exchange: Exchange) -> str | None:
     kind = _ROUTES[exchange.path.rstrip("/") or "/"]
     try:
         read = decode(kind, exchange.body, exchange.header("content-type"))
-    except BodyError as error:
-        return error.error.message
-    error = refusal(request_of(kind, read), Server())
-    return None if error is None else error.message
+    except BodyError as unread:
+        return unread.error.message
+    refused = refusal(request_of(kind, read), Server())
+    return None if refused is None else refused.message
 
 
 def _expect_decodable(exchange: Exchange) -> None:
@@ -270,7 +270,18 @@ def _wire_keys(shape: Shape, exchange: Exchange) -> frozenset[str]:
 def test_no_unset_option_stands_on_the_wire_as_a_bad_null(case: Case, shape: Shape) -> None:
     """Property P-06 for options given as ``None`` among others that are set."""
     case.needs(shape.capability)
-    check_property(case, _with_nones(case, shape), _check_nulls(shape), shared=3)
+
+    def check(inner: Case, given: Given) -> None:
+        _call(inner, shape, None, **given)
+        for sent in inner.journal().generations:
+            bad = bad_nulls(sent)
+            expect(
+                not bad,
+                expected="no null where TGI's field takes none",
+                observed=f"null at {', '.join(bad)} of {sent.body.decode('utf-8', 'replace')[:400]}",
+            )
+
+    check_property(case, _with_nones(case, shape), check, shared=3)
 
 
 def _with_nones(case: Case, shape: Shape) -> st.SearchStrategy[dict[str, JSON]]:
@@ -280,20 +291,6 @@ def _with_nones(case: Case, shape: Shape) -> st.SearchStrategy[dict[str, JSON]]:
         raise NotApplicable(f"{shape.method} offers no parameter")
     unset = st.lists(st.sampled_from(offered), max_size=4).map(dict.fromkeys)
     return st.builds(lambda none, given: {**none, **given}, unset, parameters(shape, frozenset(offered)))
-
-
-def _check_nulls(shape: Shape):  # type: ignore[no-untyped-def]
-    def check(inner: Case, given: Given) -> None:
-        _call(inner, shape, **given)
-        for sent in inner.journal().generations:
-            bad = bad_nulls(sent)
-            expect(
-                not bad,
-                expected="no null where TGI's field takes none",
-                observed=f"null at {', '.join(bad)} of {sent.body.decode('utf-8', 'replace')[:400]}",
-            )
-
-    return check
 
 
 @clause("GEN-07", case="property-p06")
@@ -350,7 +347,7 @@ def test_tgi_decodes_every_body_with_unset_options(case: Case, shape: Shape) -> 
     case.needs(shape.capability)
 
     def check(inner: Case, given: Given) -> None:
-        _call(inner, shape, **given)
+        _call(inner, shape, None, **given)
         for sent in inner.journal().generations:
             problem = router_problem(sent) or ""
             expect("null" not in problem, expected="no null that TGI refuses", observed=problem)
@@ -386,14 +383,14 @@ def test_tgi_meets_no_doubled_field_in_any_body(case: Case) -> None:
     names = [name for name in ("max_tokens", "max_completion_tokens") if name in _offered(case, CHAT)]
     if not names:
         raise NotApplicable("chat offers no length limit")
-    limits = st.lists(st.sampled_from(names), min_size=1, unique=True).map(
+    limits: st.SearchStrategy[Given] = st.lists(st.sampled_from(names), min_size=1, unique=True).map(
         lambda chosen: dict.fromkeys(chosen, 9)
     )
-    others = parameters(CHAT, _offered(case, CHAT) - set(names))
+    others: st.SearchStrategy[Given] = parameters(CHAT, _offered(case, CHAT) - set(names))
 
     def check(inner: Case, drawn: tuple[Given, Given]) -> None:
         limit, given = drawn
-        outcome = _call(inner, CHAT, **limit, **given)
+        outcome = _call(inner, CHAT, None, **limit, **given)
         if outcome.raised and not inner.journal().generations and len(limit) > 1:
             return  # refused as a contradiction
         written = [name for name in top_level_names(only_request(inner.journal()).body) if name in _LIMITS]
@@ -511,10 +508,10 @@ def router_refuses(shape: Shape, given: Given) -> str | None:
         body = {**cast("dict[str, JSON]", shape.arguments("hello")), **given}
     try:
         request = request_of(kind, decode(kind, json.dumps(body).encode(), "application/json"))
-    except BodyError as error:
-        return error.error.message
-    error = refusal(request, Server()) or validate(request, Server())
-    return None if error is None else error.message
+    except BodyError as unread:
+        return unread.error.message
+    refused = refusal(request, Server()) or validate(request, Server())
+    return None if refused is None else refused.message
 
 
 # --- P-25: the caller's values ---------------------------------------------------------------------------
@@ -540,7 +537,7 @@ def test_no_call_changes_what_the_caller_passed(case: Case) -> None:
         inner.serve(
             *([overloaded().times(0, refusals)] if refusals else []), CHAT.plain("fine").times(0, None)
         )
-        quick = (
+        quick: dict[str, Any] = (
             {"max_retries": 1, "initial_retry_delay": 0.01, "backoff_factor": 1.0}
             if ending == "retried"
             else {}
