@@ -19,6 +19,8 @@ from tgi_conformance.suites._policy import EARLY, PERMANENT, most_attempts, wait
 
 OK: Final = 200
 RATE_LIMITED: Final = 429
+#: A Retry-After that says no wait.
+NO_WAIT: Final = "soon"
 #: How long a wait of unknown length is watched (seconds).
 _UNKNOWN_WAIT: Final = 0.05
 #: Longer than an example lasts (seconds).
@@ -277,7 +279,7 @@ class EndpointState:
     def _sleeps(self, call: CallState, fate: Fate, at: float) -> None:
         band = wait_band(self.policy, call.attempts - 1)
         low, high = band if band is not None else (0.0, inf)
-        asked = float(fate.retry_after) if fate.retry_after is not None else 0.0
+        asked = 0.0 if fate.retry_after in (None, NO_WAIT) else float(fate.retry_after)
         call.phase = Phase.ASLEEP
         call.not_before = at + max(low, asked)
         # A client may add its own spread to what the server asks for.

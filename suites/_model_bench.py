@@ -31,6 +31,7 @@ from tgi_conformance.fake_server.client import (
 from tgi_conformance.suites._case import Case, Running
 from tgi_conformance.suites._expect import describe
 from tgi_conformance.suites._model import (
+    NO_WAIT,
     RATE_LIMITED,
     CallState,
     EndpointState,
@@ -268,6 +269,8 @@ class Bench:
         self.journal = journal
         events: list[tuple[float, int, str, Exchange]] = []
         for exchange in journal.generations:
+            if not exchange.body_complete:
+                continue  # taken back while it was being sent: nobody can say whose it was
             if exchange.id not in self._seen:
                 events.append((exchange.received_at, exchange.id, "came", exchange))
             if exchange.over_at is not None and exchange.id not in self._over:
@@ -355,6 +358,7 @@ class Bench:
             state.end("failed", forbidden="RETRY-07", last=state.fate)
             return
         clause = "RETRY-02" if state.fate.status == RATE_LIMITED else "RETRY-20"
+        clause = "RETRY-06" if state.fate.retry_after == NO_WAIT else clause
         limits = {endpoint.policy.max_retries for endpoint in self.endpoints.values()}
         broken(
             # Where endpoints differ and the smallest program needs both, one has the other's limit.

@@ -12,7 +12,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from hypothesis.strategies import SearchStrategy
 
 from tgi_conformance.suites._case import ALIASES, Case
-from tgi_conformance.suites._model import RATE_LIMITED, CallState, EndpointState, Fate, Phase
+from tgi_conformance.suites._model import NO_WAIT, RATE_LIMITED, CallState, EndpointState, Fate, Phase
 from tgi_conformance.suites._model_bench import Bench, Made
 from tgi_conformance.suites._model_look import (
     expect_aggregate,
@@ -54,7 +54,7 @@ PASSING_REFUSAL: Final = st.builds(
     Fate,
     kind=st.just("status"),
     status=st.just(RATE_LIMITED),
-    retry_after=st.sampled_from([None, None, "0", LONG]),
+    retry_after=st.sampled_from([None, None, "0", NO_WAIT, LONG]),
 )
 GATEWAY: Final = st.builds(Fate, kind=st.just("status"), status=st.just(503))
 _REFUSAL: Final = st.one_of(PASSING_REFUSAL, PASSING_REFUSAL, GATEWAY)
