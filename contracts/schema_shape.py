@@ -109,8 +109,7 @@ def _rest(word: str, value: JSON) -> JSON:
     if word in _ONE:
         return doubtful(value)
     if word in _LIST and isinstance(value, list) and value:
-        items = [doubtful(item) for item in value]
-        return True if all(item is True for item in items) else items
+        return [item for item in map(doubtful, value) if item is not True] or True
     if word in _NAMED and isinstance(value, Mapping):
         named = {name: doubtful(item) for name, item in value.items()}
         left = {name: item for name, item in named.items() if item is not True}

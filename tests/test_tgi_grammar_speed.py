@@ -77,6 +77,8 @@ def test_a_large_schema_is_judged_at_once() -> None:
     assert grammar_problem({"type": "json", "value": {"properties": good}}) is None
     found = grammar_problem({"type": "json", "value": {"properties": good, "minLength": -1}})
     assert found == "grammar is not valid: -1 is less than the minimum of 0"
+    choices: JSON = {"properties": {"a": {"anyOf": [{"type": "string"}] * 30_000 + [{"minLength": -1}]}}}
+    assert grammar_problem({"type": "json", "value": choices}) == found
     mixed: JSON = {"properties": {}, "type": [number if number % 2 else "s" for number in range(50_000)]}
     assert "is not valid under any of the schemas" in str(grammar_problem({"type": "json", "value": mixed}))
 
