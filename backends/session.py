@@ -87,6 +87,10 @@ class Reply:
         return self.event
 
 
+#: Stands in a line that was meant for us, though it was taken for a print.
+_NEAR: Final = '"tgic"'
+
+
 class Session:
     """A running host. Its end is final; the driver opens another one."""
 
@@ -147,6 +151,10 @@ class Session:
         if isinstance(event, Failed):
             text = event.text if not event.traceback else f"{event.text}\n{event.traceback}"
             raise BackendStartError(event.stage, f"{self._spec.label}: {text}", output)
+        if _NEAR in output:
+            problem += (
+                f"; a line of the protocol begins {PREFIX.decode()} with no blank, and this one did not"
+            )
         raise BackendStartError("hello", f"{self._spec.label}: {problem}", output)
 
     def start_call(self, method: str, args: Mapping[str, object], *, stream: bool) -> Call | None:

@@ -95,6 +95,8 @@ class Case:
     _spaces: list[Space] = field(default_factory=list)
     _scripts: list[Script] = field(default_factory=list)
     _endpoints: dict[str, RetryPolicy] = field(default_factory=dict)
+    #: Endpoint -> generation of the backend's process that it was made in.
+    _born: dict[str, int] = field(default_factory=dict)
     #: Ids of endpoints that are to be closed at the end.
     _open: list[object] = field(default_factory=list)
     _running: list[Running] = field(default_factory=list)
@@ -221,6 +223,7 @@ class Case:
         endpoint = str(created.value) if isinstance(created.value, str) else created.value
         given = RetrySettings(**{k: v for k, v in self._effective(settings).items() if k in _RETRY_SETTINGS})  # type: ignore[arg-type]
         self._endpoints[endpoint] = effective(self.description, given)  # type: ignore[index]
+        self._born[endpoint] = self.driver.generation  # type: ignore[index]
         return endpoint  # type: ignore[return-value]
 
     def try_endpoint(
@@ -281,6 +284,12 @@ class Case:
         """
         shape = shape or self.shape()
         self.probes.require(SHAPE_BY_NAME[shape.name], streaming=stream)
+        lost = self._born.get(endpoint, self.driver.generation) != self.driver.generation
+        expect(
+            not lost,
+            expected="a process that lives from create_endpoint to the call",
+            observed="it ended in between, and its endpoints with it",
+        )
         prompt = self.prompt() if prompt is None else prompt
         sent = shape.arguments(prompt) | {"endpoint_id": endpoint} | arguments
         if subject is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tgi_conformance.contracts.adapter import ErrorInfo
+from tgi_conformance.contracts.adapter import Answer, ErrorInfo
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.outcome import Outcome
@@ -42,8 +42,15 @@ def expect_success(outcome: Outcome, what: str = "the call") -> None:
 
 
 def expect_text(outcome: Outcome, text: str) -> None:
-    """The call succeeded with exactly that text."""
+    """The call succeeded with exactly that text; an answer without one is not the empty text."""
     expect_success(outcome)
+    expect(
+        outcome.answer is None or isinstance(outcome.answer.text, str),
+        expected=f"the text {_short(text)}",
+        observed=f"{_short(repr(outcome.value))}, which is no text"
+        if outcome.answer == Answer()
+        else "an answer without a text",
+    )
     expect(
         outcome.text == text,
         expected=f"the text {_short(text)}",
@@ -121,7 +128,8 @@ def describe(outcome: Outcome) -> str:
         told = f", status {info.status}" if info is not None and isinstance(info.status, int) else ""
         raised = outcome.exception[0] if outcome.exception else None
         cause = f": {raised.type}: {_short(raised.message)}" if raised else ""
-        return f"error of kind {kind}{told}{cause}{_after(outcome)}"
+        why = f" ({outcome.detail})" if outcome.detail else ""
+        return f"error of kind {kind}{told}{cause}{why}{_after(outcome)}"
     if outcome.ending in ("answer", "end", "left"):
         if outcome.answer is None and outcome.value is not None:
             return f"the value {_short(repr(outcome.value))}"
