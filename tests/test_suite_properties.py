@@ -1,15 +1,20 @@
 """The generators of the suites say what TGI says, and properties fail as the design wants them to."""
 
 import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
+from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import Server
+from tgi_conformance.contracts.script import Body, Script, Server
+from tgi_conformance.contracts.script_loading import load_script
 from tgi_conformance.contracts.sse import SSEDecoder
 from tgi_conformance.contracts.tgi_decoding import decode
 from tgi_conformance.contracts.tgi_requests import request_of
@@ -18,19 +23,27 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites import _properties
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._expect import ClauseFailed, expect
-from tgi_conformance.suites._generated_requests import PARAMETERS, messages, parameters
+from tgi_conformance.suites._generated_errors import FailedAnswer, date_ahead, failed_answers
+from tgi_conformance.suites._generated_images import BEGINNINGS, Image, images
+from tgi_conformance.suites._generated_requests import PARAMETERS, bad_parameters, messages, parameters
+from tgi_conformance.suites._generated_schemas import schemas, tools
+from tgi_conformance.suites._generated_scripts import PlannedCall, loads
 from tgi_conformance.suites._generated_streams import (
     Encoding,
+    Telling,
     encodings,
     splits,
     stratified,
+    tellings,
     tender_places,
     utf8_places,
 )
 from tgi_conformance.suites._generated_texts import token_lists
-from tgi_conformance.suites._properties import check_property, seed_of
+from tgi_conformance.suites._properties import budget, check_property, seed_of
 from tgi_conformance.suites._session import CaseRecord
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, SHAPES, Shape
+from tgi_conformance.suites.test_invariants_answers import readings
+from tgi_conformance.suites.test_invariants_requests import router_refuses
 
 QUICK = settings(
     max_examples=50,
@@ -176,3 +189,98 @@ def test_shrinking_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ClauseFailed, match="less than 100"):
         check_property(_case(), st.integers(0, 10**9), check)
     assert sum(value >= 100 for value in tried) <= _properties.SHRINKING + 1
+
+
+# --- the generators of invariants -------------------------------------------------------------------------
+
+
+@QUICK
+@given(st.data())
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_bad_parameters_are_refused_in_the_words_that_are_said(shape: Shape, draws: st.DataObject) -> None:
+    bad = draws.draw(bad_parameters(shape, frozenset(PARAMETERS[shape.method]) | {"best_of"}))
+    said = router_refuses(shape, bad.parameters)
+    assert said is not None
+    assert bad.message in said
+    assert bad.status == 422
+    assert bad.culprit in bad.parameters
+
+
+@QUICK
+@given(st.sampled_from(SHAPES).flatmap(tellings))
+def test_a_telling_says_its_tokens_in_every_persona(said: Telling) -> None:
+    data = [event.data for event in SSEDecoder().feed(said.encoding.stream(said.events))]
+    values = [json.loads(each) for each in data if each != "[DONE]"]
+    if said.shape is NATIVE:
+        texts = [value["token"]["text"] for value in values]
+    else:
+        choices = [choice for value in values for choice in value["choices"]]
+        texts = [c["text"] if "text" in c else c["delta"].get("content") or "" for c in choices]
+    assert "".join(texts) == said.heard
+
+
+@QUICK
+@given(tools())
+def test_generated_tools_decode_as_tgi_decodes_them(offered: list[Any]) -> None:
+    body = {"messages": [{"role": "user", "content": "hello"}], "tools": offered}
+    decoded = decode("chat", json.dumps(body).encode(), "application/json")
+    assert [tool["function"]["name"] for tool in cast("Any", decoded)["tools"]] == [
+        tool["function"]["name"] for tool in offered
+    ]
+
+
+@QUICK
+@given(schemas())
+def test_generated_schemas_are_schemas(schema: dict[str, Any]) -> None:
+    Draft202012Validator.check_schema(schema)
+
+
+@QUICK
+@given(images())
+def test_an_image_begins_as_its_media_type_does(image: Image) -> None:
+    assert image.content.startswith(BEGINNINGS[image.media_type])
+
+
+@QUICK
+@given(st.sampled_from([1.2, 1.5, 2.0, 86_400.0]))
+def test_a_date_ahead_is_the_whole_second_that_is_still_ahead(seconds: float) -> None:
+    now = datetime(2026, 11, 24, 12, 0, 0, 700_000, tzinfo=UTC)
+    header = date_ahead(now, seconds)
+    assert header.least is not None
+    assert seconds - 1.0 < header.least <= seconds
+    moment = parsedate_to_datetime(header.lines[0])
+    assert moment.timestamp() - now.timestamp() == pytest.approx(header.least)
+
+
+@QUICK
+@given(failed_answers((400, 500, 503)))
+def test_the_words_of_a_failed_answer_stand_in_its_body(answer: FailedAnswer) -> None:
+    assert answer.words in f"{answer.body.text}{answer.body.html}"
+    assert load_script({"replies": [to_json(answer.reply)]}).replies == (answer.reply,)
+
+
+@QUICK
+@given(st.sampled_from(SHAPES), loads(streaming=True))
+def test_each_call_of_a_load_has_a_script_that_loads(shape: Shape, calls: tuple[PlannedCall, ...]) -> None:
+    replies = tuple(call.reply(shape, "x").named(f"{at}-{call.fate}") for at, call in enumerate(calls))
+    assert load_script(to_json(Script(replies=replies))).replies == replies
+
+
+def test_examples_are_shared_out_but_never_below_the_least() -> None:
+    assert [budget("default", "io", shared) for shared in (1, 2, 3, 9)] == [25, 12, 8, 8]
+    assert budget("thorough", "io", 9) == 80
+    assert budget("quick", "io", 9) == 3
+    assert budget("default", "waits", 3) == 2
+
+
+def test_the_readings_of_a_body_are_those_of_any_route() -> None:
+    assert readings(Body(json=NATIVE.body("a"))) == {"a"}
+    assert readings(Body(json=[NATIVE.body("a")])) == {"a"}
+    assert readings(Body(json=CHAT.body("b"))) == {"b"}
+    assert readings(Body(json=COMPLETIONS.body("c"))) == {"c"}
+    assert (
+        readings(Body(base64=b"{"))
+        == readings(Body(json=[]))
+        == readings(Body(json={"choices": None}))
+        == set()
+    )
