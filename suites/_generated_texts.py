@@ -41,6 +41,8 @@ TRICKY: Final = (
     "  ",
 )
 _CHARACTERS: Final = st.characters(exclude_categories=["Cs"])
+#: Few enough that the same token often comes twice in a row.
+_AGAIN: Final = st.sampled_from([" no", " a"])
 #: Halves of a pair, which no UTF-8 can carry.
 _HALVES: Final = st.characters(categories=["Cs"])
 
@@ -56,11 +58,11 @@ def texts(*, least: int = 0, most: int = 24) -> SearchStrategy[str]:
 
 
 def token_lists(*, most: int = 6, plain: bool = False) -> SearchStrategy[tuple[str, ...]]:
-    """Tokens of an answer, empty ones among them (g_tokens); ``plain``: printable ASCII only."""
+    """Tokens of an answer, empty and repeated ones among them (g_tokens); ``plain``: printable ASCII only."""
     token = (
-        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=6)
+        st.one_of(_AGAIN, st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=6))
         if plain
-        else st.one_of(st.text("abc ", max_size=4), st.sampled_from(TRICKY), texts(most=6))
+        else st.one_of(_AGAIN, st.text("abc ", max_size=4), st.sampled_from(TRICKY), texts(most=6))
     )
     return st.lists(token, min_size=1, max_size=most).map(tuple).filter(any)
 
