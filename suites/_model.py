@@ -286,7 +286,8 @@ class EndpointState:
         call.own_latest = at + (high if band is not None else _UNKNOWN_WAIT)
         call.latest = inf if asked else at + high
         call.banned = asked > _EXAMPLE
-        call.early = "RETRY-04" if asked else "RETRY-08"
+        grown = call.attempts > 1 and self.policy.factor not in (None, 1.0)
+        call.early = "RETRY-04" if asked else ("RETRY-09" if grown else "RETRY-08")
         call.why = f"{fate} at {at:.3f}, own wait {low:.3f} to {high:.3f} s"
 
     def _unwanted(self, call: CallState) -> NoReturn:

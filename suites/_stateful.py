@@ -248,24 +248,28 @@ def _unsteady(run: MachineRun, machine: Callable[[], CaseMachine], unsteady: Exc
         return unsteady
     run.replaying = True
     for number in range(1, REPLAYS + 1):
-        error = _play(machine(), actions)
-        if isinstance(error, ClauseFailed) and clause_of(error, run.case) == clause_of(
-            failure.assertion, run.case
-        ):
+        run.failure = None
+        try:
+            _play(machine(), actions)
+        except _EndOfExamples as end:
+            if end.fault is not None:
+                return end.fault
+        # Whatever it breaks now is what is told: a broken program may break several clauses by turns.
+        if run.failure is not None:
             run.case.record.unsteady = f"1/{number}"
             return None
+    run.failure = failure
     _note_program(run, failure)
     return Untestable(f"failed once and not again: {_first_line(failure.assertion)}")
 
 
-def _play(machine: CaseMachine, actions: Sequence[Action]) -> BaseException | None:
-    """Play a program once more, step by step; the error that ended it."""
+def _play(machine: CaseMachine, actions: Sequence[Action]) -> None:
+    """Play a program once more, step by step; its failure is kept as any other."""
     with contextlib.suppress(ClauseFailed):
         for name, arguments, named in actions:
             getattr(machine, name)(*arguments, **named)
     with contextlib.suppress(ClauseFailed):
         machine.teardown()
-    return machine.error
 
 
 def _note_program(run: MachineRun, failure: _Failure) -> None:

@@ -173,6 +173,9 @@ def test_a_rate_limit_is_slept_out_within_the_declared_band() -> None:
     _send(call, at=1.02)
     endpoint.answered(call, at=2.0)
     assert (call.not_before, call.latest) == (2.03, 2.05)
+    with pytest.raises(Breach) as caught:
+        _send(call, at=2.02)
+    assert _clause(caught) == "RETRY-09"
 
 
 def test_retry_after_is_a_lower_bound_and_leaves_the_upper_open() -> None:
