@@ -10,6 +10,8 @@ from tgi_conformance.suites._session import CaseId
 WHY: Final = "left out by profile quick"
 #: How the slug of a case begins that is a property: many examples, generated.
 _PROPERTY: Final = "property"
+#: And of one that tries the clause with a server of another generation.
+_PERSONA: Final = "persona"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,8 @@ class Candidate:
 def chosen(candidates: Sequence[Candidate], focus: Sequence[str] = ()) -> list[bool]:
     """Say of each case, in order of collection, whether it is run.
 
-    For each backend and clause it is the first that is no property, or else the first; a ``load`` case never.
+    For each backend and clause it is the first of the plainest kind: no property and no persona, else a
+    persona, else a property; a ``load`` case never.
     All cases of a clause that one of the ``focus`` patterns names are run.
     """
     standing: dict[tuple[str, str], int] = {}
@@ -34,13 +37,18 @@ def chosen(candidates: Sequence[Candidate], focus: Sequence[str] = ()) -> list[b
             continue
         place = candidate.backend, candidate.case.clause
         taken = standing.setdefault(place, number)
-        if is_property(candidates[taken].case.slug) and not is_property(candidate.case.slug):
+        if _rank(candidate) < _rank(candidates[taken]):
             standing[place] = number
     numbers = set(standing.values())
     return [
         number in numbers or any(fnmatchcase(candidate.case.clause, pattern) for pattern in focus)
         for number, candidate in enumerate(candidates)
     ]
+
+
+def _rank(candidate: Candidate) -> int:
+    kind = candidate.case.slug.partition("-")[0]
+    return {_PERSONA: 1, _PROPERTY: 2}.get(kind, 0)
 
 
 def is_property(slug: str) -> bool:

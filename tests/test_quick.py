@@ -24,6 +24,11 @@ def test_the_first_case_that_is_no_property_stands_for_its_clause() -> None:
     assert _run(*map(_candidate, cases)) == ["REQ-01/one", "REQ-02/property"]
 
 
+def test_a_case_of_another_server_generation_stands_only_before_a_property() -> None:
+    cases = ("REQ-01/persona-tgi-2", "REQ-01/one", "REQ-02/property", "REQ-02/persona-tgi-1.4")
+    assert _run(*map(_candidate, cases)) == ["REQ-01/one", "REQ-02/persona-tgi-1.4"]
+
+
 def test_a_load_case_never_stands_for_a_clause() -> None:
     cases = (_candidate("STAT-07/only", load=True), _candidate("STAT-08/heavy", load=True))
     assert _run(*cases, _candidate("STAT-08/light")) == ["STAT-08/light"]
