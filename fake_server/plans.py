@@ -264,6 +264,7 @@ class _Layout:
         self._payload = b"".join(parts)
         self._ends = tuple(accumulate(len(part) for part in parts))
         self._starts = (0, *self._ends[:-1]) if parts else ()
+        self._begins = frozenset(self._starts)
         self._delivery = delivery
         self._chunked = chunked
         self._tail = LAST_CHUNK if chunked else tail
@@ -360,7 +361,7 @@ class _Layout:
 
     def _before(self, offset: int) -> Iterable[Step]:
         """What happens before the byte at ``offset`` goes out."""
-        if self._delivery.event_gap_ms and offset and offset in self._starts:
+        if self._delivery.event_gap_ms and offset and offset in self._begins:
             yield Wait(self._delivery.event_gap_ms / 1000)
         pace = self._delivery.pace
         if pace is not None and offset and offset % pace.bytes == 0:
