@@ -24,7 +24,7 @@ def test_backoff_behaves_as_the_model_says(case: Case) -> None:
     """Refused calls come back as often and as late as declared, and hold up nobody meanwhile."""
     case.needs("retry")
     case.needs_setting("max_retries", "initial_retry_delay")
-    check_machine(case, BackoffMachine)
+    check_machine(case, BackoffMachine, shared=2)  # its programs sleep
 
 
 @clause("MUX-03", case="property-model")
