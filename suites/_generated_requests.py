@@ -64,8 +64,18 @@ PARAMETERS: Final[Mapping[str, Mapping[str, SearchStrategy[JSON]]]] = {
 
 def parameters(shape: Shape, offered: frozenset[str]) -> SearchStrategy[dict[str, JSON]]:
     """Valid parameters of one call, each left out or given, of those that the backend offers (g_params)."""
-    domain = PARAMETERS[shape.method]
-    return st.fixed_dictionaries({}, optional={name: domain[name] for name in sorted(offered & set(domain))})
+    domain = {
+        name: PARAMETERS[shape.method][name] for name in sorted(offered & set(PARAMETERS[shape.method]))
+    }
+    return st.fixed_dictionaries({}, optional=domain)
+
+
+def all_parameters(shape: Shape, offered: frozenset[str]) -> SearchStrategy[dict[str, JSON]]:
+    """Valid parameters of one call, every one given that the backend offers."""
+    domain = {
+        name: PARAMETERS[shape.method][name] for name in sorted(offered & set(PARAMETERS[shape.method]))
+    }
+    return st.fixed_dictionaries(domain)
 
 
 def messages(*, most: int = 5) -> SearchStrategy[list[JSON]]:
