@@ -172,6 +172,7 @@ class Collection:
         """Longest first within each worker's share, or shuffled by the seed; one backend after the other.
 
         ``--dist worksteal`` cuts the list into equal runs of neighbours, so the list is dealt out like cards.
+        Each hand opens with its shortest case, so that a run soon shows that it lives.
         """
         hands = int(getattr(config, "workerinput", {}).get("workercount", 1))
         recorded = read_durations(self.settings.folder)
@@ -183,9 +184,19 @@ class Collection:
         else:
             cases.sort(key=lambda item: -recorded.get(item.stash[CASE_ID].text, _UNTIMED))
         by_backend = [[i for i in cases if i.stash[BACKEND] == name] for name in _names(cases)]
-        items[:] = others + [
-            item for hand in range(hands) for mine in by_backend for item in mine[hand::hands]
-        ]
+        dealt = [[item for mine in by_backend for item in mine[hand::hands]] for hand in range(hands)]
+        if config.option.tgi_order != "random":
+            dealt = [_opened(hand, recorded) for hand in dealt]
+        items[:] = others + [item for hand in dealt for item in hand]
+
+
+def _opened(hand: Sequence[pytest.Item], recorded: Mapping[str, float]) -> list[pytest.Item]:
+    """A worker's share with the case in front that took least time; as it is where none was timed."""
+    timed = [item for item in hand if item.stash[CASE_ID].text in recorded]
+    if not timed:
+        return list(hand)
+    first = min(timed, key=lambda item: recorded[item.stash[CASE_ID].text])
+    return [first, *(item for item in hand if item is not first)]
 
 
 def _collected(item: pytest.Item) -> CollectedCase:
