@@ -1,6 +1,7 @@
 """Mistakes in tool calls, grammars and structured output (TOOL)."""
 # ruff: noqa: ARG002, ARG005 - the parts exchanged take more than each mistake needs
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -197,6 +198,35 @@ class RepairsHalfACall(Broken):
 
         exchange(tool_calls, "_call", repaired)
         exchange(ToolCallJoiner, "calls", _vouched_for)
+
+
+#: What closes half an object, wherever its text was cut.
+_CLOSERS = ("}", '"}', '":null}', ":null}", "null}", '"":null}')
+
+
+class ClosesAnyHalfACall(Broken):
+    """Puts behind half an object whatever makes it JSON, as "tolerant" parsers do; and hands it out."""
+
+    breaks = "TOOL-07"
+    key = CALLS
+
+    def damage(self) -> None:
+        def repaired(right: Callable[..., Any]) -> Callable[..., Any]:
+            def call(id_: Any, name: Any, arguments: Any, *, complete: bool) -> Any:
+                made = right(id_, name, arguments, complete=complete)
+                return made if made.arguments is not None else _closed(made)
+
+            return call
+
+        exchange(tool_calls, "_call", repaired)
+        exchange(ToolCallJoiner, "calls", _vouched_for)
+
+
+def _closed(made: Any) -> Any:
+    for closer in _CLOSERS:
+        with contextlib.suppress(ValueError):
+            return replace(made, arguments=json.loads(made.raw_arguments + closer), complete=True)
+    return made
 
 
 class CompletesWhatLengthCut(Broken):
