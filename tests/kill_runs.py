@@ -14,6 +14,8 @@ from tgi_conformance.contracts.results_keys import RESULTS_KEYS
 FOLDER = Path(__file__).parent / "broken"
 #: Seconds after which a run is given up; on a quiet machine one takes fifteen.
 PATIENCE = 300
+#: What the reason of a verdict says where a probe failed.
+PROBE = "backend does not answer (probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,12 @@ class Told:
     def ruled(self, *rulings: str) -> tuple[str, ...]:
         """Clauses with a case so ruled, each once."""
         return tuple(dict.fromkeys(str(v["clause"]) for v in self.verdicts if v["ruling"] in rulings))
+
+    @property
+    def mute(self) -> dict[str, str]:
+        """Clauses with a case that was not tried since a healthy call does not work, and what that said."""
+        failed = ((str(v["clause"]), str(v.get("reason"))) for v in self.verdicts if v["ruling"] == "failed")
+        return {clause: reason for clause, reason in failed if PROBE in reason}
 
     @property
     def failed_keys(self) -> tuple[str, ...]:

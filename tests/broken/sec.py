@@ -73,8 +73,8 @@ class GetsAfterRedirect(Broken):
 
     def damage(self) -> None:
         def following(right: Any) -> Any:
-            def opened(self: Any) -> Any:
-                made = right(self)
+            async def opened(self: Any) -> Any:
+                made = await right(self)
                 made.follow_redirects = True
                 return made
 
@@ -100,13 +100,10 @@ class BelievesAnyCertificate(Broken):
     key = "new:tls"
 
     def damage(self) -> None:
-        def trusting(right: Any) -> Any:
-            def made(self: Any, connections: int, _tls: Any) -> None:
-                right(self, connections, ssl._create_unverified_context)
+        def trusting(*, needed: bool) -> ssl.SSLContext:
+            return ssl._create_unverified_context()  # noqa: S323 - the mistake itself
 
-            return made
-
-        exchange(transport.Transport, "__init__", trusting)
+        exchange(transport, "_tls_context", lambda _: trusting)
 
 
 class ShowsKey(Broken):
