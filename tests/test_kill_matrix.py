@@ -3,7 +3,7 @@
 import pytest
 from changed import changed_functions, face_of
 from kill_matrix import selection
-from kill_runs import variants
+from kill_runs import PROBE, Told, variants
 from kill_table import Row, summary, table
 from reach import Reach
 
@@ -99,3 +99,9 @@ def test_the_table_says_who_killed_and_how_many_others_fell() -> None:
     (line,) = table([_row(red=("GEN-01", "REQ-06"))])[1:]
     assert line.split() == ["a:B", "REQ-06", "yes", "1", "5", "2.0", "GEN-01", "REQ-06"]
     assert "SURVIVED" in table([_row(red=())])[1]
+
+
+def test_a_mutant_is_mute_in_the_clauses_that_a_failed_probe_keeps_from_being_tried() -> None:
+    mute = {"clause": "GEN-03", "ruling": "failed", "reason": f"a call works; {PROBE} native call): x"}
+    seen = {"clause": "GEN-04", "ruling": "failed", "reason": "expected 1; observed 2"}
+    assert tuple(Told(1, "", (mute, seen, mute), {}).mute) == ("GEN-03",)

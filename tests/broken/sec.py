@@ -1,5 +1,5 @@
 """Mistakes with the key (SEC)."""
-# ruff: noqa: ARG005 - the parts exchanged take more than each mistake needs
+# ruff: noqa: ARG001, ARG005 - the parts exchanged take more than each mistake needs
 
 import logging
 import os
