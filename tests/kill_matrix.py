@@ -171,8 +171,11 @@ def _longest_first(todo: Sequence[Variant], rows: Mapping[str, Row]) -> list[Var
 def _as_they_end(
     pool: ThreadPoolExecutor, one: Callable[[Variant], Row], todo: Sequence[Variant]
 ) -> Iterable[Row]:
-    for done in as_completed([pool.submit(one, variant) for variant in todo]):
-        yield done.result()
+    try:
+        for done in as_completed([pool.submit(one, variant) for variant in todo]):
+            yield done.result()
+    finally:  # Ctrl-C ends what runs, and what waits is not begun
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ backend are the same. ``--equal`` asks whether one, two and eight workers reach 
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -207,6 +208,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="of --equal")
     given = parser.parse_args(words)
     given.state.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the run and the loops are ended too
     return equal(given) if given.equal else soak(given)
 
 
