@@ -60,6 +60,10 @@ CHAIN_LIMIT = 20
 RECORDS_LIMIT = 10_000
 RECORDS_TEXT = 8 << 20
 TICK = 0.02
+#: Seconds after which a signal that was not heard is sent again.
+SIGNAL_AGAIN = 0.05
+#: Seconds that a call waits for the main thread to leave the call before it, which has ended.
+FREE_SOON = 0.25
 DESCRIPTORS = "/proc/self/fd" if Path("/proc/self/fd").is_dir() else "/dev/fd"
 OWN_THREAD = "tgic-"
 
@@ -1050,7 +1054,7 @@ class Host:
         self._main_work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._main_free = True
         self._main_call: Call | None = None
-        self._main_lock = threading.Lock()
+        self._main = threading.Condition()
         self.said_bye = False
 
     # the main thread
@@ -1077,11 +1081,20 @@ class Host:
     def interrupt(self, call: Call) -> None:
         """Raise KeyboardInterrupt in a plain call: SIGINT in the main thread, else at its next bytecode."""
         if call is self._main_call and self._own_process:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            threading.Thread(
+                target=self._signal_until_heard, args=(call,), name=f"{OWN_THREAD}interrupt", daemon=True
+            ).start()
         elif call.thread is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(call.thread), ctypes.py_object(KeyboardInterrupt)
             )
+
+    def _signal_until_heard(self, call: Call) -> None:
+        # A signal that comes just before the thread sleeps on a lock does not wake it: its handler waits
+        # for a bytecode. The next signal wakes it. The handler raises once, whatever comes after.
+        while call is self._main_call and call.interrupted and not call.ended:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(SIGNAL_AGAIN)
 
     # the reader's thread
 
@@ -1123,7 +1136,10 @@ class Host:
         if runs_on_loop(call.target):
             self.loop.submit(call.start_task, [])
             return
-        with self._main_lock:
+        with self._main:
+            leaving = self._main_call
+            if leaving is not None and leaving.ended:  # its outcome is out, and the thread free in a moment
+                self._main.wait_for(lambda: self._main_free, FREE_SOON)
             free, self._main_free = self._main_free, False
         if free:
             self._main_work.put(lambda: self._run_in_main(call))
@@ -1142,9 +1158,10 @@ class Host:
         except KeyboardInterrupt as error:  # it came as the call was ending
             call.fail_with(error, None, None)
         finally:
-            self._main_call = None
-            with self._main_lock:
+            with self._main:
+                self._main_call = None
                 self._main_free = True
+                self._main.notify()
 
     def _stream_command(self, message: Message) -> None:
         call = self._calls.get(message["id"])

@@ -214,6 +214,15 @@ def test_interrupt_reaches_a_blocking_plain_call() -> None:
         assert driver.generation == 0
 
 
+def test_interrupt_reaches_a_call_that_begins_as_another_ends() -> None:
+    with Driver.start(parse_backend(f"{ADAPTERS / 'echo.py'}:Echo")) as driver:
+        for _ in range(150):  # the call before must have left the main thread, the only one that can be woken
+            call = driver.call("generate", {"prompt": "x", "act": "block"})
+            assert call.wait_entered(5)
+            call.cancel("interrupt")
+            assert call.wait(5).exception[0].type == "KeyboardInterrupt"
+
+
 def test_plain_calls_are_inside_together_without_limit() -> None:
     with Driver.start(parse_backend(f"{ADAPTERS / 'faulty.py'}:Counts")) as driver:
         calls = [driver.call("generate", {"prompt": str(i)}) for i in range(120)]
