@@ -28,8 +28,8 @@ from tgi_conformance._quick import chosen
 STATE = Path("collected_results") / "kill_matrix"
 #: Clauses whose cases may fail because a healthy call does not work: more are no mistake but a wreck.
 MOST_MUTE = 50
-#: Runs at a time; on two cores three keep both busy, since a case waits as long as it works.
-DEFAULT_JOBS = 3
+#: Runs at a time; on two cores four keep both busy, since a case waits as long as it works.
+DEFAULT_JOBS = 4
 
 
 def selection(variant: Variant, reach: Reach, changed: frozenset[str]) -> tuple[str, ...]:
