@@ -19,7 +19,7 @@ from tgi_conformance.suites import _connects, _oracles
 from tgi_conformance.suites._expect import ClauseFailed, describe, expect
 from tgi_conformance.suites._keys import canary
 from tgi_conformance.suites._oracles import CallMade
-from tgi_conformance.suites._personas import dressed, served
+from tgi_conformance.suites._personas import NATIVE_PERSONA, dressed, model_served, served
 from tgi_conformance.suites._policy import RetrySettings, effective, most_attempts
 from tgi_conformance.suites._probes import Probes
 from tgi_conformance.suites._rulings import NotApplicable, NotHere
@@ -91,7 +91,7 @@ class Case:
     #: The server itself shows the key in its answers: a key in an outcome is then advisory (SEC-01).
     key_echoed: bool = False
     #: The server generation that its spaces imitate, and its shapes speak.
-    persona: Persona = "tgi-3.3"
+    persona: Persona = NATIVE_PERSONA
     _spaces: list[Space] = field(default_factory=list)
     _scripts: list[Script] = field(default_factory=list)
     _endpoints: dict[str, RetryPolicy] = field(default_factory=dict)
@@ -235,6 +235,7 @@ class Case:
             "base_url": self.space.base_url if url is None else url,
             "api_key": None if key is None else self.key(key),
         }
+        model = model_served(self.persona) if model is None else model
         if model is not None and "model" in self.description.settings:
             arguments["model"] = model
         outcome = self.ask("create_endpoint", **arguments, **self._effective(settings))

@@ -11,7 +11,17 @@ from typing import Final, cast
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.personas import DONE, PERSONAS, Traits, plain_value, stream_frames
-from tgi_conformance.contracts.script import Encoding, Event, EventStream, Persona, Reply, comment, data, done
+from tgi_conformance.contracts.script import (
+    Encoding,
+    Event,
+    EventStream,
+    Persona,
+    Reply,
+    Server,
+    comment,
+    data,
+    done,
+)
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, SHAPES, Shape
 
 #: The generation that every other case speaks.
@@ -70,6 +80,11 @@ def dressed(shape: Shape, persona: Persona) -> Shape:
     own = {field.name: getattr(shape, field.name) for field in fields(Shape)}
     made = PersonaShape(**own, persona=persona)
     return replace(made, ends_with_done=shape.ends_with_done and PERSONAS[persona].done)
+
+
+def model_served(persona: Persona) -> str | None:
+    """The model that requests have to name where a persona routes by it; on TGI it would be a LoRA id."""
+    return Server().model_id if PERSONAS[persona].by_model else None
 
 
 def served(persona: Persona) -> tuple[Shape, ...]:

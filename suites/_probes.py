@@ -11,10 +11,11 @@ from typing import Final
 
 from tgi_conformance.backends.driver import Driver
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import Script, always
+from tgi_conformance.contracts.script import Persona, Script, always
 from tgi_conformance.fake_server.client import FakeServer, Space
 from tgi_conformance.suites._expect import ClauseFailed, describe
 from tgi_conformance.suites._keys import canary
+from tgi_conformance.suites._personas import NATIVE_PERSONA, model_served
 from tgi_conformance.suites._shapes import Shape
 
 #: Seconds that a healthy call may take.
@@ -45,19 +46,21 @@ class Probes:
         """Raise :class:`ProbeFailed` unless an endpoint can be made for a healthy server."""
         self._require("create_endpoint", self._probe_endpoint)
 
-    def require(self, shape: Shape, *, streaming: bool) -> None:
-        """Raise :class:`ProbeFailed` unless a healthy call of this kind works.
+    def require(self, shape: Shape, *, streaming: bool, persona: Persona = NATIVE_PERSONA) -> None:
+        """Raise :class:`ProbeFailed` unless a healthy call of this kind works (with that server generation).
 
         Where no endpoint can be made that is said at once: no kind of call is tried in vain.
         """
         self.require_endpoint()
         name = f"{shape.name} {'stream' if streaming else 'call'}"
-        self._require(name, lambda: self._probe_call(shape, streaming=streaming))
+        if persona != NATIVE_PERSONA:
+            name += f" with {persona}"
+        self._require(name, lambda: self._probe_call(shape, persona, streaming=streaming))
 
-    def works(self, shape: Shape, *, streaming: bool) -> bool:
+    def works(self, shape: Shape, *, streaming: bool, persona: Persona = NATIVE_PERSONA) -> bool:
         """Whether a healthy call of this kind works."""
         try:
-            self.require(shape, streaming=streaming)
+            self.require(shape, streaming=streaming, persona=persona)
         except ProbeFailed:
             return False
         return True
@@ -108,10 +111,10 @@ class Probes:
             self._close(created)
         return None
 
-    def _probe_call(self, shape: Shape, *, streaming: bool) -> str | None:
-        script = Script(replies=(always(shape.reply(_TEXT, streaming=streaming)),))
+    def _probe_call(self, shape: Shape, persona: Persona, *, streaming: bool) -> str | None:
+        script = Script(replies=(always(shape.reply(_TEXT, streaming=streaming)),), persona=persona)
         with self.server.space(script, keys={}) as space:
-            created = self._create(space)
+            created = self._create(space, persona)
             if not created.returned:
                 return f"create_endpoint: {describe(created)}"
             arguments = shape.arguments("Say ready.") | {"endpoint_id": created.value}
@@ -122,8 +125,11 @@ class Probes:
             self._close(created)
             return problem
 
-    def _create(self, space: Space) -> Outcome:
+    def _create(self, space: Space, persona: Persona = NATIVE_PERSONA) -> Outcome:
         arguments = {"base_url": space.base_url, "api_key": canary("probe", space.id)}
+        model = model_served(persona)
+        if model is not None and "model" in self.driver.description.settings:
+            arguments["model"] = model
         return self.driver.run("create_endpoint", arguments, deadline=PROBE_DEADLINE)
 
     def _close(self, created: Outcome) -> None:

@@ -17,6 +17,7 @@ from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from hypothesis.strategies import SearchStrategy
 
+from tgi_conformance.contracts.catalogue import load_catalogue
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.suites._case import Case
@@ -208,13 +209,13 @@ def check_examples(
         check_property(case, examples, noted, shared=shared)
     except ClauseFailed as failed:
         breach, _ = breaches.get((failed.expected, failed.observed), (None, None))
-        if breach is None or breach.clause == case.record.clause:
+        if breach is None or breach.clause == case.record.clause or not _binds(breach.clause, case):
             raise
         _leave_to(breach.clause, case, failed)
     except Flaky:
         for breach, example in breaches.values():
             if _comes_again(case, breach, check, example):
-                if breach.clause == case.record.clause:
+                if breach.clause == case.record.clause or not _binds(breach.clause, case):
                     raise breach from None
                 _leave_to(breach.clause, case, breach)
         seen = "; ".join(_first_line(breach) for breach, _ in breaches.values())
@@ -284,15 +285,21 @@ def _conclude(run: MachineRun) -> None:
         case.record.findings += [
             Finding(clause=clause, message="no breach in any program", breach=False)
             for clause in sorted(run.looked)
+            if _binds(clause, case)
         ]
         return
     clause = clause_of(run.failure.assertion, case)
-    if clause == case.record.clause:
+    if clause == case.record.clause or not _binds(clause, case):
         run.fail(run.failure)
     _note_program(run, run.failure)
     told = run.failure.assertion
     message = f"expected {told.expected}; observed {told.observed}\nprogram:{run.failure.example}"
     _leave_to(clause, case, message)
+
+
+def _binds(clause: str, case: Case) -> bool:
+    """Whether the backend claims what a clause is about; only then is it ruled, either way."""
+    return case.claims(*load_catalogue()[clause].capabilities)
 
 
 def _leave_to(clause: str, case: Case, told: object) -> NoReturn:

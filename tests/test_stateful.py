@@ -7,6 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from tgi_conformance.contracts.capabilities import CAPABILITIES
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.suites import _stateful
@@ -20,7 +21,9 @@ from tgi_conformance.suites._stateful import CaseMachine, MachineRun, check_exam
 
 def _case(seed: int = 1) -> Case:
     record = CaseRecord(case="QUEUE-01/property-x", clause="QUEUE-01", backend="none")
-    driver = SimpleNamespace(description=SimpleNamespace(capabilities=frozenset()), implemented=frozenset())
+    driver = SimpleNamespace(
+        description=SimpleNamespace(capabilities=frozenset(CAPABILITIES)), implemented=frozenset()
+    )
     settings = SimpleNamespace(profile="quick", seed=seed)
     return Case(*cast("Any", (SimpleNamespace(), driver, SimpleNamespace(), record, settings)))
 

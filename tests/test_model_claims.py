@@ -1,0 +1,52 @@
+"""Programs rule nothing that a backend does not claim; a server that routes by model is told its model."""
+
+from pathlib import Path
+
+import pytest
+from mini_backend import MINI, run_cli
+
+KEYED = """
+
+class Keyed(Mini):
+    def describe(self):
+        return super().describe() | {"capabilities": ["native", "keys"]}
+"""
+#: A client of chat that names a model only where it was given one.
+MODEL = """
+
+class Modelled(Mini):
+    def describe(self):
+        return {"name": "modelled", "capabilities": ["chat"], "settings": ["model"]}
+
+    def create_endpoint(self, *, model=None, **given):
+        self.model = model
+        return super().create_endpoint(**given)
+
+    def chat(self, messages, *, endpoint_id=None, **parameters):
+        base_url, key = self.endpoints[endpoint_id]
+        named = {} if self.model is None else {"model": self.model}
+        body = json.dumps({"messages": messages, **named, **parameters}).encode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+        request = urllib.request.Request(base_url + "/v1/chat/completions", body, headers)
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return json.load(response)["choices"][0]["message"]["content"]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "mini.py").write_text(MINI + KEYED + MODEL)
+    return tmp_path
+
+
+def test_programs_of_a_backend_without_a_queue_say_nothing_of_queues(project: Path) -> None:
+    done = run_cli(project, "run", "-n", "0", "--backend", "mini:Keyed", "--case", "MUX-03/property-model")
+    clauses = {case.partition("/")[0] for case, ruling in done.rulings().items() if ruling == "passed"}
+    assert done.code == 0, done.out
+    assert {"MUX-01", "MUX-03"} <= clauses
+    assert not [clause for clause in clauses if clause.startswith(("QUEUE", "STAT", "RES-05"))]
+
+
+def test_a_server_that_routes_by_model_is_asked_for_its_model(project: Path) -> None:
+    done = run_cli(project, "run", "-n", "0", "--backend", "mini:Modelled", "--case", "REAL-02/hosted-router")
+    assert done.rulings()["REAL-02/hosted-router"] == "passed", done.out
