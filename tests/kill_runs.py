@@ -1,8 +1,10 @@
 """Runs of broken backends: who they are, and what a run says of one. Each runs as a user would run it."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -117,6 +119,7 @@ def run_quick(
     done = subprocess.run(
         [sys.executable, "-c", start, *command],
         cwd=folder.parent,
+        env=with_bytecode(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -125,6 +128,18 @@ def run_quick(
     )
     told = folder / "narrowed" if narrowed else folder
     return Told(done.returncode, done.stdout, _verdicts(told), _results(told))
+
+
+def with_bytecode() -> dict[str, str]:
+    """The environment of this process, less the word that keeps Python from storing what it compiled.
+
+    Each run would compile all modules anew, which takes longer than its cases. What is stored goes to a
+    folder of its own.
+    """
+    environment = dict(os.environ)
+    if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+        environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "tgi-conformance-bytecode")
+    return environment
 
 
 def run_variant(variant: Variant, folder: Path) -> Told:

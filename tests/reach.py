@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from kill_runs import with_bytecode
 from kill_sources import name_of
 
 from tgi_conformance._cases import VERDICT_ATTRIBUTE
@@ -67,6 +68,7 @@ def _run(face: str, folder: Path) -> dict[str, object]:
     done = subprocess.run(
         [sys.executable, __file__, face],
         cwd=folder,
+        env=with_bytecode(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

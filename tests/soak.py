@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from busy_loops import busy_loops
+from kill_runs import with_bytecode
 from kill_sources import digest_of, digest_of_the_kit
 from soak_runs import AREA_RUNS, BACKENDS, FIRST_SEED, FULL_RUNS, ROOT, Backend, Planned, plan
 
@@ -89,7 +90,9 @@ def _verdicts_of(words: Sequence[str], folder: Path) -> tuple[str, list[dict[str
     command = [sys.executable, "-c", start, "run", *words, "--results", str(folder.resolve())]
     with (folder / "out.txt").open("w", encoding="utf-8") as out:
         try:
-            done = subprocess.run(command, cwd=ROOT, stdout=out, stderr=out, timeout=PATIENCE, check=False)
+            done = subprocess.run(
+                command, cwd=ROOT, env=with_bytecode(), stdout=out, stderr=out, timeout=PATIENCE, check=False
+            )
         except subprocess.TimeoutExpired:
             return f"no end within {PATIENCE} s", []
     narrowed = folder / "narrowed" / "verdicts.jsonl"
