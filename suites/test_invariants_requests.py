@@ -72,6 +72,12 @@ def _sent(case: Case, shape: Shape, **given: object) -> Exchange:
     return only_request(case.journal())
 
 
+def _sent_if_let(case: Case, shape: Shape, given: Given) -> Exchange | None:
+    """The request of one call; None where the client refuses a value that TGI takes, which is GEN-05's."""
+    _call(case, shape, None, **given)
+    return only_request(case.journal()) if case.journal().generations else None
+
+
 def router_problem(exchange: Exchange) -> str | None:
     """What TGI says against a request before it looks at its values; None: nothing."""
     kind = _ROUTES[exchange.path.rstrip("/") or "/"]
@@ -153,8 +159,9 @@ def test_any_number_goes_out_as_the_json_number_it_is(case: Case, shape: Shape) 
 
     def check(inner: Case, given: Given) -> None:
         numbers = {k: v for k, v in given.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+        sent = _sent_if_let(inner, shape, given)
         # What is lost altogether is GEN-01's and GEN-02's.
-        written = written_parameters(shape, _sent(inner, shape, **given))
+        written = {} if sent is None else written_parameters(shape, sent)
         for name in sorted(numbers.keys() & written.keys()):
             lexeme = written[name]
             shown = lexeme.lexeme if isinstance(lexeme, Number) else repr(lexeme)
@@ -307,7 +314,8 @@ def test_no_length_limit_is_invented_beside_other_parameters(case: Case, shape: 
     declared = case.description.defaults.parameters
 
     def check(inner: Case, given: Given) -> None:
-        wire = shape.parameters_of(_sent(inner, shape, **given).json())
+        sent = _sent_if_let(inner, shape, given)
+        wire = {} if sent is None else shape.parameters_of(sent.json())
         invented = {
             name: wire[name]
             for name in _LIMITS
@@ -329,8 +337,11 @@ def test_a_later_call_has_no_key_of_an_earlier_one(case: Case, shape: Shape) -> 
         space = inner.serve(shape.plain("fine").times(0, None))
         endpoint = inner.endpoint()
         for given in ({}, *drawn):
-            expect_success(inner.call(endpoint=endpoint, shape=shape, **given))
-        bare, _, last = (_wire_keys(shape, exchange) for exchange in space.journal().generations)
+            inner.call(endpoint=endpoint, shape=shape, **given)
+        sent = space.journal().generations
+        if len(sent) != 3:
+            return  # the client refuses a value that TGI takes: GEN-05's
+        bare, _, last = (_wire_keys(shape, exchange) for exchange in sent)
         allowed = bare | drawn[1].keys() | inner.description.defaults.parameters.keys()
         # The adapter's names are TGI's; chat has two for its limit.
         allowed |= {"max_completion_tokens"} if "max_tokens" in allowed else set()
