@@ -57,6 +57,8 @@ class Call:
         self._pieces: list[Piece] = []
         self._times: list[float] = []
         self._asked = 0
+        #: Pieces to ask for when the stream is there.
+        self._wanted = 0
         self._handed = 0
 
     @property
@@ -106,6 +108,10 @@ class Call:
 
     def ask(self, n: int) -> None:
         """Ask for ``n`` pieces more and return at once; a stream that is not there yet gives them when it is."""
+        with self._changed:
+            if not self._streaming:
+                self._wanted += n  # a host is asked once it has said that there is a stream
+                return
         if not self.done:
             self._ask(n)
 
@@ -225,6 +231,8 @@ class Call:
 
     def _on_stream(self, _event: Stream) -> bool:
         self._streaming = True
+        if self._wanted and not self.done:
+            self._ask(self._wanted)
         return False
 
     def _on_piece(self, event: PieceCame) -> bool:

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from tgi_conformance.backends.call import Call, CallPort
 from tgi_conformance.backends.driver import Driver
+from tgi_conformance.backends.events import Stream
 from tgi_conformance.backends.spec import parse_backend
 from tgi_conformance.contracts.adapter import Piece
 from tgi_conformance.contracts.error_kinds import ErrorKind
@@ -228,3 +232,15 @@ def test_plain_calls_are_inside_together_without_limit() -> None:
         calls = [driver.call("generate", {"prompt": str(i)}) for i in range(120)]
         assert driver.run("chat", {"messages": [len(calls)]}).text == "all inside"
         assert [call.wait(5).text for call in calls] == [str(i) for i in range(120)]
+
+
+def test_a_host_is_asked_for_pieces_once_it_has_a_stream() -> None:
+    sent: list[dict[str, object]] = []
+    call = Call(7, "generate", cast("CallPort", SimpleNamespace(send=sent.append)))
+    call.ask(1)
+    call.ask(2)
+    assert sent == []
+    call.on_event(Stream(id=7, at=1.0))
+    assert sent == [{"op": "read", "id": 7, "n": 3}]
+    call.ask(4)
+    assert sent[1:] == [{"op": "read", "id": 7, "n": 4}]

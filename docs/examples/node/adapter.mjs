@@ -61,8 +61,8 @@ class Adapter {
     return id;
   }
 
-  update_endpoint({ endpoint_id: id, ...given }) {
-    this.#endpoint(id).update(settings(given));
+  update_endpoint({ endpoint_id: id, api_key: apiKey, ...given }) {
+    this.#endpoint(id).update({ apiKey, ...settings(given) });
   }
 
   generate(args, context) {

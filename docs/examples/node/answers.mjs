@@ -51,8 +51,9 @@ function completions(value, expected) {
 
 function usage(value) {
   if (!isObject(value)) return undefined;
-  const { prompt_tokens, completion_tokens, total_tokens } = value;
-  return { prompt_tokens, completion_tokens, total_tokens };
+  const { prompt_tokens, completion_tokens } = value;
+  if (![prompt_tokens, completion_tokens].every(Number.isInteger)) return undefined;
+  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
 }
 
 function toolCall(call) {

@@ -38,15 +38,16 @@ export class Endpoint {
   constructor({ baseUrl, apiKey, model, ...settings }) {
     this.#url = new URL(baseUrl.replace(/\/+$/, "").replace(/\/v1$/, ""));
     if (!["http:", "https:"].includes(this.#url.protocol)) throw invalid(`no http URL: ${baseUrl}`);
-    if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) throw invalid("the key has characters that no header may have");
-    this.#key = apiKey;
+    this.#key = apiKey === undefined ? undefined : usable(apiKey);
     this.#model = model;
     this.#agent = agentFor(this.#url);
     this.#queue = new Queue(1, 0);
     this.update({ ...DEFAULTS, ...settings });
   }
 
-  update({ model, ...settings }) {
+  /** Changes settings, the model or the key; calls made before keep their key. */
+  update({ model, apiKey, ...settings }) {
+    if (apiKey !== undefined) this.#key = usable(apiKey);
     if (model !== undefined) this.#model = model;
     this.#settings = checked({ ...this.#settings, ...settings });
     const { maxConcurrentRequests, queueSize, queueEnabled } = this.#settings;
@@ -86,7 +87,7 @@ export class Endpoint {
     if (this.#closed) throw new TGIError("closed", "the endpoint is closed");
     const ended = this.stats.begin();
     const life = this.#begin(deadline, signal);
-    const call = { shape, path, stream, expected, requestId, ends: life.ends, signal: life.signal, used: undefined, slot: false };
+    const call = { shape, path, stream, expected, requestId, key: this.#key, ends: life.ends, signal: life.signal, slot: false };
     const settle = (succeeded) => {
       if (call.slot) this.#queue.leave();
       call.slot = false;
@@ -169,10 +170,10 @@ export class Endpoint {
     const more = { status: response.statusCode, requestId: call.requestId };
     const value = parsed(text);
     const told = errorObject(value);
-    if (told !== undefined) throw errorOfObject(told, this.#hide, more);
+    if (told !== undefined) throw errorOfObject(told, hider(call), more);
     const answer = readAnswer(value, call.shape, call.expected);
     if (answer === undefined) {
-      throw new TGIError("protocol", `HTTP ${response.statusCode} with a body that is no answer: ${this.#hide(text).slice(0, 200)}`, more);
+      throw new TGIError("protocol", `HTTP ${response.statusCode} with a body that is no answer: ${hider(call)(text).slice(0, 200)}`, more);
     }
     answer.usage ??= usageOfHeaders(response.headers);
     call.used = answer.usage;
@@ -215,7 +216,7 @@ export class Endpoint {
   #event({ name, data }, call) {
     const value = parsed(data);
     const told = errorObject(value) ?? (name === "error" ? { message: data } : undefined);
-    if (told !== undefined) throw errorOfObject(told, this.#hide, { requestId: call.requestId });
+    if (told !== undefined) throw errorOfObject(told, hider(call), { requestId: call.requestId });
     const piece = readEvent(value, call.shape);
     if (piece === undefined) throw new TGIError("protocol", "an event of the stream cannot be read", { requestId: call.requestId });
     return piece;
@@ -232,19 +233,19 @@ export class Endpoint {
     }
     if (!response.complete) response.destroy();
     const after = retryAfter(response.headersDistinct["retry-after"]);
-    throw errorOfStatus(response.statusCode, body, this.#hide, { retryAfter: after, requestId: call.requestId });
+    throw errorOfStatus(response.statusCode, body, hider(call), { retryAfter: after, requestId: call.requestId });
   }
 
   async #request(call) {
     const headers = { accept: call.stream ? "text/event-stream" : "application/json" };
-    if (this.#key !== undefined) headers.authorization = `Bearer ${this.#key}`;
+    if (call.key !== undefined) headers.authorization = `Bearer ${call.key}`;
     if (call.requestId !== undefined) headers["x-request-id"] = call.requestId;
     const url = new URL(this.#url);
     url.pathname = url.pathname.replace(/\/+$/, "") + call.path;
     try {
       return await post(url, call.body, { headers, agent: this.#agent, signal: call.signal, timeout: this.#settings.timeout });
     } catch (error) {
-      throw this.#failure(error, call.signal, { beforeAnswer: true });
+      throw failure(error, call, { beforeAnswer: true });
     }
   }
 
@@ -252,18 +253,21 @@ export class Endpoint {
     try {
       yield* bytesOf(response, this.#settings.timeout, () => timedOut("silence in the answer"));
     } catch (error) {
-      throw this.#failure(error, call.signal, { beforeAnswer: false });
+      throw failure(error, call, { beforeAnswer: false });
     }
   }
+}
 
-  #failure(error, signal, more) {
-    if (signal.aborted) return signal.reason;
-    if (error instanceof TGIError) return error;
-    const failure = new TGIError("transport", `${error.code ?? "failure"}: ${this.#hide(error.message)}`, { cause: error });
-    return Object.assign(failure, more);
-  }
+function failure(error, call, more) {
+  if (call.signal.aborted) return call.signal.reason;
+  if (error instanceof TGIError) return error;
+  const told = new TGIError("transport", `${error.code ?? "failure"}: ${hider(call)(error.message)}`, { cause: error });
+  return Object.assign(told, more);
+}
 
-  #hide = (text) => (this.#key === undefined ? text : text.replaceAll(this.#key, "***"));
+// Takes the key out of what a server said.
+function hider({ key }) {
+  return (text) => (key === undefined ? text : text.replaceAll(key, "***"));
 }
 
 async function* inOnePiece(answer) {
@@ -290,6 +294,11 @@ async function* watched(pieces, settle) {
   } finally {
     settle(whole);
   }
+}
+
+function usable(key) {
+  if (!/^[\x21-\x7e]+$/.test(key)) throw invalid("the key has characters that no header may have");
+  return key;
 }
 
 function linger(response) {

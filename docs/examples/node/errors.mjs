@@ -30,7 +30,7 @@ export function errorOfStatus(status, body, hide, more = {}) {
   const told = errorObject(parsed(body));
   const text = told === undefined ? body.trim() : told.message;
   const message = hide(text === "" ? "no body" : text).slice(0, EXCERPT);
-  const kind = told?.type === "overloaded" ? "overloaded" : kindOf(status);
+  const kind = told?.type === "overloaded" && [429, 503].includes(status) ? "overloaded" : kindOf(status);
   const errorType = typeof told?.type === "string" ? told.type : undefined;
   return new TGIError(kind, `HTTP ${status}: ${message}`, { status, errorType, ...more });
 }
