@@ -107,7 +107,7 @@ class Call:
             self._ask(missing)
 
     def ask(self, n: int) -> None:
-        """Ask for ``n`` pieces more and return at once; a stream still to come gives them when it is there."""
+        """Ask for ``n`` pieces more and return at once; of a stream still to come: once it is there."""
         with self._changed:
             if not self._streaming:
                 self._wanted += n  # a host is asked once it has said that there is a stream

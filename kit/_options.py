@@ -55,7 +55,7 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
     },
     "--tgi-order": {
         "choices": ("longest", "random"),
-        "help": "longest: the cases that took longest last time first (default); random: shuffled by the seed",
+        "help": "longest: cases that took longest last time first (default); random: shuffled by the seed",
     },
     "--tgi-inproc": {
         "action": "store_true",
