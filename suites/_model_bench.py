@@ -6,19 +6,12 @@ waits until the journal shows what the model says must be on the wire.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
 from tgi_conformance.contracts.journal import Exchange, Journal
-from tgi_conformance.contracts.script import (
-    Delivery,
-    Hold,
-    Reply,
-    Script,
-    overloaded,
-    status,
-)
+from tgi_conformance.contracts.script import Hold, Reply, Script
 from tgi_conformance.fake_server.client import (
     Condition,
     Space,
@@ -35,18 +28,15 @@ from tgi_conformance.suites._model import (
     RATE_LIMITED,
     CallState,
     EndpointState,
-    Fate,
     Phase,
     breach_of,
     broken,
     why_missing,
 )
-from tgi_conformance.suites._oracles import in_band_fault
+from tgi_conformance.suites._model_replies import OPENING, reply_of, text_of, unheld
 from tgi_conformance.suites._policy import EARLY
-from tgi_conformance.suites._shapes import NATIVE, Shape
+from tgi_conformance.suites._shapes import Shape
 
-#: Pieces that a stream gives before it is held.
-OPENING: Final = 2
 #: Calls are made at least this far apart where nothing shows that the earlier one has arrived (seconds;
 #: design, section 5: order counts between calls entered 20 ms apart).
 APART: Final = 0.025
@@ -499,7 +489,7 @@ class Bench:
             if exchange.reply_at is not None
         }
         replies = [reply for made in self.calls.values() for reply in made.replies if reply.name in held]
-        return Script(replies=tuple(_unheld(reply, held[reply.name]) for reply in replies))
+        return Script(replies=tuple(unheld(reply, held[reply.name]) for reply in replies))
 
 
 def _comes_back(state: CallState) -> bool:
@@ -510,57 +500,7 @@ def _comes_back(state: CallState) -> bool:
 _MUST_RAISE: Final = {"cut": "STREAM-12", "error-event": "STREAM-16"}
 
 
-def _unheld(reply: Reply, seconds: float) -> Reply:
-    delivery = Delivery(delay_ms=round(1000 * seconds), fault=reply.delivery.fault)
-    return replace(reply, delivery=delivery)
-
-
 def _load(endpoint: EndpointState) -> str:
     waiting = len(endpoint.among(Phase.WAITING))
     slots = f"{endpoint.sent} of {endpoint.cap} slots of {endpoint.name} taken"
     return f"{slots}, {waiting} of {endpoint.room} waiting"
-
-
-def tokens_of(state: CallState) -> tuple[str, ...]:
-    """The tokens of a call's stream; no other call has them."""
-    return tuple(f" {state.name}{letter}" for letter in "abc")
-
-
-def text_of(state: CallState) -> str:
-    """The text that a call's good answer has."""
-    return "".join(tokens_of(state)) if state.streaming else f"for {state.name}"
-
-
-def reply_of(shape: Shape, state: CallState, fate: Fate) -> Reply:
-    """The answer that a fate stands for."""
-    if fate.kind == "status":
-        return _refusal(fate)
-    if not state.streaming:
-        return _counted(shape, text_of(state), fate.usage)
-    tokens = tokens_of(state)
-    if fate.kind == "cut":
-        return shape.stream(tokens).cut("rst", event=OPENING)
-    if fate.kind == "error-event":
-        failing = (
-            *shape.open_events(tokens[:OPENING]),
-            *shape.error_frames("Request failed during generation"),
-        )
-        return in_band_fault(shape.frames(*failing))
-    return shape.stream(tokens)
-
-
-def _refusal(fate: Fate) -> Reply:
-    headers = () if fate.retry_after is None else (("retry-after", fate.retry_after),)
-    if fate.status == RATE_LIMITED:
-        return overloaded(*headers)
-    if fate.status == 401:
-        return status(401)
-    return status(fate.status, *headers, json={"error": "no", "error_type": "generation"})
-
-
-def _counted(shape: Shape, text: str, usage: tuple[int, int]) -> Reply:
-    if shape is not NATIVE:
-        return shape.plain(text, usage=usage)
-    prompt, completion = usage
-    headers = (("x-prompt-tokens", str(prompt)), ("x-generated-tokens", str(completion)))
-    return status(200, *headers, json=shape.body(text, usage=usage), root_array=True)
