@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.verdict import Ruling
 
 #: The routes that make a server generate (clause REQ-15 counts POSTs to these).
 GENERATION_ROUTES = frozenset(
@@ -25,6 +26,12 @@ GENERATION_ROUTES = frozenset(
 #: away first. open: still running. none: nothing was answered (late request, no reply owed).
 ReplyEnding = Literal["complete", "fault", "client", "open", "none"]
 ClosedBy = Literal["client-fin", "client-rst", "server"]
+
+
+class UnreadableBody(ValueError):
+    """A request's body that is no JSON: the client's doing, so a case that had to read it has failed."""
+
+    ruling = Ruling.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +88,11 @@ class Exchange:
         return tuple(value for key, value in self.headers if key.lower() == name.lower())
 
     def json(self) -> JSON:
-        """The body decoded as JSON; raises ValueError when it is none."""
-        value: JSON = json.loads(self.body)
+        """The body decoded as JSON; raises :class:`UnreadableBody` when it is none."""
+        try:
+            value: JSON = json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise UnreadableBody(f"the body of {self.method} {self.path} is not JSON: {error}") from error
         return value
 
     @property

@@ -5,6 +5,7 @@ import pytest
 from tgi_conformance._judging import Ruled, at_level, rule_exception
 from tgi_conformance._run_wide import rule_run_wide
 from tgi_conformance.contracts.catalogue import Level
+from tgi_conformance.contracts.journal import UnreadableBody
 from tgi_conformance.contracts.verdict import Finding, Ruling, Verdict
 from tgi_conformance.suites._expect import ClauseFailed
 from tgi_conformance.suites._rulings import NotApplicable, NotHere, Untestable
@@ -23,6 +24,7 @@ class FlakyFailure(Exception):
         (ClauseFailed("one", "two"), "setup", Ruling.FAILED),
         (pytest.fail.Exception("no"), "call", Ruling.FAILED),
         (KeyError("x"), "call", Ruling.KIT_FAULT),
+        (UnreadableBody("the body of POST / is not JSON"), "call", Ruling.FAILED),
         (NotApplicable("not claimed"), "setup", Ruling.NOT_APPLICABLE),
         (NotHere("not now"), "call", Ruling.NOT_HERE),
         (pytest.skip.Exception("not now"), "call", Ruling.NOT_HERE),
