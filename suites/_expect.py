@@ -47,7 +47,7 @@ def expect_text(outcome: Outcome, text: str) -> None:
     expect(
         outcome.answer is None or isinstance(outcome.answer.text, str),
         expected=f"the text {_short(text)}",
-        observed=f"{_short(repr(outcome.value))}, which is no text"
+        observed=f"{_short(outcome.value)}, which is no text"
         if outcome.answer == Answer()
         else "an answer without a text",
     )
@@ -142,9 +142,10 @@ def _after(outcome: Outcome) -> str:
     return f" after {len(outcome.pieces)} pieces {_short(outcome.text)}" if outcome.pieces else ""
 
 
-def _short(text: str, limit: int = 160) -> str:
-    shown = repr(text)
-    return shown if len(shown) <= limit else f"{shown[: limit - 20]}… ({len(text)} characters)"
+def _short(value: object, limit: int = 160) -> str:
+    shown = repr(value)
+    size = len(value if isinstance(value, str) else shown)
+    return shown if len(shown) <= limit else f"{shown[: limit - 20]}… ({size} characters)"
 
 
 def timeline(journal: Journal) -> str:
