@@ -14,7 +14,7 @@ const CONNECTION_CODES = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ECONNA
 export function retryAfter(lines, now = Date.now()) {
   if (lines === undefined || lines.length !== 1) return undefined;
   const text = lines[0].trim();
-  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  if (/^[0-9]+$/.test(text)) return Math.min(Number(text), Number.MAX_SAFE_INTEGER); // however many digits
   if (!IMF_FIXDATE.test(text)) return undefined;
   const seconds = (Date.parse(text) - now) / 1000;
   return seconds >= 0 ? seconds : undefined;
