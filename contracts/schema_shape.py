@@ -90,8 +90,8 @@ def doubtful(schema: JSON) -> JSON:
         return schema
     left: dict[str, JSON] = {}
     for word, value in schema.items():
-        rest = _rest(word, value)
-        if rest is not True:
+        in_doubt, rest = _rest(word, value)
+        if in_doubt:
             left[word] = rest
     return left or True
 
@@ -101,17 +101,20 @@ def _shortened(value: JSON) -> JSON:
     return value[: _MOST_TYPES + 1] if isinstance(value, list) else value
 
 
-def _rest(word: str, value: JSON) -> JSON:
-    """What is doubtful about a keyword; True: nothing."""
+def _rest(word: str, value: JSON) -> tuple[bool, JSON]:
+    """Whether a keyword is in doubt, and what of it is (a value that is wrong may be True)."""
     check = _VALUES.get(word)
     if check is not None:
-        return True if check(value) else _shortened(value) if word == "type" else value
+        return not check(value), _shortened(value) if word == "type" else value
     if word in _ONE:
-        return doubtful(value)
+        return _of_schemas(doubtful(value))
     if word in _LIST and isinstance(value, list) and value:
-        return [item for item in map(doubtful, value) if item is not True] or True
+        return _of_schemas([item for item in map(doubtful, value) if item is not True] or True)
     if word in _NAMED and isinstance(value, Mapping):
         named = {name: doubtful(item) for name, item in value.items()}
-        left = {name: item for name, item in named.items() if item is not True}
-        return left or True
-    return value if word in _LIST or word in _NAMED or word in _RARE else True
+        return _of_schemas({name: item for name, item in named.items() if item is not True} or True)
+    return word in _LIST or word in _NAMED or word in _RARE, value
+
+
+def _of_schemas(rest: JSON) -> tuple[bool, JSON]:
+    return rest is not True, rest

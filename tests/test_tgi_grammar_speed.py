@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -46,6 +46,8 @@ SCHEMAS: st.SearchStrategy[Any] = st.recursive(
 
 @settings(deadline=None)
 @given(st.dictionaries(WORDS, SCHEMAS, max_size=4) | SCHEMAS)
+@example({"$anchor": True})
+@example({"$recursiveAnchor": True, "dependentRequired": True})
 def test_what_is_doubtful_has_the_mistakes_of_the_whole(schema: JSON) -> None:
     left = doubtful(schema)
     whole = next((error.message for error in META.iter_errors(schema)), None)
