@@ -97,6 +97,30 @@ def test_a_call_that_overtakes_an_older_one_is_out_of_order() -> None:
     assert _clause(caught) == "QUEUE-03"
 
 
+def test_requests_that_two_free_slots_let_through_may_pass_each_other_on_their_way() -> None:
+    endpoint = _endpoint(cap=2)
+    first, second = _sent(endpoint), _sent(endpoint)
+    older = _call(endpoint)
+    for call in (first, second):
+        endpoint.answered(call, at=2.0)
+    younger = _sent(endpoint)
+    endpoint.in_order([younger])
+    _send(older)
+    endpoint.in_order([older])
+    assert (older.phase, younger.phase) == (Phase.SENT, Phase.SENT)
+
+
+def test_a_call_that_takes_the_last_of_several_slots_from_an_older_one_is_out_of_order() -> None:
+    endpoint = _endpoint(cap=2)
+    first, _ = _sent(endpoint), _sent(endpoint)
+    _call(endpoint)
+    endpoint.answered(first, at=2.0)
+    younger = _sent(endpoint)
+    with pytest.raises(Breach) as caught:
+        endpoint.in_order([younger])
+    assert _clause(caught) == "QUEUE-03"
+
+
 def test_an_attempt_after_backoff_may_overtake_calls_that_wait() -> None:
     endpoint = _endpoint(retries=True, policy=POLICY)
     call = _sent(endpoint, LIMITED, GOOD)
