@@ -128,14 +128,10 @@ _PAST: Final = (
 _NO_DATES: Final = ("Wed, 31 Feb 2015 07:28:00 GMT", "Wed, 21 Oct 99999 07:28:00 GMT", "21 Oct", "GMT")
 
 
-def seconds_to_wait(*values: int) -> SearchStrategy[RetryAfter]:
-    """Whole seconds, blanks around them or zeros before them (g_retry_after)."""
-    forms = st.sampled_from(["{}", " {} ", "0{}", "\t{}"])
-    return st.builds(
-        lambda value, form: RetryAfter(lines=(form.format(value),), least=float(value)),
-        st.sampled_from(values),
-        forms,
-    )
+def whole_seconds(*values: int) -> list[RetryAfter]:
+    """Whole seconds, blanks around them or zeros before them, in every form (g_retry_after)."""
+    forms = ("{}", " {} ", "0{}", "\t{}")
+    return [RetryAfter(lines=(form.format(value),), least=float(value)) for value in values for form in forms]
 
 
 def date_ahead(now: datetime, seconds: float) -> RetryAfter:
@@ -168,7 +164,7 @@ def _latin1(line: str) -> str:
 def huge_retry_afters(now: datetime) -> SearchStrategy[RetryAfter]:
     """Waits far beyond any caller's patience: a day in seconds, a figure without end, a date next year."""
     return st.one_of(
-        seconds_to_wait(86_400, 10**9),
+        st.sampled_from(whole_seconds(86_400, 10**9)),
         st.just(RetryAfter(lines=("9" * 40,), least=1e9)),
         st.sampled_from([86_400.0, 3e7]).map(lambda seconds: date_ahead(now, seconds)),
     )

@@ -11,11 +11,12 @@ at once. What is raised in the end is one :class:`ClauseFailed` that shows the s
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, Literal, NoReturn, TypeVar
 
 import hypothesis
+from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tgi_conformance.contracts.json_types import JSON
@@ -27,16 +28,16 @@ from tgi_conformance.suites._scripted_waits import add_waits
 from tgi_conformance.suites._session import CaseRecord, Profile
 
 T = TypeVar("T")
-Cost = Literal["split", "io", "rows", "restarts", "waits"]
+Cost = Literal["split", "io", "rows", "restarts", "waits", "whole"]
 
 #: Examples by profile: "split" re-cuts the bytes of a stream, "io" is any other exchange with the backend,
 #: "rows" plays several calls of short waits at once, "restarts" needs a new process for each, "waits" sits
-#: out a wait of a second or more.
+#: out a wait of a second or more, "whole" does so once for all there is to try (see :func:`whole_of`).
 EXAMPLES: Final[dict[Profile, dict[Cost, int]]] = {
-    "default": {"split": 60, "io": 25, "rows": 4, "restarts": 3, "waits": 2},
-    "tgi-guide": {"split": 60, "io": 25, "rows": 4, "restarts": 3, "waits": 2},
-    "thorough": {"split": 600, "io": 250, "rows": 40, "restarts": 30, "waits": 20},
-    "quick": {"split": 15, "io": 8, "rows": 2, "restarts": 1, "waits": 1},
+    "default": {"split": 60, "io": 25, "rows": 4, "restarts": 3, "waits": 2, "whole": 1},
+    "tgi-guide": {"split": 60, "io": 25, "rows": 4, "restarts": 3, "waits": 2, "whole": 1},
+    "thorough": {"split": 600, "io": 250, "rows": 40, "restarts": 30, "waits": 20, "whole": 10},
+    "quick": {"split": 15, "io": 8, "rows": 2, "restarts": 1, "waits": 1, "whole": 1},
 }
 #: The fewest examples that a case keeps where an invariant's are shared out, by profile.
 _LEAST: Final[dict[Profile, int]] = {"default": 8, "tgi-guide": 8, "thorough": 80, "quick": 3}
@@ -92,6 +93,13 @@ def check_property(
         raise fault
     if run.failure is not None:
         run.fail(run.failure)
+
+
+def whole_of(rows: Sequence[T]) -> SearchStrategy[list[T]]:
+    """Rows that are played at once: all of them in the first example, then with some left out."""
+    last = len(rows) - 1
+    left_out = st.sets(st.integers(0, last), max_size=last)
+    return left_out.map(lambda out: [row for number, row in enumerate(rows) if number not in out])
 
 
 def budget(profile: Profile, cost: Cost, shared: int = 1) -> int:

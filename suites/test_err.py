@@ -24,7 +24,7 @@ from tgi_conformance.suites._waits import expect_received
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream_call", [False, True], ids=["plain", "stream"])
 #: Time limit given where one is needed (seconds), and the longest that a call may take with it.
-LIMIT: Final = 0.4
+LIMIT: Final = 0.3
 BOUND: Final = 3.0
 
 

@@ -18,7 +18,7 @@ from tgi_conformance.suites._waits import expect_open, expect_received, expect_t
 
 GATE = "go"
 #: How long a request that must not come is waited for (seconds).
-PATIENCE = 0.15
+PATIENCE = 0.1
 #: Calls are submitted this far apart where their order is judged (seconds; design, section 5: 20 ms count).
 APART = 0.025
 

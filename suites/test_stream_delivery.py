@@ -31,8 +31,8 @@ from tgi_conformance.suites._streams import (
 WORDS = (" Deep", " learning", " is", " fun")
 TEXT = "".join(WORDS)
 #: The read timeout of the cases about it, and the pause of a stream that talks steadily (seconds).
-TIMEOUT = 0.4
-STEADY = 0.15
+TIMEOUT = 0.3
+STEADY = 0.1
 
 
 def _chunk(**delta: JSON) -> Event:
@@ -222,7 +222,7 @@ def test_a_stream_that_talks_steadily_is_not_cut(case: Case) -> None:
     case.needs("stream", "timeout")
     case.needs_setting("timeout")
     shape = case.shape()
-    tokens = tuple(f" {number}" for number in range(9))
+    tokens = tuple(f" {number}" for number in range(7))
     case.serve(shape.stream(tokens).deliver(event_gap_ms=STEADY * 1000))
     endpoint = case.endpoint(timeout=TIMEOUT)
 
