@@ -9,7 +9,7 @@ from tgi_conformance.backends.host import PREFIX, WireError
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import ExceptionLink
-from tgi_conformance.contracts.schema_registry import URN, build_validator, describe
+from tgi_conformance.contracts.schema_registry import URN, build_validator, describe, glance
 
 SCHEMA: Final = "adapter-message"
 
@@ -225,6 +225,9 @@ def read_event(message: dict[str, Any]) -> Event:
 
 
 def _check_schema(name: str, message: dict[str, Any]) -> None:
+    # A census follows each case: the validator's long way is for what does not fit.
+    if glance(SCHEMA, name).fits(message):
+        return
     error = next(_schema_of(name).iter_errors(message), None)
     if error is not None:
         raise WireError(f"{name}: {describe(error)} (schema {SCHEMA}#/$defs/{name})")

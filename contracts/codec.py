@@ -3,13 +3,15 @@
 One model serves the Python builder and the JSON form: a field is a key, a field at its default is
 left out, ``UNSET`` is never written. What the hints cannot say (ranges, "exactly one of") is said by
 the JSON schema of the kind and by ``__post_init__``.
+
+What has to be done for a type is worked out once: every script, journal and verdict passes here.
 """
 
 import base64
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
@@ -18,6 +20,10 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.unset import UNSET, Unset
 
 T = TypeVar("T")
+#: Turns a value of one type into JSON; what is JSON already has none.
+Encoder = Callable[[Any], JSON]
+#: Builds what a hint asks for; raises :class:`DecodeError` with a pointer that begins at its value.
+Decoder = Callable[[Any], Any]
 
 
 class DecodeError(ValueError):
@@ -28,134 +34,229 @@ class DecodeError(ValueError):
         self.pointer = pointer
         self.problem = problem
 
+    def below(self, prefix: str) -> "DecodeError":
+        """The same mistake, told from further out."""
+        return DecodeError(prefix + self.pointer, self.problem)
+
 
 def to_json(value: object) -> JSON:
     """Turn a dataclass (or a container of them) into a JSON value.
 
     Bytes become base64 text; sets become sorted lists; fields at their default are left out.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: to_json(item)
-            for field in dataclasses.fields(value)
-            if not _is_default(field, item := getattr(value, field.name))
-        }
-    if isinstance(value, Enum):
-        return typing.cast("JSON", value.value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, frozenset | set):
-        return sorted(typing.cast("set[str]", value))
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [to_json(item) for item in value]
-    return typing.cast("JSON", value)
+    encode = _encoder(type(value))
+    return typing.cast("JSON", value) if encode is None else encode(value)
 
 
 def from_json(cls: type[T], value: JSON, pointer: str = "") -> T:
     """Build ``cls`` from a JSON value; raises :class:`DecodeError` with the pointer of the mistake."""
-    return typing.cast("T", _decode(cls, value, pointer))
+    try:
+        return typing.cast("T", _decoder(cls)(value))
+    except DecodeError as error:
+        if not pointer:
+            raise
+        raise error.below(pointer) from error.__cause__
 
 
-def _is_default(field: "dataclasses.Field[Any]", value: object) -> bool:
-    if value is UNSET:
-        return True
-    if field.default is not dataclasses.MISSING:
-        return type(value) is type(field.default) and bool(value == field.default)
-    if field.default_factory is not dataclasses.MISSING:
-        return bool(value == field.default_factory())
-    return False
+# --- out ----------------------------------------------------------------------------------------------
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+def _encoder(cls: type) -> Encoder | None:
+    if dataclasses.is_dataclass(cls):
+        return _dataclass_encoder(cls)
+    if issubclass(cls, Enum):
+        return lambda value: typing.cast("JSON", value.value)
+    if issubclass(cls, bytes):
+        return lambda value: base64.b64encode(value).decode("ascii")
+    if issubclass(cls, frozenset | set):
+        return lambda value: typing.cast("JSON", sorted(value))
+    if issubclass(cls, Mapping):
+        return lambda value: {str(key): to_json(item) for key, item in value.items()}
+    if issubclass(cls, Sequence) and not issubclass(cls, str):
+        return lambda value: [to_json(item) for item in value]
+    return None
 
 
-def _decode(hint: Any, value: Any, pointer: str) -> Any:
+def _dataclass_encoder(cls: type) -> Encoder:
+    fields = tuple((field.name, _default_test(field)) for field in dataclasses.fields(cls))
+
+    def encode(value: Any) -> JSON:
+        out: dict[str, JSON] = {}
+        for name, is_default in fields:
+            item = getattr(value, name)
+            if item is not UNSET and not is_default(item):
+                out[name] = to_json(item)
+        return out
+
+    return encode
+
+
+def _default_test(field: "dataclasses.Field[Any]") -> Callable[[Any], bool]:
+    default, kind, factory = field.default, type(field.default), field.default_factory
+    if default is not dataclasses.MISSING:
+        return lambda value: value is default or (type(value) is kind and bool(value == default))
+    if factory is not dataclasses.MISSING:
+        return lambda value: bool(value == factory())
+    return lambda _: False
+
+
+# --- in -----------------------------------------------------------------------------------------------
+
+
+def _decoder(hint: Any) -> Decoder:
     if hint is Any:  # a field of type JSON
-        return value
+        return _unchanged
     origin = get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        return _decode_union(get_args(hint), value, pointer)
+        return _union_decoder(get_args(hint))
     if origin is typing.Literal:
-        if value not in get_args(hint) or isinstance(value, bool) not in {
-            isinstance(option, bool) for option in get_args(hint)
-        }:
-            raise DecodeError(pointer, f"{value!r} is not one of {list(get_args(hint))}")
-        return value
+        return _literal_decoder(get_args(hint))
     if origin is not None:
-        return _decode_container(origin, get_args(hint), value, pointer)
+        return _container_decoder(origin, get_args(hint))
     if dataclasses.is_dataclass(hint):
-        return _decode_dataclass(typing.cast("type", hint), value, pointer)
-    return _decode_scalar(hint, value, pointer)
-
-
-def _decode_union(options: tuple[Any, ...], value: Any, pointer: str) -> Any:
-    if value is None and type(None) in options:
-        return None
-    rest = [option for option in options if option not in (type(None), Unset)]
-    problems: list[DecodeError] = []
-    for option in rest:
-        try:
-            return _decode(option, value, pointer)
-        except DecodeError as error:
-            problems.append(error)
-    # The option that got deepest is the one that was meant.
-    raise max(problems, key=lambda error: len(error.pointer))
-
-
-def _decode_container(origin: Any, args: tuple[Any, ...], value: Any, pointer: str) -> Any:
-    if issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise DecodeError(pointer, f"an object is needed, not {_kind(value)}")
-        return {k: _decode(args[1], v, f"{pointer}/{escape(k)}") for k, v in value.items()}
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise DecodeError(pointer, f"an array is needed, not {_kind(value)}")
-    if origin is tuple and (len(args) != 2 or args[1] is not Ellipsis):
-        if len(value) != len(args):
-            raise DecodeError(pointer, f"{len(args)} items are needed, not {len(value)}")
-        pairs = zip(args, value, strict=True)
-        return tuple(_decode(a, v, f"{pointer}/{i}") for i, (a, v) in enumerate(pairs))
-    items = (_decode(args[0], item, f"{pointer}/{i}") for i, item in enumerate(value))
-    return frozenset(items) if issubclass(origin, frozenset) else tuple(items)
-
-
-def _decode_dataclass(cls: type, value: Any, pointer: str) -> Any:
-    if not isinstance(value, Mapping):
-        raise DecodeError(pointer, f"an object is needed, not {_kind(value)}")
-    hints = _hints(cls)
-    for key in value:
-        if key not in hints:
-            raise DecodeError(f"{pointer}/{escape(key)}", f"unknown key; known: {sorted(hints)}")
-    fields = {k: _decode(hints[k], v, f"{pointer}/{escape(k)}") for k, v in value.items()}
-    try:
-        return cls(**fields)
-    except (TypeError, ValueError) as error:
-        raise DecodeError(pointer, str(error)) from error
-
-
-def _decode_scalar(hint: Any, value: Any, pointer: str) -> Any:
+        return _dataclass_decoder(typing.cast("type", hint))
     if hint is bytes:
-        return _decode_bytes(value, pointer)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _bytes
     if isinstance(hint, type) and issubclass(hint, Enum):
-        try:
-            return hint(value)
-        except ValueError as error:
-            raise DecodeError(pointer, f"{value!r} is not one of {[m.value for m in hint]}") from error
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise DecodeError(pointer, f"{_kind(value)} where {hint.__name__} is needed")
+        return _enum_decoder(hint)
+    return _scalar_decoder(hint)
+
+
+def _unchanged(value: Any) -> Any:
     return value
 
 
-def _decode_bytes(value: Any, pointer: str) -> bytes:
+def _union_decoder(options: tuple[Any, ...]) -> Decoder:
+    optional = type(None) in options
+    decoders = [_decoder(option) for option in options if option not in (type(None), Unset)]
+
+    def decode(value: Any) -> Any:
+        if value is None and optional:
+            return None
+        problems: list[DecodeError] = []
+        for each in decoders:
+            try:
+                return each(value)
+            except DecodeError as error:
+                problems.append(error)
+        # The option that got deepest is the one that was meant.
+        raise max(problems, key=lambda error: len(error.pointer))
+
+    return decode
+
+
+def _literal_decoder(options: tuple[Any, ...]) -> Decoder:
+    booleans = {isinstance(option, bool) for option in options}
+
+    def decode(value: Any) -> Any:
+        if value not in options or isinstance(value, bool) not in booleans:
+            raise DecodeError("", f"{value!r} is not one of {list(options)}")
+        return value
+
+    return decode
+
+
+def _container_decoder(origin: Any, args: tuple[Any, ...]) -> Decoder:
+    if issubclass(origin, Mapping):
+        return _mapping_decoder(_decoder(args[1]))
+    if origin is tuple and (len(args) != 2 or args[1] is not Ellipsis):
+        return _tuple_decoder([_decoder(arg) for arg in args])
+    return _items_decoder(_decoder(args[0]), frozenset if issubclass(origin, frozenset) else tuple)
+
+
+def _mapping_decoder(decode_item: Decoder) -> Decoder:
+    def decode(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise DecodeError("", f"an object is needed, not {_kind(value)}")
+        return {key: _at(key, decode_item, item) for key, item in value.items()}
+
+    return decode
+
+
+def _tuple_decoder(decoders: Sequence[Decoder]) -> Decoder:
+    def decode(value: Any) -> Any:
+        _needs_array(value)
+        if len(value) != len(decoders):
+            raise DecodeError("", f"{len(decoders)} items are needed, not {len(value)}")
+        pairs = zip(decoders, value, strict=True)
+        return tuple(_at(number, each, item) for number, (each, item) in enumerate(pairs))
+
+    return decode
+
+
+def _items_decoder(decode_item: Decoder, container: Callable[[Any], Any]) -> Decoder:
+    def decode(value: Any) -> Any:
+        _needs_array(value)
+        return container([_at(number, decode_item, item) for number, item in enumerate(value)])
+
+    return decode
+
+
+def _needs_array(value: Any) -> None:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise DecodeError("", f"an array is needed, not {_kind(value)}")
+
+
+def _at(key: object, decode: Decoder, value: Any) -> Any:
+    """Decode what lies at a key; a mistake in it is told with the key before it."""
+    try:
+        return decode(value)
+    except DecodeError as error:
+        raise error.below(f"/{escape(str(key))}") from error.__cause__
+
+
+@cache
+def _field_decoders(cls: type) -> dict[str, Decoder]:
+    return {name: _decoder(hint) for name, hint in typing.get_type_hints(cls).items()}
+
+
+def _dataclass_decoder(cls: type) -> Decoder:
+    def decode(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise DecodeError("", f"an object is needed, not {_kind(value)}")
+        # Looked up at the first value: a type may hold itself.
+        decoders = _field_decoders(cls)
+        for key in value:
+            if key not in decoders:
+                raise DecodeError(f"/{escape(key)}", f"unknown key; known: {sorted(decoders)}")
+        fields = {key: _at(key, decoders[key], item) for key, item in value.items()}
+        try:
+            return cls(**fields)
+        except (TypeError, ValueError) as error:
+            raise DecodeError("", str(error)) from error
+
+    return decode
+
+
+def _enum_decoder(cls: type[Enum]) -> Decoder:
+    def decode(value: Any) -> Any:
+        try:
+            return cls(value)
+        except ValueError as error:
+            raise DecodeError("", f"{value!r} is not one of {[m.value for m in cls]}") from error
+
+    return decode
+
+
+def _scalar_decoder(hint: Any) -> Decoder:
+    def decode(value: Any) -> Any:
+        if value.__class__ is hint:
+            return value
+        if hint is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+            raise DecodeError("", f"{_kind(value)} where {hint.__name__} is needed")
+        return value
+
+    return decode
+
+
+def _bytes(value: Any) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except (TypeError, ValueError) as error:
-        raise DecodeError(pointer, f"base64 text is needed: {error}") from error
+        raise DecodeError("", f"base64 text is needed: {error}") from error
 
 
 def escape(key: str) -> str:

@@ -90,9 +90,13 @@ def problems(name: str, value: object) -> list[str]:
 
 
 @cache
-def glance(name: str) -> Glance:
-    """Return the quick look at values of a schema: it says yes only to what the validator lets pass."""
-    return Glance(schema(name), _resolver(name))
+def glance(name: str, definition: str = "") -> Glance:
+    """Return the quick look at values of a schema, or of one of its ``$defs``.
+
+    It says yes only to what the validator lets pass.
+    """
+    looked_at = {"$ref": f"#/$defs/{definition}"} if definition else schema(name)
+    return Glance(looked_at, _resolver(name))
 
 
 def _resolver(name: str) -> Resolve:
