@@ -98,12 +98,14 @@ class Driver:
         """Make a call and wait for its end."""
         return self.call(method, args or {}, stream=stream).wait(deadline)
 
-    def census(self, deadline: float = 10.0) -> Census:
+    def census(self, deadline: float = 10.0, *, collect: bool = True) -> Census:
         """Ask what lives in the backend's process; raises :class:`BackendGoneError`.
+
+        Without ``collect`` threads, tasks and descriptors may count what is garbage already.
 
         A host that was lost is started again first, which may raise :class:`BackendStartError`.
         """
-        return self._living().census(deadline)
+        return self._living().census(deadline, collect=collect)
 
     def output(self) -> str:
         """Return what the backend printed, in all lives of its process (the last MiB)."""

@@ -1176,7 +1176,11 @@ class Host:
 
     def _census(self, message: Message) -> None:
         threading.Thread(
-            target=self._report, args=(message["id"],), name=f"{OWN_THREAD}census", daemon=True
+            target=self._report,
+            args=(message["id"],),
+            kwargs={"collect": message.get("collect", True)},
+            name=f"{OWN_THREAD}census",
+            daemon=True,
         ).start()
 
     def _bye(self, _message: Message) -> None:
@@ -1251,8 +1255,9 @@ class Host:
         kind = type_name(type(description))
         raise StartError("describe", f"describe() gave a {kind}; a Description or a mapping is needed")
 
-    def _report(self, census_id: int) -> None:
-        gc.collect()
+    def _report(self, census_id: int, *, collect: bool) -> None:
+        if collect:
+            gc.collect()
         descriptors, sockets = self.watch.descriptors()
         logs, logs_dropped = self.watch.logs.take()
         threads = [t.name for t in threading.enumerate() if not t.name.startswith(OWN_THREAD)]

@@ -171,9 +171,9 @@ class Session:
         self.send({"op": "call", "id": call.id, "method": method, "args": encoded, "stream": stream})
         return call
 
-    def census(self, deadline: float) -> Census:
+    def census(self, deadline: float, *, collect: bool = True) -> Census:
         """Ask what lives in the backend's process; raises :class:`BackendGoneError`."""
-        event, problem = self._ask({"op": "census"}, deadline)
+        event, problem = self._ask({"op": "census", "collect": collect}, deadline)
         if isinstance(event, Census):
             return event
         raise BackendGoneError(f"no census of the backend: {problem}")

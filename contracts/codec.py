@@ -44,7 +44,8 @@ def to_json(value: object) -> JSON:
 
     Bytes become base64 text; sets become sorted lists; fields at their default are left out.
     """
-    encode = _encoder(type(value))
+    cls: type = type(value)
+    encode = _encoder(cls)
     return typing.cast("JSON", value) if encode is None else encode(value)
 
 

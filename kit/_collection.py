@@ -1,5 +1,6 @@
 """Collection: which tests are cases, of which backend, under which id, in which order."""
 
+import gc
 import json
 import random
 from collections import Counter
@@ -95,6 +96,9 @@ class Collection:
             remarks=tuple(dict.fromkeys(self._remarks)),
         )
         self._tell(self.collected)
+        # Items and modules live to the end: the collector need not look through them again and again.
+        gc.collect()
+        gc.freeze()
 
     def _identify(self, config: pytest.Config, item: pytest.Item) -> None:
         function = getattr(item, "originalname", None) or item.name

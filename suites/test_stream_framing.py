@@ -74,7 +74,7 @@ def test_any_split_of_any_stream_gives_the_same_events(case: Case) -> None:
         replies = {"whole": bytes_reply(shape, content), "cut": bytes_reply(shape, content, **written)}
         expect_same_events(play(inner, shape, replies), "whole", "only the writes differ")
 
-    check_property(case, token_lists(plain=True, most=4).flatmap(example), check, cost="split", shared=2)
+    check_property(case, token_lists(plain=True, most=4).flatmap(example), check, cost="split", shared=3)
 
 
 @clause("STREAM-01", case="one-mib-line")
@@ -134,7 +134,7 @@ def test_any_cut_inside_any_characters_decodes_whole(case: Case) -> None:
         }
         expect_same_events(play(inner, shape, replies), "between", "the cuts lie inside characters")
 
-    check_property(case, texts(most=6).flatmap(example), check, cost="split", shared=2)
+    check_property(case, texts(most=6).flatmap(example), check, cost="split", shared=3)
 
 
 def _before(content: bytes, at: int) -> int:
@@ -406,4 +406,4 @@ def test_any_encoding_of_the_same_data_gives_the_same_events(
         }
         expect_same_events(play(inner, shape, replies), "plain", f"only the encoding differs: {encoding}")
 
-    check_property(case, varied, check)
+    check_property(case, varied, check, shared=2)
