@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import socket
-import struct
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
 from tgi_conformance.contracts.journal import ClosedBy
+from tgi_conformance.fake_server.closing import Closing
 from tgi_conformance.fake_server.http_parsing import ParseError, Request, RequestReader
 from tgi_conformance.fake_server.journal_builder import ExchangeRecord
-from tgi_conformance.fake_server.plans import Ending, Gate, KeepAlive, Plan, Step, Wait, Write, announce_close
+from tgi_conformance.fake_server.pauses import Pauses
+from tgi_conformance.fake_server.plans import Ending, Gate, Plan, Step, Wait, Write, announce_close
 
 if TYPE_CHECKING:
     from tgi_conformance.fake_server.http2_connection import Http2Connection
@@ -22,14 +23,11 @@ if TYPE_CHECKING:
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _MAX_PIPELINED: Final = 1000
 _LONG_DECISION: Final = 0.0005
 """Seconds after which a client may have changed its mind before its answer was decided on."""
 _MAX_WAITING: Final = 16 * 1024 * 1024
 """Bytes of bodies that may wait behind a running answer; beyond them the connection is not read."""
-LINGER_SECONDS: Final = 1.0
-"""How long what is left of a body is read and dropped after an early answer."""
 MAX_CONNECTIONS: Final = 16_384
 """Open connections of one space; one more is closed at once, and a note says so."""
 
@@ -80,9 +78,7 @@ class Connection(asyncio.BufferedProtocol):
         self._current: ExchangeRecord | None = None
         self._plan: Plan | None = None
         self._steps: deque[Step] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._leave_gate: Callable[[], None] | None = None
-        self._keep_alive: asyncio.TimerHandle | None = None
+        self._pauses = Pauses(space.gate, self._run, self._write)
         self._lingering = False
         self._draining = False
         self._paused = False
@@ -115,7 +111,9 @@ class Connection(asyncio.BufferedProtocol):
         self._socket = socket.socket(wrapped.family, wrapped.type, wrapped.proto, fileno=wrapped.fileno())
         if self._space.script.nagle:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
-        self._record = self._space.journal.open_connection(self._origin, monotonic())
+        journal = self._space.journal
+        self._record = journal.open_connection(self._origin, monotonic())
+        self._closing = Closing(journal, self._record, self._transport, self._socket)
         self._space.connections.add(self)
         self._space.hangups.add(self._socket.fileno(), self)
         if self._read_directly and not self._tls and self._space.readiness is not None:
@@ -180,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._space.journal.note(f"connection {self._record.id}: {error}: {self._reader.raw[:2000]!r}")
             self._write(self._refuse(error.status))
-            self._close("server")
+            self._close()
             return
         if self._reader.awaited is not None and not requests and self._answer_early():
             return
@@ -215,10 +213,10 @@ class Connection(asyncio.BufferedProtocol):
             self._client_went("client-rst")
             self._book_unfinished()
         elif self._gone is None:
-            self._space.journal.close_connection(self._record, "server", monotonic())
+            self._closing.book("server")
         if self._current is not None:
             self._finish("fault" if self._ended else "client")
-        self._stop_waiting()
+        self._pauses.stop()
         self._space.connections.discard(self)
         self._space.hangups.remove(self._socket.fileno(), self)
         if self._readiness is not None:
@@ -242,15 +240,9 @@ class Connection(asyncio.BufferedProtocol):
 
         ``at`` is the time (monotonic seconds) that it is booked with at the latest; default now.
         """
-        if self._gone is not None or self._record.closed_at is not None:
-            return
-        try:
-            if self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
-                self._client_went("client-fin", at)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self._client_went("client-rst", at)
+        how = None if self._gone is not None else self._closing.by_client()
+        if how is not None:
+            self._client_went(how, at)
 
     def end_with_space(self) -> None:
         """End an exchange that still runs; an idle connection stays, for what comes late on it."""
@@ -263,7 +255,7 @@ class Connection(asyncio.BufferedProtocol):
         self._idle = False
         if self._current is None:
             if not self._ended:
-                self._close("server")
+                self._close()
             return
         if not self._draining and self._current.reply_at is None:
             announce_close(self._steps)
@@ -457,7 +449,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _run(self) -> None:
         """Do steps until one has to wait."""
-        if self._running or self._current is None or self._timer is not None or self._leave_gate is not None:
+        if self._running or self._current is None or self._pauses.waiting:
             return
         self._running = True
         steps, closing = self._steps, self._transport.is_closing
@@ -475,8 +467,7 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 break
         self._running = False
-        blocked = self._paused or self._timer is not None or self._leave_gate is not None
-        if not self._steps and not blocked and self._plan is not None:
+        if not self._steps and not self._paused and not self._pauses.waiting and self._plan is not None:
             self._complete(self._plan)
 
     def _send_writes(self) -> bool:
@@ -514,53 +505,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _waits(self, step: Wait | Gate) -> bool:
         """Begin to wait; false where there is nothing to wait for."""
-        self._watch_silence(step)
         # A pause between two writes is from the start of the one to the start of the other.
-        begun, self._write_begun = self._write_begun or monotonic(), 0.0
-        if isinstance(step, Wait):
-            self._timer = asyncio.get_running_loop().call_at(begun + step.seconds, self._waited)
-            return True
-        gate = self._space.gate(step.name)
-        if gate.enter(self._passed):
-            return False
-        self._leave_gate = lambda: gate.leave(self._passed)
-        return True
-
-    def _watch_silence(self, step: Wait | Gate) -> None:
-        """See to it that a long silence within an answer is broken by its keep-alive."""
-        keep = None if self._plan is None else self._plan.keep_alive
-        if keep is None or self._current is None or self._current.reply_at is None:
-            return
-        if isinstance(step, Gate) or step.seconds > keep.seconds:
-            self._keep_alive = asyncio.get_running_loop().call_later(keep.seconds, self._break_silence, keep)
-
-    def _break_silence(self, keep: KeepAlive) -> None:
-        self._write(keep.data)
-        self._keep_alive = asyncio.get_running_loop().call_later(keep.seconds, self._break_silence, keep)
-
-    def _end_silence(self) -> None:
-        if self._keep_alive is not None:
-            self._keep_alive.cancel()
-            self._keep_alive = None
-
-    def _waited(self) -> None:
-        self._timer = None
-        self._end_silence()
-        self._run()
-
-    def _passed(self) -> None:
-        self._leave_gate = None
-        self._end_silence()
-        self._run()
-
-    def _stop_waiting(self) -> None:
-        self._end_silence()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._leave_gate is not None:
-            self._leave_gate()
-            self._leave_gate = None
+        begun, self._write_begun = self._write_begun, 0.0
+        answering = self._current is not None and self._current.reply_at is not None
+        keep = self._plan.keep_alive if answering and self._plan is not None else None
+        return self._pauses.begin(step, begun, keep)
 
     def _write(self, data: bytes) -> None:
         self._write_begun = begun = monotonic()
@@ -586,7 +535,7 @@ class Connection(asyncio.BufferedProtocol):
             record = self._current
             self._finish("complete")
             if self._draining:
-                self._close("server")
+                self._close()
                 return
             if record is not None and self._readiness is not None:
                 self._let_stand(self._space, record.request, record, plan)
@@ -632,46 +581,23 @@ class Connection(asyncio.BufferedProtocol):
         """End the connection as a plan says."""
         self._ended = True
         if ending == "rst":
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self._book_close("server")
-            self._transport.abort()
+            self._closing.reset()
         elif ending == "linger":
-            self._linger()
+            # The answer came before the body did.
+            self._lingering = True
+            self._closing.linger()
         elif ending == "half-close":
-            self._shut()
+            self._closing.shut()
         elif ending == "close" and self._tls:
             # The TLS layer takes its leave of the client, then closes.
-            self._book_close("server")
-            self._transport.close()
+            self._closing.close(shut=False)
         elif ending in {"fin", "close"}:
-            self._close("server")
+            self._close()
 
-    def _linger(self) -> None:
-        """Close after an answer that came before the body did: what still comes is read and dropped.
-
-        A close with unread bytes would reset the connection and could take the answer with it.
-        """
-        self._lingering = True
-        self._book_close("server")
-        with contextlib.suppress(OSError):
-            self._transport.write_eof()
-        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
-
-    def _close(self, by: ClosedBy) -> None:
+    def _close(self) -> None:
         self._ended = True
         self._idle = False
-        self._book_close(by)
-        # A close with unread bytes would reset the connection and could take the answer with it.
-        self._shut()
-        self._transport.close()
-
-    def _shut(self) -> None:
-        """Shut the write side of the TCP connection; over TLS without its own goodbye."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-
-    def _book_close(self, by: ClosedBy) -> None:
-        self._space.journal.close_connection(self._record, by, monotonic())
+        self._closing.close()
 
     def _client_went(self, how: ClosedBy, at: float | None = None) -> None:
         if self._gone is not None or self._record.closed_at is not None:
@@ -681,4 +607,4 @@ class Connection(asyncio.BufferedProtocol):
         now = monotonic() if at is None else at
         if self._current is not None and self._current.gone_at is None:
             self._current.gone_at = now
-        self._space.journal.close_connection(self._record, how, now)
+        self._closing.book(how, now)

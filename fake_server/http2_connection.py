@@ -5,9 +5,7 @@ this module keeps the connection: frames in, requests to the script, frames out,
 """
 
 import asyncio
-import contextlib
 import socket
-import struct
 from collections.abc import Sequence
 from time import monotonic
 from typing import Final
@@ -17,7 +15,8 @@ from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
 
 from tgi_conformance.contracts.journal import ClosedBy
-from tgi_conformance.fake_server.connection import HTTP2_PREFACE, LINGER_SECONDS, Early, Respond
+from tgi_conformance.fake_server.closing import Closing
+from tgi_conformance.fake_server.connection import HTTP2_PREFACE, Early, Respond
 from tgi_conformance.fake_server.http2_frames import GOAWAY, Frame, FrameCutter, FrameError
 from tgi_conformance.fake_server.http2_requests import (
     MAX_HEADER_LIST,
@@ -34,7 +33,6 @@ from tgi_conformance.fake_server.journal_builder import ConnectionRecord, Exchan
 from tgi_conformance.fake_server.plans import Ending
 from tgi_conformance.fake_server.spaces import Space, SpaceGate
 
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _WINDOW: Final = memoryview(bytearray(256 * 1024))
 
 
@@ -56,6 +54,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._record = record
         self._transport = transport
         self._socket = sock
+        self._closing = Closing(space.journal, record, transport, sock)
         self._tls = transport.get_extra_info("sslcontext") is not None
         self._respond = respond
         self._early = early
@@ -124,7 +123,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         if exc is not None:
             self._client_went("client-rst")
         elif self._gone is None:
-            self._space.journal.close_connection(self._record, "server", monotonic())
+            self._closing.book("server")
         self._let_go("fault" if self._ended else "client")
         self.sending.lose()
         self._space.connections.discard(self)
@@ -145,15 +144,9 @@ class Http2Connection(asyncio.BufferedProtocol):
 
     def peek(self, at: float | None = None) -> None:
         """Book a close that the client has sent but the loop has not yet reported."""
-        if self._gone is not None or self._record.closed_at is not None:
-            return
-        try:
-            if self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
-                self._client_went("client-fin", at)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self._client_went("client-rst", at)
+        how = None if self._gone is not None else self._closing.by_client()
+        if how is not None:
+            self._client_went(how, at)
 
     def end_with_space(self) -> None:
         """End the exchanges that still run; an idle connection stays, for what comes late on it."""
@@ -197,11 +190,9 @@ class Http2Connection(asyncio.BufferedProtocol):
         """End the connection as a plan says; the other streams end with it."""
         self._ended = True
         if ending == "rst":
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self._book_close("server")
-            self._transport.abort()
+            self._closing.reset()
         elif ending == "half-close":
-            self._shut()
+            self._closing.shut()
             self.sending.mute = True
         else:
             self._close()
@@ -355,27 +346,13 @@ class Http2Connection(asyncio.BufferedProtocol):
         """End a connection whose client broke the protocol, once it was told; what still comes is dropped."""
         self._note(problem)
         self.sending.flush()
-        self._book_close("server")
         self._let_go("client")
-        # A close with unread bytes would reset the connection and could take the GOAWAY with it.
-        with contextlib.suppress(OSError, NotImplementedError):
-            self._transport.write_eof()
-        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
+        self._closing.linger()
 
     def _close(self) -> None:
         self._ended = True
-        self._book_close("server")
-        if not self._tls and not self._transport.get_write_buffer_size():
-            # A close with unread bytes would reset the connection and could take the answer with it.
-            self._shut()
-        self._transport.close()
-
-    def _shut(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-
-    def _book_close(self, by: ClosedBy) -> None:
-        self._space.journal.close_connection(self._record, by, monotonic())
+        # What the transport still holds goes out before its own close.
+        self._closing.close(shut=not self._tls and not self._transport.get_write_buffer_size())
 
     def _client_went(self, how: ClosedBy, at: float | None = None) -> None:
         if self._gone is not None or self._record.closed_at is not None:
@@ -384,7 +361,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         now = monotonic() if at is None else at
         for stream in self._streams.values():
             stream.client_gone(now)
-        self._space.journal.close_connection(self._record, how, now)
+        self._closing.book(how, now)
 
     def _note(self, text: str) -> None:
         self._space.journal.note(f"connection {self._record.id}: HTTP/2: {text}")
