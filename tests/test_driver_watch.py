@@ -56,6 +56,13 @@ def test_threads_tasks_and_sockets_left_behind_are_counted(echo: Driver) -> None
     assert (census.sockets, census.descriptors) == (1, before + 1)
 
 
+def test_garbage_counts_no_more_once_it_is_collected(echo: Driver) -> None:
+    before = echo.census().descriptors or 0
+    act(echo, "garbage")
+    assert echo.census(collect=False).descriptors == before + 1
+    assert echo.census().descriptors == before
+
+
 def test_connects_and_look_ups_are_seen(echo: Driver) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = f"127.0.0.1:{server.getsockname()[1]}"

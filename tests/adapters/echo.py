@@ -101,6 +101,12 @@ class Echo:
             sock.connect_ex((host, int(port)))
         return text
 
+    def act_garbage(self, text, **_):
+        """Leave a socket behind that only a collection of garbage closes."""
+        ring = [socket.socket()]
+        ring.append(ring)
+        return text
+
     def act_keep(self, text, **_):
         self.kept = socket.socket(), threading.Thread(target=BLOCKED.wait, name="kept", daemon=True)
         self.kept[1].start()
