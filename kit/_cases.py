@@ -187,8 +187,8 @@ class Cases:
         evidence = Evidence(
             case=record.case,
             backend=record.backend,
-            spaces=tuple(record.spaces),
-            calls=tuple(record.calls),
+            spaces=tuple(map(to_json, record.spaces)),
+            calls=tuple(map(to_json, record.calls)),
             longrepr="\n\n".join(phases.longrepr),
             output=record.output,
         )

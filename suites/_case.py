@@ -24,7 +24,7 @@ from tgi_conformance.suites._policy import RetrySettings, effective, most_attemp
 from tgi_conformance.suites._probes import Probes
 from tgi_conformance.suites._rulings import NotApplicable, NotHere
 from tgi_conformance.suites._scripted_waits import add_waits, limits_of, waits_of
-from tgi_conformance.suites._session import CaseRecord, Settings
+from tgi_conformance.suites._session import CallSeen, CaseRecord, Settings, SpaceSeen
 from tgi_conformance.suites._shapes import SHAPE_BY_NAME, SHAPES, Shape, healthy
 
 #: Aliases of the keys that each space knows.
@@ -392,11 +392,9 @@ class Case:
             findings += _oracles.extra_requests(journal, self._calls)
             add_waits(self.record.waits, waits_of(script, journal) | {"absence": space.lulls})
             if len(self.record.spaces) < _EVIDENCE_LIMIT:
-                self.record.spaces.append({"script": to_json(script), "journal": to_json(journal)})
+                self.record.spaces.append(SpaceSeen(script, journal))
         self.record.findings += findings
-        self.record.calls += [
-            {"call": what, "outcome": to_json(outcome)} for what, outcome in self._outcomes[:_EVIDENCE_LIMIT]
-        ]
+        self.record.calls += [CallSeen(*seen) for seen in self._outcomes[:_EVIDENCE_LIMIT]]
 
     def _closing_findings(self, space: Space) -> list[Finding]:
         if not self.claims("close") or self.probes.lingering >= _LINGERING_LIMIT:

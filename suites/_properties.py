@@ -19,6 +19,7 @@ import hypothesis
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Ending
 from tgi_conformance.suites._case import Case
@@ -184,7 +185,7 @@ class _Run(Generic[T]):
         """Keep the failure if it is the smallest, with its evidence."""
         if self.failure is None:
             self._since = time.monotonic()
-        scripts = [space["script"] for space in record.spaces if isinstance(space, dict)]
+        scripts = [to_json(space.script) for space in record.spaces]
         failure = _Failure(assertion=assertion, scripts=scripts, example=repr(value))
         if self.failure is None or failure.size <= self.failure.size:
             self.failure = failure
@@ -224,11 +225,6 @@ def _printed(scripts: list[JSON]) -> str:
     return "\n".join(told)
 
 
-def _endings(record: CaseRecord) -> set[str]:
+def _endings(record: CaseRecord) -> set[Ending]:
     """How the calls of an example ended."""
-    found: set[str] = set()
-    for call in record.calls:
-        outcome = call.get("outcome") if isinstance(call, dict) else None
-        if isinstance(outcome, dict):
-            found.add(str(outcome.get("ending")))
-    return found
+    return {call.outcome.ending for call in record.calls}

@@ -7,7 +7,10 @@ from typing import Final, Literal
 import pytest
 
 from tgi_conformance.backends.spec import BackendSpec
+from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.suites._scripted_waits import Interval, Why
 
@@ -38,6 +41,22 @@ class Settings:
     deadline: float = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class SpaceSeen:
+    """A space of a case as it was when it closed."""
+
+    script: Script
+    journal: Journal
+
+
+@dataclass(frozen=True, slots=True)
+class CallSeen:
+    """A call of a case, in words, and what came of it."""
+
+    call: str
+    outcome: Outcome
+
+
 @dataclass(slots=True, kw_only=True)
 class CaseRecord:
     """What a case has gathered while it ran; filled by the fixtures, read by the plugin after each phase."""
@@ -53,9 +72,9 @@ class CaseRecord:
     unsteady: str = ""
     record: JSON = None
     findings: list[Finding] = field(default_factory=list)
-    #: Script and journal of each space, and calls with outcomes, for the evidence file once redacted.
-    spaces: list[JSON] = field(default_factory=list)
-    calls: list[JSON] = field(default_factory=list)
+    #: For the evidence file, which most cases do not need: JSON only then.
+    spaces: list[SpaceSeen] = field(default_factory=list)
+    calls: list[CallSeen] = field(default_factory=list)
     output: str = ""
     #: Alias -> canary, for redaction.
     keys: dict[str, str] = field(default_factory=dict)
