@@ -37,7 +37,7 @@ GRAIN: Final = 0.05
 
 
 #: Calls that wait side by side.
-AT_ONCE: Final = 4
+AT_ONCE: Final = 5
 #: Of twenty waits spread evenly, so many lie within a quarter of the range once in 200,000 times.
 ALIKE: Final = 0.8
 
@@ -49,7 +49,7 @@ def test_waits_are_jittered(case: Case) -> None:
     case.needs("retry")
     case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries")
     shape = case.shape()
-    base, calls = 0.1, 20
+    base, calls = 0.2, 20
     prompts = [case.prompt(f"<{number}>") for number in range(calls)]
     # Each call has its own refusal; any of the waits may be late by accident, never early.
     space = case.serve(
