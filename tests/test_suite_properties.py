@@ -39,7 +39,7 @@ from tgi_conformance.suites._generated_streams import (
     utf8_places,
 )
 from tgi_conformance.suites._generated_texts import token_lists
-from tgi_conformance.suites._properties import budget, check_property, seed_of
+from tgi_conformance.suites._properties import budget, check_property, seed_of, whole_of
 from tgi_conformance.suites._session import CaseRecord
 from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, SHAPES, Shape
 from tgi_conformance.suites.test_invariants_answers import readings
@@ -284,3 +284,17 @@ def test_the_readings_of_a_body_are_those_of_any_route() -> None:
         == readings(Body(json={"choices": None}))
         == set()
     )
+
+
+def test_rows_that_wait_are_all_in_the_first_example_and_some_in_each_other() -> None:
+    rows, seen = ("a", "b", "c"), []
+
+    @settings(QUICK, max_examples=40)
+    @given(whole_of(rows))
+    def look(chosen: list[str]) -> None:
+        seen.append(tuple(chosen))
+
+    look()
+    assert seen[0] == rows
+    assert all(seen)
+    assert len(set(seen)) == 2 ** len(rows) - 1
