@@ -20,6 +20,13 @@ class ClauseFailed(AssertionError):
         super().__init__(f"{text}\n{evidence}" if evidence else text)
 
 
+class CameLate(ClauseFailed):
+    """Something came later than it may.
+
+    A busy machine makes that of anything: it counts if it is so each time (:mod:`._replay`).
+    """
+
+
 def expect(
     condition: bool,  # noqa: FBT001 - reads like assert
     *,
@@ -30,6 +37,18 @@ def expect(
     """Fail the clause unless the condition holds."""
     if not condition:
         raise ClauseFailed(expected, str(observed), timeline(journal) if journal else "")
+
+
+def expect_in_time(
+    condition: bool,  # noqa: FBT001 - reads like assert
+    *,
+    expected: str,
+    observed: object,
+    journal: Journal,
+) -> None:
+    """Fail the clause, if it does so each time, where something came later than it may."""
+    if not condition:
+        raise CameLate(expected, str(observed), timeline(journal))
 
 
 def expect_success(outcome: Outcome, what: str = "the call") -> None:

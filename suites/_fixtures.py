@@ -5,7 +5,7 @@ server alone.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -93,7 +93,7 @@ def _look_at_process(driver: Driver, record: CaseRecord, mark: int) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Hold every scripted reply to the requests it expected, and confirm a failure by replay."""
     made = pyfuncitem.funcargs.get("case")
     if not isinstance(made, Case):
@@ -102,8 +102,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
         outcome = yield
         made.check_script()
     except ClauseFailed as failure:
+        if not confirm(made, failure, lambda again: _play(pyfuncitem, again)):
+            return True
         made.record.expected, made.record.observed = failure.expected, failure.observed
-        confirm(made, failure, lambda again: _play(pyfuncitem, again))
         raise
     return outcome
 

@@ -23,8 +23,9 @@ from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Ending
 from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._expect import ClauseFailed
+from tgi_conformance.suites._expect import CameLate, ClauseFailed
 from tgi_conformance.suites._probes import ProbeFailed
+from tgi_conformance.suites._replay import late_each_time
 from tgi_conformance.suites._scripted_waits import add_waits
 from tgi_conformance.suites._session import CaseRecord, Profile
 
@@ -175,6 +176,11 @@ class _Run(Generic[T]):
         except ProbeFailed as silent:
             raise _EndOfExamples(silent) from None
         except ClauseFailed as assertion:
+            if isinstance(assertion, CameLate) and not late_each_time(
+                self.case, lambda again: self.check(again, value)
+            ):
+                self._merge(record)
+                return
             self._keep(record, assertion, value)
             if _endings(record) & FATAL:
                 raise _EndOfExamples from None

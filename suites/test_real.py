@@ -111,7 +111,7 @@ def test_a_model_that_loads_is_waited_for_and_not_polled(case: Case) -> None:
     case.needs_setting("initial_retry_delay", "backoff_factor")
     shape = case.shape()
     loading = status(_503, json=_loading(estimated_time=TAKES)).named("loading")
-    space = case.serve(loading.times(1, 2), shape.plain("loaded").times(0, 1))
+    space = case.serve(loading.times(1, 3), shape.plain("loaded").times(0, 1))
     endpoint = case.endpoint(max_retries=3, **BACKOFF)
     if most_attempts(case.policy(endpoint)) < 4:
         raise NotApplicable("the backend makes fewer than four attempts")

@@ -12,7 +12,7 @@ from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.script import Reply, always, overloaded, silence, status, stream, tgi_error
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import clause, timing
-from tgi_conformance.suites._expect import expect, expect_error, expect_requests, expect_text
+from tgi_conformance.suites._expect import expect, expect_error, expect_in_time, expect_requests, expect_text
 from tgi_conformance.suites._policy import EARLY, PERMANENT, most_attempts, wait_band
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import Shape
@@ -241,7 +241,7 @@ def test_the_wait_is_capped(case: Case) -> None:
 
     journal = space.journal()
     gaps = journal.gaps()
-    expect(
+    expect_in_time(
         max(gaps) <= 0.2 * 1.5 + _slack(journal),
         expected="no wait above the cap of 0.2 s (and its jitter)",
         observed=_seconds(gaps),
@@ -354,7 +354,7 @@ def test_backoff_starts_afresh_after_a_success(case: Case) -> None:
     (gap,) = journal.gaps(journal.generations[3:])
     band = wait_band(case.policy(endpoint), 0)
     high = 0.05 if band is None else band[1]
-    expect(
+    expect_in_time(
         gap <= high + _slack(journal),
         expected=f"a first wait of at most {high:.3f} s again",
         observed=f"{gap:.3f} s",
@@ -412,14 +412,18 @@ def _expect_gaps_in_band(policy: RetryPolicy, journal: Journal, *, base: float, 
     gaps = journal.gaps()
     bands = [wait_band(policy, k) for k in range(len(gaps))]
     if all(band is not None for band in bands):
-        inside = all(
-            band[0] - EARLY <= gap <= band[1] + _slack(journal)
-            for gap, band in zip(gaps, bands, strict=True)
-            if band is not None
-        )
-        shown = "; ".join(f"{b[0]:.3f}-{b[1]:.3f}" for b in bands if b)
-        expect(inside, expected=f"waits inside {shown} s", observed=_seconds(gaps), journal=journal)
+        pairs = [(gap, band) for gap, band in zip(gaps, bands, strict=True) if band is not None]
+        shown = "; ".join(f"{low:.3f}-{high:.3f}" for _, (low, high) in pairs)
+        told: dict[str, Any] = {
+            "expected": f"waits inside {shown} s",
+            "observed": _seconds(gaps),
+            "journal": journal,
+        }
+        expect(all(gap >= low - EARLY for gap, (low, _) in pairs), **told)
+        expect_in_time(all(gap <= high + _slack(journal) for gap, (_, high) in pairs), **told)
         return
     # With no declared band full jitter is assumed: the sum still shows growth, the bound still holds.
     over = [gap for k, gap in enumerate(gaps) if gap > base * factor**k + _slack(journal)]
-    expect(not over, expected="no wait above base x factor^k", observed=_seconds(gaps), journal=journal)
+    expect_in_time(
+        not over, expected="no wait above base x factor^k", observed=_seconds(gaps), journal=journal
+    )

@@ -22,7 +22,7 @@ from tgi_conformance.contracts.tgi_validation import refusal
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites import _properties
 from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._expect import ClauseFailed, expect
+from tgi_conformance.suites._expect import CameLate, ClauseFailed, expect
 from tgi_conformance.suites._generated_errors import FailedAnswer, date_ahead, failed_answers
 from tgi_conformance.suites._generated_images import BEGINNINGS, Image, images
 from tgi_conformance.suites._generated_requests import PARAMETERS, bad_parameters, messages, parameters
@@ -143,6 +143,20 @@ def test_a_failure_is_shrunk_and_told_with_both_sides() -> None:
         check_property(_case(), st.integers(0, 100_000), check)
     assert (caught.value.expected, caught.value.observed) == ("less than 100", "100")
     assert "example: 100" in str(caught.value)
+
+
+def test_an_example_that_comes_late_once_is_no_failure_and_one_that_always_does_is() -> None:
+    late = {"once": 1, "always": 10**6}
+
+    def check(_: Case, word: str) -> None:
+        late[word] -= 1
+        if late[word] >= 0:
+            raise CameLate("by then", f"later, {word}")
+
+    check_property(_case(), st.just("once"), check)
+    with pytest.raises(ClauseFailed) as caught:
+        check_property(_case(), st.just("always"), check)
+    assert caught.value.observed == "later, always"
 
 
 def test_the_same_seed_gives_the_same_examples() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tgi_conformance.suites._expect import ClauseFailed
+from tgi_conformance.suites._expect import CameLate, ClauseFailed
 from tgi_conformance.suites._probes import ProbeFailed
 from tgi_conformance.suites._replay import REPLAYS, confirm
 from tgi_conformance.suites._rulings import Untestable
@@ -51,6 +51,16 @@ def test_a_failure_that_comes_again_stands(numbers, played, mark):
     confirm(case, FAILURE, play)
     assert len(play.played) == played
     assert case.record.unsteady == mark
+
+
+@pytest.mark.parametrize(
+    ("numbers", "played", "counts"), [((), 1, False), ((1,), 2, False), ((2,), 1, False), ((1, 2), 2, True)]
+)
+def test_what_came_late_counts_if_it_is_late_each_time(numbers, played, counts):
+    case, play = FakeCase(), failing_on(*numbers)
+    assert confirm(case, CameLate("by then", "later"), play) is counts
+    assert len(play.played) == played
+    assert case.record.unsteady == ""
 
 
 def test_a_failure_that_never_comes_again_is_untestable():

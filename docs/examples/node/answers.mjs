@@ -17,9 +17,14 @@ function native(value) {
 // TGI counts a native prompt in a stream's last event only, and in a header otherwise.
 function detailed(details) {
   if (!isObject(details)) return {};
-  const { finish_reason, generated_tokens: made, input_length: read } = details;
+  const { finish_reason: said, generated_tokens: made, input_length: read } = details;
   const counted = typeof made === "number" && typeof read === "number";
-  return { finish_reason, usage: counted ? { prompt_tokens: read, completion_tokens: made, total_tokens: read + made } : undefined };
+  return { finish_reason: reason(said), usage: counted ? { prompt_tokens: read, completion_tokens: made, total_tokens: read + made } : undefined };
+}
+
+// A word, or nothing: what a proxy puts there may be anything.
+function reason(said) {
+  return typeof said === "string" && said !== "" ? said : undefined;
 }
 
 /** The usage that TGI tells in its headers. */
@@ -35,7 +40,7 @@ function chat(value) {
   const { content, tool_calls: calls } = choice.message;
   if (typeof content !== "string" && !calls) return undefined;
   const tools = (Array.isArray(calls) ? calls : calls ? [calls] : []).map(toolCall);
-  return { text: content ?? "", finish_reason: choice.finish_reason, usage: usage(value.usage), tool_calls: tools };
+  return { text: content ?? "", finish_reason: reason(choice.finish_reason), usage: usage(value.usage), tool_calls: tools };
 }
 
 function completions(value, expected) {
@@ -45,7 +50,7 @@ function completions(value, expected) {
     texts[choice.index ?? place] = choice.text;
   }
   if (texts.includes(undefined) || texts.length !== expected) return undefined;
-  const answer = { text: texts[0], finish_reason: value.choices[0].finish_reason, usage: usage(value.usage) };
+  const answer = { text: texts[0], finish_reason: reason(value.choices[0].finish_reason), usage: usage(value.usage) };
   return expected > 1 ? { ...answer, texts } : answer;
 }
 
@@ -91,7 +96,7 @@ function nativeEvent({ token, generated_text: whole, details }) {
 function chatEvent(choice, counted) {
   const delta = choice.delta ?? {};
   const text = typeof delta.content === "string" ? delta.content : "";
-  const finish = choice.finish_reason ?? undefined;
+  const finish = reason(choice.finish_reason);
   const calls = Array.isArray(delta.tool_calls) ? delta.tool_calls : delta.tool_calls ? [delta.tool_calls] : [];
   const exposed = { text, role: delta.role, finish_reason: finish, usage: counted, tool_call_delta: calls.length ? calls.map(toolDelta) : undefined };
   return { exposed, done: Boolean(finish), empty: text === "" && finish === undefined && counted === undefined && calls.length === 0 };
@@ -105,7 +110,7 @@ function toolDelta(call) {
 
 function completionsEvent(choice, counted) {
   const text = typeof choice.text === "string" ? choice.text : "";
-  const finish = choice.finish_reason ?? undefined;
+  const finish = reason(choice.finish_reason);
   const exposed = { text, index: choice.index ?? 0, finish_reason: finish, usage: counted };
   return { exposed, done: Boolean(finish), empty: text === "" && !finish && counted === undefined };
 }
