@@ -96,7 +96,7 @@ def test_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
     case.needs("retry")
     shape = case.shape()
     refusals = {
-        f"<{code}>": tgi_error(code, "Model is overloaded", "overloaded", ("retry-after", "1"))
+        f"code-{code}": tgi_error(code, "Model is overloaded", "overloaded", ("retry-after", "1"))
         for code in (429, 503)
         if _retries(case, code)
     }
@@ -114,6 +114,7 @@ def test_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
     journal = space.journal()
     for word in refusals:
         sent = tuple(each for each in journal.generations if word.encode() in each.body)
+        expect_requests(sent, 2, because=f"one {word}, then a 200", journal=journal)
         _expect_gap_at_least(journal, sent, 1.0, f"Retry-After: 1 on {word}")
 
 

@@ -50,10 +50,11 @@ def test_waits_are_jittered(case: Case) -> None:
     case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries")
     shape = case.shape()
     base, calls = 0.2, 20
-    prompts = [case.prompt(f"<{number}>") for number in range(calls)]
+    words = [f"call-{number:02}" for number in range(calls)]
+    prompts = [case.prompt(word) for word in words]
     # Each call has its own refusal; any of the waits may be late by accident, never early.
     space = case.serve(
-        *(overloaded().where(contains=f"<{number}>").named(f"429-{number}") for number in range(calls)),
+        *(overloaded().where(contains=word).named(f"429-{word}") for word in words),
         shape.plain("granted").times(calls),
     )
     endpoint = case.endpoint(max_retries=1, initial_retry_delay=base, backoff_factor=1.0)
@@ -68,7 +69,7 @@ def test_waits_are_jittered(case: Case) -> None:
     journal = space.journal()
     sent = journal.generations
     expect_requests(sent, 2 * calls, because=f"{calls} calls, each refused once", journal=journal)
-    of_each = [[each for each in sent if f"<{number}>".encode() in each.body] for number in range(calls)]
+    of_each = [[each for each in sent if word.encode() in each.body] for word in words]
     gaps = sorted(journal.gaps(attempts)[0] for attempts in of_each)
     low, high = case.policy(endpoint).jitter or (0.5, 1.0)
     least = base * ((high - low) or 0.5) / 4
