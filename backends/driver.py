@@ -52,7 +52,7 @@ class Driver:
         self._lock = threading.RLock()
         self._closed = False
         self._session, hello = self._open()
-        self.description = read_description(hello, spec, self._kill_and_tell)
+        self.description = read_description(hello, self._kill_and_tell)
         self._session.failure = self.description.failure
         self.implemented = frozenset(hello.implemented)
         self.language = hello.language
@@ -171,7 +171,7 @@ class Driver:
 
     def _kill_and_tell(self, text: str) -> BackendStartError:
         self._session.kill("it cannot be used")
-        return BackendStartError("describe", text, self._output.since(0))
+        return BackendStartError("describe", text, self._output.since(0), label=self.spec.label)
 
 
 def _ended(method: str, *, missing: str = "", crash: str = "") -> Call:
@@ -183,23 +183,21 @@ def _ended(method: str, *, missing: str = "", crash: str = "") -> Call:
     return call
 
 
-def read_description(
-    hello: Hello, spec: BackendSpec, fail: Callable[[str], BackendStartError]
-) -> Description:
+def read_description(hello: Hello, fail: Callable[[str], BackendStartError]) -> Description:
     """Read an adapter's description; raises what ``fail`` makes of a mistake. ``core`` is always claimed."""
     try:
         description = from_json(Description, hello.description)
     except DecodeError as error:
-        raise fail(f"{spec.label}: describe(): {error}") from error
+        raise fail(f"describe(): {error}") from error
     for field, given, known in (
         ("capabilities", description.capabilities, tuple(CAPABILITIES)),
         ("settings", description.settings, SETTINGS),
         ("parameters", description.parameters, PARAMETER_METHODS),
     ):
         if unknown := _unknown(given, known):
-            raise fail(f"{spec.label}: describe(): {field}: {unknown}")
+            raise fail(f"describe(): {field}: {unknown}")
     if missing := {"describe", "create_endpoint"} - set(hello.implemented):
-        raise fail(f"{spec.label}: the adapter has no method {', '.join(sorted(missing))}; both must exist")
+        raise fail(f"the adapter has no method {', '.join(sorted(missing))}; both must exist")
     return replace(description, capabilities=description.capabilities | {"core"})
 
 

@@ -25,14 +25,19 @@ CHUNK: Final = 1 << 18
 
 
 class BackendStartError(RuntimeError):
-    """The backend cannot be used: at which stage, what is wrong and what to do; with what it printed."""
+    """The backend cannot be used: at which stage, what is wrong and what to do; with what it printed.
 
-    def __init__(self, stage: str, text: str, output: str = "") -> None:
-        shown = f"\nits output:\n{output}" if output.strip() else ""
-        super().__init__(f"the backend did not start ({stage}): {text}{shown}")
+    ``label`` names the backend. It stands behind what is wrong, because a label may be a long command
+    line, and what is shown in one line is cut at its end.
+    """
+
+    def __init__(self, stage: str, text: str, output: str = "", *, label: str = "") -> None:
+        first, line_end, rest = text.partition("\n")
         self.stage = stage
-        self.text = text
+        self.text = f"{first} (backend: {label}){line_end}{rest}" if label else text
         self.output = output
+        shown = f"\nits output:\n{output}" if output.strip() else ""
+        super().__init__(f"the backend did not start ({stage}): {self.text}{shown}")
 
 
 class BackendGoneError(RuntimeError):
@@ -150,12 +155,12 @@ class Session:
         output = self.output.since(mark)
         if isinstance(event, Failed):
             text = event.text if not event.traceback else f"{event.text}\n{event.traceback}"
-            raise BackendStartError(event.stage, f"{self._spec.label}: {text}", output)
+            raise BackendStartError(event.stage, text, output, label=self._spec.label)
         if _NEAR in output:
             problem += (
                 f"; a line of the protocol begins {PREFIX.decode()} with no blank, and this one did not"
             )
-        raise BackendStartError("hello", f"{self._spec.label}: {problem}", output)
+        raise BackendStartError("hello", problem, output, label=self._spec.label)
 
     def start_call(self, method: str, args: Mapping[str, object], *, stream: bool) -> Call | None:
         """Send a call; None where the host has ended.

@@ -127,9 +127,8 @@ def test_a_line_against_the_protocol_is_shown_with_its_rule(fault: str) -> None:
     assert rulings["DECL-01/capabilities"]["ruling"] == "passed"
 
 
-def test_a_hello_with_a_blank_too_many_is_told_what_is_wrong() -> None:
-    code, out, _ = run(
-        "--hasty", "--backend-command", f"{sys.executable} {EXAMPLES / 'host.py'} blank", "--case", BESIDE
-    )
+def test_a_hello_with_a_blank_too_many_is_told_what_is_wrong_however_long_the_command_is() -> None:
+    command = f"{sys.executable} {EXAMPLES / 'host.py'} blank {'and-more-' * 50}"
+    code, out, _ = run("--hasty", "--backend-command", command, "--case", BESIDE)
     assert code == 12
     assert 'a line of the protocol begins {"tgic":1, with no blank' in out
