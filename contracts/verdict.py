@@ -65,8 +65,10 @@ class Verdict:
     #: What for, in words.
     waited_for: str = ""
     worker: str = ""
+    #: Played before its turn, in a thread beside the worker's other cases, because it mostly waits.
+    ahead: bool = False
     seed: int | None = None
-    #: "1/3" where a failure was not steady.
+    #: "1/3" where a failure was not steady; "late 1/2" where the case came late once, and has passed.
     unsteady: str = ""
     #: File of the case's evidence, relative to the run's folder.
     evidence: str = ""

@@ -3,21 +3,27 @@
 import shutil
 import tempfile
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 
-from tgi_conformance import _cases
-from tgi_conformance._cases import Cases
 from tgi_conformance._collected import Collected
-from tgi_conformance._collection import SUITES, Collection
+from tgi_conformance._collection import Collection
 from tgi_conformance._cpu_time import WorkerTime
-from tgi_conformance._gathering import Gathering
+from tgi_conformance._options import is_distributed
 from tgi_conformance._settings import build_settings, settings_from_text, settings_to_text
-from tgi_conformance._summary import Summary
 from tgi_conformance.suites._session import SETTINGS
 
+if TYPE_CHECKING:
+    from tgi_conformance._cases import Cases
+    from tgi_conformance._gathering import Gathering
+
+#: Imported only by a process that runs tests: it brings drivers and suites.
+_PLAYER: Final = "tgi_conformance._cases"
+#: Imported only by the process that controls a run: it brings the reports.
+_CONTROLLER: Final = "tgi_conformance._summary"
 #: Keys of xdist's ``workerinput``.
 _SETTINGS_KEY: Final = "tgi_settings"
 _SCRATCH_KEY: Final = "tgi_scratch"
@@ -36,21 +42,24 @@ def activate(config: pytest.Config) -> None:
         config.stash[SETTINGS] = build_settings(config)
         scratch = _new_scratch(given.get("testrunuid", ""))
     config.stash[SCRATCH] = scratch
-    cases = Cases(config, scratch)
-    manager = config.pluginmanager
-    manager.register(cases, "tgi-cases")
-    manager.register(_cases, "tgi-status")
     if hasattr(config, "workerinput"):
+        cases = _play(config, scratch)
         worker = str(given["workerid"])
-        manager.register(WorkerTime(scratch, worker), "tgi-cpu-time")
+        config.pluginmanager.register(WorkerTime(scratch, worker), "tgi-cpu-time")
         tell = _Worker(scratch, worker, cases).tell
     else:
-        gathering = Gathering(config, scratch, cases)
-        manager.register(gathering, "tgi-gathering")
-        manager.register(Summary(config), "tgi-summary")
-        tell = gathering.begin
-    manager.register(Collection(config, tell), "tgi-collection")
-    manager.import_plugin(f"{SUITES}._fixtures")
+        plays = config.option.collectonly or not is_distributed(config)
+        told = _play(config, scratch).told if plays else _nobody
+        tell = import_module(_CONTROLLER).control(config, scratch, told)
+    config.pluginmanager.register(Collection(config, tell), "tgi-collection")
+
+
+def _play(config: pytest.Config, scratch: Path) -> "Cases":
+    return cast("Cases", import_module(_PLAYER).play(config, scratch))
+
+
+def _nobody(_: Collected) -> None:
+    """Who is to learn what was collected where no case is run."""
 
 
 def activate_late(config: pytest.Config, report: pytest.TestReport) -> None:
@@ -84,9 +93,9 @@ class _Worker:
 
     scratch: Path
     name: str
-    cases: Cases
+    cases: "Cases"
 
     def tell(self, collected: Collected) -> None:
         """Tell the controller what was collected."""
-        self.cases.narrowed = collected.narrowed
+        self.cases.told(collected)
         collected.write(self.scratch, self.name)

@@ -10,25 +10,31 @@ from typing import Final, cast
 
 import pytest
 
+from tgi_conformance._ahead import Ahead
 from tgi_conformance._backends_seen import note_backend, note_down
-from tgi_conformance._collection import BACKEND, PROBLEM
+from tgi_conformance._collected import Collected
+from tgi_conformance._collection import BACKEND, PROBLEM, SUITES, new_record
 from tgi_conformance._ids import find_clause
-from tgi_conformance._judging import Phase, Ruled, at_level, rule_exception
-from tgi_conformance._locks import held, share_of
+from tgi_conformance._judging import (
+    ERROR_ATTRIBUTE,
+    VERDICT_ATTRIBUTE,
+    Phase,
+    Ruled,
+    at_level,
+    rule_exception,
+)
+from tgi_conformance._locks import LOCK_FILE, held, share_of
 from tgi_conformance.backends.driver import BackendStartError, Driver
 from tgi_conformance.contracts.catalogue import Clause, Level
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.redaction import redact_verdict
 from tgi_conformance.contracts.verdict import RED, Evidence, Ruling, Verdict
-from tgi_conformance.reports.run_folder import write_evidence
+from tgi_conformance.reports.evidence_files import write_evidence
+from tgi_conformance.suites._judged import BEGUN
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._scripted_waits import in_words, total
 from tgi_conformance.suites._session import CASE_ID, RECORD, SETTINGS, CaseRecord
 
-#: Attribute of a pytest report that carries the verdict as one JSON string.
-VERDICT_ATTRIBUTE: Final = "tgi_verdict"
-#: Attribute of a pytest report that is shown as an error although it comes from the test's call.
-ERROR_ATTRIBUTE: Final = "tgi_error"
 _WORST_FIRST: Final = (Ruling.KIT_FAULT, Ruling.FAILED, Ruling.UNTESTABLE)
 _AS_XFAIL: Final = frozenset({Ruling.ADVISORY, Ruling.RECORDED})
 _AS_ERROR: Final = frozenset({Ruling.UNTESTABLE, Ruling.KIT_FAULT})
@@ -56,7 +62,8 @@ _PHASES: Final = pytest.StashKey[_Phases]()
 class Cases:
     """One a process that runs tests."""
 
-    def __init__(self, config: pytest.Config, scratch: Path) -> None:
+    def __init__(self, config: pytest.Config, scratch: Path, ahead: Ahead) -> None:
+        self.ahead = ahead
         self.settings = config.stash[SETTINGS]
         self.scratch = scratch
         self.enforced = config.option.tgi_enforce == "should"
@@ -68,19 +75,25 @@ class Cases:
         self.narrowed = False
         self._seen_backends: set[str] = set()
 
+    def told(self, collected: Collected) -> None:
+        """Learn what was collected."""
+        self.narrowed = collected.narrowed
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Hold the run-wide lock from setup to teardown."""
-        with held(self.scratch / "load.lock", share_of(item) if CASE_ID in item.stash else None):
+        """Hold the run-wide lock from setup to teardown; a case that was begun ahead has held it."""
+        begun = self.ahead.take(item)
+        if begun is not None:
+            item.stash[BEGUN] = begun
+        plays = CASE_ID in item.stash and begun is None
+        with held(self.scratch / LOCK_FILE, share_of(item) if plays else None):
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         """Lay out the record before the fixtures; after them, refuse what the backend does not claim."""
         if CASE_ID in item.stash:
-            item.stash[RECORD] = CaseRecord(
-                case=item.stash[CASE_ID].text, clause=item.stash[CASE_ID].clause, backend=item.stash[BACKEND]
-            )
+            item.stash[RECORD] = item.stash[BEGUN].case.record if BEGUN in item.stash else new_record(item)
             if problem := item.stash.get(PROBLEM, ""):
                 raise KitFault(problem)
         yield
@@ -153,9 +166,7 @@ class Cases:
         return Ruled(ruling=Ruling.FAILED, reason=reason)
 
     def _conclude(self, item: pytest.Item, report: pytest.TestReport, phases: _Phases) -> None:
-        record = item.stash.get(RECORD, None) or CaseRecord(
-            case=item.stash[CASE_ID].text, clause=item.stash[CASE_ID].clause, backend=item.stash[BACKEND]
-        )
+        record = item.stash.get(RECORD, None) or new_record(item)
         ruled = self._final(item, record, phases)
         keys = record.keys | {given.alias: given.key for given in self.settings.endpoints}
         evidence = self._evidence(record, ruled, phases, keys)
@@ -210,7 +221,8 @@ class Cases:
             expected=ruled.expected or record.expected,
             observed=ruled.observed or record.observed,
             nodeid=item.nodeid,
-            duration=round(phases.duration, 4),
+            duration=round(phases.duration + record.seconds_ahead, 4),
+            ahead=BEGUN in item.stash,
             waited=round(total(chain.from_iterable(record.waits.values())), 4),
             waited_for=in_words(record.waits),
             worker=self.worker,
@@ -222,12 +234,14 @@ class Cases:
         )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
-    """Show an untestable case and a kit fault as errors."""
-    if getattr(report, ERROR_ATTRIBUTE, False) and report.failed:
-        return "error", "E", "ERROR"
-    return None
+def play(config: pytest.Config, scratch: Path) -> Cases:
+    """Register what a process that runs tests does."""
+    ahead = Ahead(config, scratch)
+    cases = Cases(config, scratch, ahead)
+    config.pluginmanager.register(ahead, "tgi-ahead")
+    config.pluginmanager.register(cases, "tgi-cases")
+    config.pluginmanager.import_plugin(f"{SUITES}._fixtures")
+    return cases
 
 
 def _label(config: pytest.Config) -> Callable[[Verdict], None] | None:

@@ -24,7 +24,7 @@ from tgi_conformance._ids import (
 )
 from tgi_conformance._locks import share_of
 from tgi_conformance._quick import Candidate, chosen
-from tgi_conformance.suites._session import CASE_ID, SETTINGS, CaseId, Settings
+from tgi_conformance.suites._session import CASE_ID, SETTINGS, CaseId, CaseRecord, Settings
 
 SUITES: Final = "tgi_conformance.suites"
 DURATIONS: Final = "durations.json"
@@ -46,6 +46,10 @@ _OWN_PLUGINS: Final = (
 BACKEND: Final = pytest.StashKey[str]()
 #: What is wrong with a test's marker or id; it is ruled a kit fault when its turn comes.
 PROBLEM: Final = pytest.StashKey[str]()
+#: The shares that the cases were dealt into, one a worker.
+HANDS: Final = pytest.StashKey[tuple[tuple[pytest.Item, ...], ...]]()
+#: Marker of the cases that mostly wait (:mod:`tgi_conformance._ahead`).
+AHEAD: Final = "ahead"
 
 
 class Collection:
@@ -96,9 +100,11 @@ class Collection:
             remarks=tuple(dict.fromkeys(self._remarks)),
         )
         self._tell(self.collected)
-        # Items and modules live to the end: the collector need not look through them again and again.
-        gc.collect()
-        gc.freeze()
+        if all(is_suite(item.path) for item in session.items):
+            # What was collected lives to the end: the collector need not look through it again and again.
+            # Not in a session with a user's own tests, whose garbage is theirs to count.
+            gc.collect()
+            gc.freeze()
 
     def _identify(self, config: pytest.Config, item: pytest.Item) -> None:
         function = getattr(item, "originalname", None) or item.name
@@ -173,34 +179,83 @@ class Collection:
             config.hook.pytest_deselected(items=self._left_out)
 
     def _order(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Longest first within each worker's share, or shuffled by the seed; one backend after the other.
-
-        ``--dist worksteal`` cuts the list into equal runs of neighbours, so the list is dealt out like cards.
-        Each hand opens with its shortest case, so that a run soon shows that it lives.
-        """
+        """Longest first within each worker's share, or shuffled by the seed; one backend after the other."""
         hands = int(getattr(config, "workerinput", {}).get("workercount", 1))
         recorded = read_durations(self.settings.folder)
         cases = [item for item in items if CASE_ID in item.stash]
         others = [item for item in items if CASE_ID not in item.stash]
-        if config.option.tgi_order == "random":
+        at_random = config.option.tgi_order == "random"
+        if at_random:
             cases.sort(key=lambda item: item.stash[CASE_ID].text)
             random.Random(self.settings.seed).shuffle(cases)  # noqa: S311 - an order, not a secret
         else:
             cases.sort(key=lambda item: -recorded.get(item.stash[CASE_ID].text, _UNTIMED))
         by_backend = [[i for i in cases if i.stash[BACKEND] == name] for name in _names(cases)]
-        dealt = [[item for mine in by_backend for item in mine[hand::hands]] for hand in range(hands)]
-        if config.option.tgi_order != "random":
+        deals = [_deal(mine, hands, arranged=not at_random) for mine in by_backend]
+        dealt = [[item for deal in deals for item in deal[hand]] for hand in range(hands)]
+        if not at_random:
             dealt = [_opened(hand, recorded) for hand in dealt]
+        config.stash[HANDS] = tuple(map(tuple, dealt))
         items[:] = others + [item for hand in dealt for item in hand]
 
 
+def _deal(cases: Sequence[pytest.Item], hands: int, *, arranged: bool) -> list[list[pytest.Item]]:
+    """Deal one backend's cases out like cards, into hands as ``--dist worksteal`` will cut the list.
+
+    Arranged, the cases that are begun ahead stand behind the first half of each hand, so that they are over
+    when their turn comes, and not at its end, where other workers take from. The load cases, which need all
+    workers' timing cases to pause, stand behind those of one hand, so that they never wait for each other.
+    """
+    load = [item for item in cases if arranged and share_of(item) == "alone"]
+    waiting = [item for item in cases if arranged and item not in load and item.get_closest_marker(AHEAD)]
+    middle = [[*waiting[hand::hands], *(load if hand == 0 else ())] for hand in range(hands)]
+    rooms = [size - len(mine) for size, mine in zip(_cut(len(cases), hands), middle, strict=True)]
+    set_apart = {*load, *waiting}
+    plain = _round([item for item in cases if item not in set_apart], rooms)
+    return [
+        [*mine[: len(mine) // 2], *apart, *mine[len(mine) // 2 :]]
+        for mine, apart in zip(plain, middle, strict=True)
+    ]
+
+
+def _cut(count: int, hands: int) -> list[int]:
+    """The sizes that ``--dist worksteal`` cuts a list into: each its part of what is left, rounded down."""
+    sizes: list[int] = []
+    for left in range(hands, 0, -1):
+        sizes.append((count - sum(sizes)) // left)
+    return sizes
+
+
+def _round(cards: Sequence[pytest.Item], rooms: Sequence[int]) -> list[list[pytest.Item]]:
+    """Deal cards in turn to hands of so much room each; what no hand has room for goes to the last."""
+    dealt: list[list[pytest.Item]] = [[] for _ in rooms]
+    turn = 0
+    for card in cards:
+        open_hands = [hand for hand, room in enumerate(rooms) if len(dealt[hand]) < room]
+        turn = next((hand for hand in open_hands if hand >= turn), open_hands[0] if open_hands else -1)
+        dealt[turn].append(card)
+        turn += 1
+    return dealt
+
+
 def _opened(hand: Sequence[pytest.Item], recorded: Mapping[str, float]) -> list[pytest.Item]:
-    """A worker's share with the case in front that took least time; as it is where none was timed."""
+    """A worker's share with the case in front that took least time, so that a run soon shows that it lives.
+
+    As it is where none was timed. A case that is begun ahead is no first one: behind the first, the thread
+    begins.
+    """
     timed = [item for item in hand if item.stash[CASE_ID].text in recorded]
+    timed = [item for item in timed if not item.get_closest_marker(AHEAD)]
     if not timed:
         return list(hand)
     first = min(timed, key=lambda item: recorded[item.stash[CASE_ID].text])
     return [first, *(item for item in hand if item is not first)]
+
+
+def new_record(item: pytest.Item) -> CaseRecord:
+    """The record of a case that has not run yet."""
+    case = item.stash[CASE_ID]
+    return CaseRecord(case=case.text, clause=case.clause, backend=item.stash[BACKEND])
 
 
 def _collected(item: pytest.Item) -> CollectedCase:

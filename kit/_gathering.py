@@ -5,7 +5,7 @@ import shlex
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,12 +15,13 @@ from typing import Final
 import pytest
 
 from tgi_conformance._backends_seen import backends_down, backends_seen
-from tgi_conformance._cases import VERDICT_ATTRIBUTE, Cases
 from tgi_conformance._collected import Collected, CollectedCase
 from tgi_conformance._collection import DURATIONS, OWN_TESTS, read_durations
 from tgi_conformance._cpu_time import children_seconds, cores, own_seconds, workers_seconds
 from tgi_conformance._guide_profile import rule_guide_profile
 from tgi_conformance._ids import find_clause
+from tgi_conformance._judging import VERDICT_ATTRIBUTE
+from tgi_conformance._options import is_distributed
 from tgi_conformance._quick import WHY
 from tgi_conformance._run_wide import rule_run_wide
 from tgi_conformance.contracts.catalogue import load_catalogue
@@ -56,11 +57,11 @@ FINISHED: Final = pytest.StashKey[Finished]()
 class Gathering:
     """One a run, in the process that controls it."""
 
-    def __init__(self, config: pytest.Config, scratch: Path, cases: Cases) -> None:
+    def __init__(self, config: pytest.Config, scratch: Path, tell_cases: Callable[[Collected], None]) -> None:
         self.config = config
         self.settings = config.stash[SETTINGS]
         self.scratch = scratch
-        self.cases = cases
+        self._tell_cases = tell_cases
         self.writes = config.option.tgi_report != "none"
         self.enforced = config.option.tgi_enforce == "should"
         self.verdicts: list[Verdict] = []
@@ -69,13 +70,6 @@ class Gathering:
         self._collected: Collected | None = None
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
-
-    @property
-    def distributed(self) -> bool:
-        """Whether workers run the tests."""
-        return bool(
-            getattr(self.config.option, "dist", "no") != "no" and getattr(self.config.option, "tx", None)
-        )
 
     # --- gathering -----------------------------------------------------------------------------------------
 
@@ -88,7 +82,7 @@ class Gathering:
     def begin(self, collected: Collected) -> None:
         """Lay out the folder for the cases that were collected here; with workers, collection is theirs."""
         self._collected = collected
-        self.cases.narrowed = collected.narrowed
+        self._tell_cases(collected)
         self.remarks += collected.remarks
         if self.writes and collected.cases and not self.config.option.collectonly:
             prepare(self.settings.folder, narrowed=collected.narrowed)
@@ -97,7 +91,7 @@ class Gathering:
         """Begin in the middle of a run: the workers have written to that folder, and evidence, already."""
         self.scratch = scratch
         self._collected = replace(Collected.read(scratch), narrowed=True)
-        self.cases.narrowed = True
+        self._tell_cases(self._collected)
         self.remarks += self._collected.remarks
 
     @pytest.hookimpl
@@ -184,7 +178,7 @@ class Gathering:
 
     def _info(self, collected: Collected) -> RunInfo:
         # The workers are children too, but not waited for yet.
-        others = workers_seconds(self.scratch) if self.distributed else children_seconds()
+        others = workers_seconds(self.scratch) if is_distributed(self.config) else children_seconds()
         return RunInfo(
             started=self._started.isoformat(timespec="milliseconds"),
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -193,7 +187,7 @@ class Gathering:
             backends=tuple(self._backends()),
             versions={name.replace("-", "_"): version(name) for name in _VERSIONED}
             | {"python": platform.python_version()},
-            workers=len(getattr(self.config.option, "tx", None) or ()) if self.distributed else 0,
+            workers=len(getattr(self.config.option, "tx", None) or ()) if is_distributed(self.config) else 0,
             narrowed=collected.narrowed,
             selection=self._selection(),
             wall_seconds=round(time.monotonic() - self._clock, 3),
@@ -246,7 +240,8 @@ def _report_order(verdict: Verdict) -> tuple[str, int, str]:
 
 
 def _longest_wait(verdicts: Iterable[Verdict]) -> float:
-    waits: defaultdict[str, float] = defaultdict(float)
+    """Seconds of the longest chain: what a worker plays one after the other, and its cases begun ahead."""
+    waits: defaultdict[tuple[str, bool], float] = defaultdict(float)
     for verdict in verdicts:
-        waits[verdict.worker] += verdict.waited
+        waits[verdict.worker, verdict.ahead] += verdict.waited
     return max(waits.values(), default=0.0)

@@ -9,6 +9,10 @@ import pytest
 from tgi_conformance.contracts.catalogue import Level
 from tgi_conformance.contracts.verdict import Ruling
 
+#: Attribute of a pytest report that carries the verdict as one JSON string.
+VERDICT_ATTRIBUTE: Final = "tgi_verdict"
+#: Attribute of a pytest report that is shown as an error although it comes from the test's call.
+ERROR_ATTRIBUTE: Final = "tgi_error"
 Phase = Literal["setup", "call", "teardown"]
 _LINE: Final = 300
 #: hypothesis' word for an example that failed once and then did not, without importing hypothesis.

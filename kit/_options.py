@@ -105,3 +105,8 @@ def text(config: pytest.Config, flag: str, default: str) -> str:
     """Return the value of a flag, or the default where it was not given."""
     value = getattr(config.option, destination(flag), None)
     return default if value is None else str(value)
+
+
+def is_distributed(config: pytest.Config) -> bool:
+    """Whether workers run the tests, so that this process only controls the run."""
+    return bool(getattr(config.option, "dist", "no") != "no" and getattr(config.option, "tx", None))

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from tgi_conformance._cases import VERDICT_ATTRIBUTE
 from tgi_conformance._gathering import COMMAND, FINISHED, Finished
+from tgi_conformance._judging import VERDICT_ATTRIBUTE
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
 from tgi_conformance.reports.ruling_marks import MARKS
 from tgi_conformance.reports.verdict_lines import parse_line

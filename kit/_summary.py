@@ -1,13 +1,28 @@
 """The summary at the end of a pytest session; the CLI prints the same lines to its own console."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from rich.text import Text
 
-from tgi_conformance._gathering import FINISHED, Finished
+from tgi_conformance._collected import Collected
+from tgi_conformance._gathering import FINISHED, Finished, Gathering
+from tgi_conformance._judging import ERROR_ATTRIBUTE
 from tgi_conformance.reports.run_folder import Written
 from tgi_conformance.reports.terminal import summary, to_strings
 
 _WIDEST = 120
+
+
+def control(
+    config: pytest.Config, scratch: Path, tell_cases: Callable[[Collected], None]
+) -> Callable[[Collected], None]:
+    """Register what the process that controls a run does; returns what to tell of its own collection."""
+    gathering = Gathering(config, scratch, tell_cases)
+    config.pluginmanager.register(gathering, "tgi-gathering")
+    config.pluginmanager.register(Summary(config), "tgi-summary")
+    return gathering.begin
 
 
 class Summary:
@@ -15,6 +30,15 @@ class Summary:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport | pytest.CollectReport
+    ) -> tuple[str, str, str] | None:
+        """Show an untestable case and a kit fault as errors."""
+        if getattr(report, ERROR_ATTRIBUTE, False) and report.failed:
+            return "error", "E", "ERROR"
+        return None
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

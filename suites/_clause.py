@@ -7,3 +7,5 @@ clause = pytest.mark.clause
 timing = pytest.mark.timing
 #: The case loads the machine; it runs alone.
 load = pytest.mark.load
+#: The case mostly waits and uses no fixture but ``case``: a long run plays it before its turn, beside others.
+ahead = pytest.mark.ahead

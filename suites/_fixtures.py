@@ -9,16 +9,15 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from tgi_conformance.backends.driver import BackendGoneError, BackendStartError, Driver
+from tgi_conformance.backends.driver import Driver
 from tgi_conformance.backends.spec import BackendSpec
 from tgi_conformance.contracts.script import Reply, Script
 from tgi_conformance.fake_server.client import FakeServer, Space
-from tgi_conformance.suites import _connects, _oracles
+from tgi_conformance.suites import _connects
 from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._expect import ClauseFailed
+from tgi_conformance.suites._judged import BEGUN, judged, look_at_process
 from tgi_conformance.suites._probes import Probes
-from tgi_conformance.suites._replay import confirm
-from tgi_conformance.suites._session import RECORD, SETTINGS, CaseRecord
+from tgi_conformance.suites._session import RECORD, SETTINGS
 
 
 @pytest.fixture(scope="session")
@@ -69,44 +68,29 @@ def case(
     request: pytest.FixtureRequest, tgi_server: FakeServer, tgi_backend: Driver, _probes: Probes
 ) -> Iterator[Case]:
     """The case at work, closed and looked over by the run-wide oracles at the end."""
+    begun = request.node.stash.get(BEGUN, None)
+    if begun is not None:
+        yield begun.case
+        if begun.end_error is not None:
+            raise begun.end_error
+        return
     record = request.node.stash[RECORD]
     mark = tgi_backend.mark_output()
     made = Case(tgi_server, tgi_backend, _probes, record, request.config.stash[SETTINGS])
     yield made
     made.finish()
-    _look_at_process(tgi_backend, record, mark)
-
-
-def _look_at_process(driver: Driver, record: CaseRecord, mark: int) -> None:
-    """Let the oracles look at what the backend's process printed, logged and connected to."""
-    record.output = driver.output_since(mark)
-    try:
-        # What was said and connected to is asked for, not what is left: garbage may wait.
-        census = driver.census(collect=False)
-    except (BackendGoneError, BackendStartError):
-        # The process died of the case's own call, whose outcome says so.
-        record.findings += _oracles.leaks_in_output(record.output, (), record.keys)
-        return
-    records = [(log.level, log.logger, log.text) for log in census.logs or ()]
-    record.findings += _oracles.leaks_in_output(record.output, records, record.keys)
-    record.findings += _connects.of_process(census)
+    look_at_process(tgi_backend, record, mark)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Hold every scripted reply to the requests it expected, and confirm a failure by replay."""
     made = pyfuncitem.funcargs.get("case")
-    if not isinstance(made, Case):
+    if not isinstance(made, Case) or BEGUN in pyfuncitem.stash:
         return (yield)
-    try:
-        outcome = yield
-        made.check_script()
-    except ClauseFailed as failure:
-        if not confirm(made, failure, lambda again: _play(pyfuncitem, again)):
-            return True
-        made.record.expected, made.record.observed = failure.expected, failure.observed
-        raise
-    return outcome
+    with judged(made, lambda again: _play(pyfuncitem, again)):
+        return (yield)
+    return True
 
 
 def _play(item: pytest.Function, case: Case) -> None:

@@ -20,7 +20,7 @@ LATE_REPLAYS: Final = 2
 def confirm(case: Case, failure: ClauseFailed, play: Callable[[Case], None]) -> bool:
     """Play a failed case again until it fails; raises :class:`Untestable` when it never does.
 
-    False: it came late, and not each time; the case has passed.
+    False: it came late, and not each time; the case has passed, and its verdict says ``unsteady late 1/2``.
 
     Not replayed: a backend that did not answer (its probe was tried three times), a call that hung or
     crashed (each replay would cost its deadline or a process), and a property (it shrank its own failure).
@@ -41,8 +41,12 @@ def confirm(case: Case, failure: ClauseFailed, play: Callable[[Case], None]) -> 
 
 
 def late_each_time(case: Case, play: Callable[[Case], None]) -> bool:
-    """Whether a case that came late fails in each replay as well."""
-    return all(_fails_again(case.again(), play) for _ in range(LATE_REPLAYS))
+    """Whether a case that came late fails in each replay as well; if not, the record says so."""
+    for number in range(1, LATE_REPLAYS + 1):
+        if not _fails_again(case.again(), play):
+            case.record.unsteady = f"late {number}/{number + 1}"
+            return False
+    return True
 
 
 def _fails_again(case: Case, play: Callable[[Case], None]) -> bool:

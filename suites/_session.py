@@ -72,6 +72,8 @@ class CaseRecord:
     unsteady: str = ""
     record: JSON = None
     findings: list[Finding] = field(default_factory=list)
+    #: Seconds that the case was played before its turn.
+    seconds_ahead: float = 0.0
     #: For the evidence file, which most cases do not need: JSON only then.
     spaces: list[SpaceSeen] = field(default_factory=list)
     calls: list[CallSeen] = field(default_factory=list)

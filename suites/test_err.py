@@ -13,7 +13,7 @@ from tgi_conformance.contracts.script import Reply, always, raw, silence, status
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites._black_hole import black_hole
 from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import clause, timing
+from tgi_conformance.suites._clause import ahead, clause, timing
 from tgi_conformance.suites._expect import describe, error_text, expect, expect_error, expect_requests
 from tgi_conformance.suites._generated_schemas import json_values
 from tgi_conformance.suites._properties import check_property
@@ -277,6 +277,7 @@ def test_a_failed_connection_is_told_apart_from_an_answer(case: Case) -> None:
 
 
 @clause("ERR-06", case="timeout")
+@ahead
 def test_a_timeout_is_told_apart_from_an_answer(case: Case) -> None:
     """The one failure that may have cost a generation."""
     case.needs("timeout")
@@ -313,6 +314,7 @@ def _needs_limit(case: Case, declared: str) -> None:
 
 @clause("ERR-07", case="connect")
 @timing
+@ahead
 def test_the_wait_for_a_connection_is_finite(case: Case) -> None:
     """A firewall that drops packets gives no sign at all."""
     shape = case.shape()
@@ -336,6 +338,7 @@ SILENT: Final[Mapping[str, Callable[[Shape], Reply]]] = {
 @clause("ERR-07", case="read")
 @pytest.mark.parametrize("form", sorted(SILENT))
 @timing
+@ahead
 def test_the_wait_for_an_answer_is_finite(case: Case, form: str) -> None:
     """A worker that waits for ever is one worker less."""
     shape = case.shape()

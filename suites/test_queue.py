@@ -9,7 +9,7 @@ from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, echo, overloaded, silence, status
 from tgi_conformance.fake_server.client import Space, WaitTimeout, open_requests, received
 from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import clause, load, timing
+from tgi_conformance.suites._clause import ahead, clause, load, timing
 from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success, expect_text
 from tgi_conformance.suites._oracles import in_band_fault
 from tgi_conformance.suites._rulings import NotApplicable
@@ -46,6 +46,7 @@ def test_open_requests_never_exceed_the_cap(case: Case, cap: int) -> None:
 
 @clause("QUEUE-02")
 @pytest.mark.parametrize("ending", ["end", "cut", "leave"])
+@ahead
 def test_a_stream_holds_its_slot_until_it_is_over(case: Case, ending: str) -> None:
     """A stream is a request under way for as long as the server generates."""
     _needs_cap(case)
@@ -95,6 +96,7 @@ def test_waiting_calls_start_in_the_order_of_their_arrival(case: Case) -> None:
 
 
 @clause("QUEUE-04")
+@ahead
 def test_the_queue_is_bounded(case: Case) -> None:
     """Beyond cap and queue a caller is told at once (or held back, if declared), and nothing is sent."""
     _needs_cap(case)
@@ -150,6 +152,7 @@ ENDINGS = (
 
 @clause("QUEUE-05")
 @pytest.mark.parametrize("ending", ENDINGS)
+@ahead
 def test_the_slot_comes_back_exactly_once(case: Case, ending: str) -> None:
     """A slot lost on one kind of ending drains the pool; one given back twice breaks the cap."""
     _needs_cap(case)

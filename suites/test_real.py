@@ -21,7 +21,7 @@ from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
 from tgi_conformance.reports.results_map import roll_up
 from tgi_conformance.suites import _connects
 from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause, timing
+from tgi_conformance.suites._clause import ahead, clause, timing
 from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_text
 from tgi_conformance.suites._oracles import key_forms
 from tgi_conformance.suites._policy import most_attempts
@@ -105,6 +105,7 @@ SAME_PACE: Final = 1.5
 
 @clause("REAL-03", case="estimated-time")
 @timing
+@ahead
 def test_a_model_that_loads_is_waited_for_and_not_polled(case: Case) -> None:
     """It takes a while: either the server's own estimate is waited, or the waits grow."""
     _needs_loading_retried(case)
@@ -132,6 +133,7 @@ def test_a_model_that_loads_is_waited_for_and_not_polled(case: Case) -> None:
 
 @clause("REAL-03", case="retry-after")
 @timing
+@ahead
 def test_the_servers_retry_after_is_waited_out(case: Case) -> None:
     """What it says of a 429 it says of a 503, too (RFC 9110 section 10.2.3)."""
     _needs_loading_retried(case)

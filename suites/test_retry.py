@@ -11,7 +11,7 @@ from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.script import Reply, always, overloaded, silence, status, stream, tgi_error
 from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause, timing
+from tgi_conformance.suites._clause import ahead, clause, timing
 from tgi_conformance.suites._expect import expect, expect_error, expect_in_time, expect_requests, expect_text
 from tgi_conformance.suites._policy import EARLY, PERMANENT, most_attempts, wait_band
 from tgi_conformance.suites._rulings import NotApplicable
@@ -91,6 +91,7 @@ def test_a_status_that_blames_the_request_is_not_retried(case: Case, code: int, 
 
 @clause("RETRY-04", case="seconds")
 @timing
+@ahead
 def test_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
     """Coming back earlier lengthens the ban and wastes the attempts that are left."""
     case.needs("retry")
@@ -120,6 +121,7 @@ def test_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
 
 @clause("RETRY-05", case="imf-fixdate")
 @timing
+@ahead
 def test_retry_after_as_a_date_is_a_lower_bound(case: Case) -> None:
     """Both forms of the header say the same thing (RFC 9110 section 10.2.3)."""
     _needs_retry_of(case, 429)
@@ -213,6 +215,7 @@ def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case)
 
 @clause("RETRY-08", case="growing-waits")
 @timing
+@ahead
 def test_waits_grow_from_the_initial_delay_by_the_factor(case: Case) -> None:
     """Without Retry-After the client spaces its attempts: base, base x factor, base x factor^2."""
     _needs_retry_of(case, 429)
@@ -228,6 +231,7 @@ def test_waits_grow_from_the_initial_delay_by_the_factor(case: Case) -> None:
 
 @clause("RETRY-09", case="capped")
 @timing
+@ahead
 def test_the_wait_is_capped(case: Case) -> None:
     """A factor of ten is in days after seven retries; the cap keeps the caller's wait bounded."""
     _needs_retry_of(case, 429)
@@ -258,6 +262,7 @@ def test_the_wait_is_capped(case: Case) -> None:
 
 @clause("RETRY-09", case="factor")
 @timing
+@ahead
 def test_the_factor_is_applied(case: Case) -> None:
     """With a factor of 8 the second wait is far above the first whatever the jitter."""
     _needs_retry_of(case, 429)
@@ -338,6 +343,7 @@ def test_each_declared_fault_is_retried_until_a_good_answer(case: Case, fault: s
 
 @clause("RETRY-21", case="after-success")
 @timing
+@ahead
 def test_backoff_starts_afresh_after_a_success(case: Case) -> None:
     """A call must not wait for the failures of an earlier one."""
     _needs_retry_of(case, 429)

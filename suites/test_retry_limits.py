@@ -12,7 +12,7 @@ from tgi_conformance.contracts.script import always, overloaded, silence, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.fake_server.client import Space, WaitTimeout, connections_closed, received
 from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import clause, timing
+from tgi_conformance.suites._clause import ahead, clause, timing
 from tgi_conformance.suites._expect import (
     ClauseFailed,
     describe,
@@ -44,6 +44,7 @@ ALIKE: Final = 0.8
 
 @clause("RETRY-10", case="twenty-waits")
 @timing
+@ahead
 def test_waits_are_jittered(case: Case) -> None:
     """Clients that were refused together and wait alike come back together, and are refused again."""
     case.needs("retry")
@@ -84,6 +85,7 @@ def test_waits_are_jittered(case: Case) -> None:
 
 @clause("RETRY-12", case="attempts")
 @timing
+@ahead
 def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
     """A deadline for each attempt, or none for the sleeps between them, is no deadline."""
     case.needs("retry", "timeout")
@@ -110,6 +112,7 @@ def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
 
 @clause("RETRY-12", case="queue")
 @timing
+@ahead
 def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
     """The caller's patience ends whether or not the request was ever sent."""
     case.needs("retry", "timeout", "queue")
@@ -135,6 +138,7 @@ def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
 
 @clause("RETRY-13", case="cancel-in-backoff")
 @timing
+@ahead
 def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case) -> None:
     """Who has gone wants no answer: not after the sleep either."""
     case.needs("retry", "cancel")
@@ -197,6 +201,7 @@ CONTESTED: Final = ("424", "500", "502", "503", "504", "read-timeout")
 
 @clause("RETRY-15")
 @pytest.mark.parametrize("failure", CONTESTED)
+@ahead
 def test_what_is_done_after_a_contested_failure_is_recorded(case: Case, failure: str) -> None:
     """The model may be at work on the first request still; RETRY-01 and RETRY-08 bound what is done."""
     case.needs("retry")
@@ -351,6 +356,7 @@ def test_a_breaker_is_of_one_endpoint(case: Case) -> None:
 
 @clause("RETRY-19", case="half-open")
 @timing
+@ahead
 def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case) -> None:
     """A server that comes back must not be met by all who waited at once, nor stay cut off for good."""
     case.needs("breaker")

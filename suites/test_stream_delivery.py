@@ -12,7 +12,7 @@ from tgi_conformance.contracts.script import Event, data, done, raw_event
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import clause, load, timing
+from tgi_conformance.suites._clause import ahead, clause, load, timing
 from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites._generated_texts import token_lists
 from tgi_conformance.suites._properties import check_property
@@ -191,6 +191,7 @@ def test_a_generated_text_that_differs_from_the_tokens_is_recorded(case: Case) -
 @clause("STREAM-25", case="silence")
 @each_shape
 @timing
+@ahead
 def test_a_silent_stream_ends_in_a_timeout(case: Case, shape: Shape) -> None:
     """A server that has died without a word must not hold the caller for ever."""
     needs_stream_of(case, shape)
@@ -217,6 +218,7 @@ def test_a_silent_stream_ends_in_a_timeout(case: Case, shape: Shape) -> None:
 
 @clause("STREAM-25", case="steady")
 @timing
+@ahead
 def test_a_stream_that_talks_steadily_is_not_cut(case: Case) -> None:
     """The timeout counts silence: an answer may take longer than it."""
     case.needs("stream", "timeout")

@@ -17,7 +17,7 @@ import pytest
 from kill_runs import with_bytecode
 from kill_sources import name_of
 
-from tgi_conformance._cases import VERDICT_ATTRIBUTE
+from tgi_conformance._judging import VERDICT_ATTRIBUTE
 from tgi_conformance._locks import share_of
 from tgi_conformance._pytest_arguments import Choice, arguments, own_environment
 from tgi_conformance._quick import Candidate

@@ -1,6 +1,8 @@
 """The run-wide lock: load cases alone, timing cases together, others free."""
 
 import fcntl
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,24 @@ def test_a_failing_case_gives_the_lock_back(tmp_path: Path) -> None:
     with pytest.raises(KeyError), held(file, "alone"):
         raise KeyError("x")
     assert _could(file, fcntl.LOCK_EX)
+
+
+def test_who_waits_to_be_alone_is_not_passed_by(tmp_path: Path) -> None:
+    file = tmp_path / "load.lock"
+    done: list[str] = []
+
+    def alone() -> None:
+        with held(file, "alone"):
+            done.append("alone")
+
+    with held(file, "shared"):
+        waiting = threading.Thread(target=alone, daemon=True)
+        waiting.start()
+        deadline = time.monotonic() + 10
+        # As soon as it waits it has the turn, so that another share has to wait behind it.
+        while _could(file.with_suffix(".turn"), fcntl.LOCK_EX):
+            assert time.monotonic() < deadline, "it never took the turn"
+        assert done == []
+    waiting.join(10)
+    assert done == ["alone"]
+    assert _could(file.with_suffix(".turn"), fcntl.LOCK_EX)

@@ -54,13 +54,19 @@ def test_a_failure_that_comes_again_stands(numbers, played, mark):
 
 
 @pytest.mark.parametrize(
-    ("numbers", "played", "counts"), [((), 1, False), ((1,), 2, False), ((2,), 1, False), ((1, 2), 2, True)]
+    ("numbers", "played", "counts", "mark"),
+    [
+        ((), 1, False, "late 1/2"),
+        ((1,), 2, False, "late 2/3"),
+        ((2,), 1, False, "late 1/2"),
+        ((1, 2), 2, True, ""),
+    ],
 )
-def test_what_came_late_counts_if_it_is_late_each_time(numbers, played, counts):
+def test_what_came_late_counts_if_it_is_late_each_time(numbers, played, counts, mark):
     case, play = FakeCase(), failing_on(*numbers)
     assert confirm(case, CameLate("by then", "later"), play) is counts
     assert len(play.played) == played
-    assert case.record.unsteady == ""
+    assert case.record.unsteady == mark
 
 
 def test_a_failure_that_never_comes_again_is_untestable():
