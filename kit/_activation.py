@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 import pytest
 
 from tgi_conformance._collected import Collected
-from tgi_conformance._collection import Collection
+from tgi_conformance._collection import DIST_KEY, Collection
 from tgi_conformance._cpu_time import WorkerTime
 from tgi_conformance._options import is_distributed
 from tgi_conformance._settings import build_settings, settings_from_text, settings_to_text
@@ -85,6 +85,7 @@ def send_to_worker(config: pytest.Config, given: dict[str, object]) -> None:
     """Put into a worker's input what it must know."""
     given[_SETTINGS_KEY] = settings_to_text(config.stash[SETTINGS])
     given[_SCRATCH_KEY] = str(config.stash[SCRATCH])
+    given[DIST_KEY] = config.option.dist
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -46,7 +46,9 @@ _OWN_PLUGINS: Final = (
 BACKEND: Final = pytest.StashKey[str]()
 #: What is wrong with a test's marker or id; it is ruled a kit fault when its turn comes.
 PROBLEM: Final = pytest.StashKey[str]()
-#: The shares that the cases were dealt into, one a worker.
+#: Key of xdist's ``workerinput``: how the controller hands out tests.
+DIST_KEY: Final = "tgi_dist"
+#: The shares that the cases were dealt into, one a worker; none where workers get them in another way.
 HANDS: Final = pytest.StashKey[tuple[tuple[pytest.Item, ...], ...]]()
 #: Marker of the cases that mostly wait (:mod:`tgi_conformance._ahead`).
 AHEAD: Final = "ahead"
@@ -180,7 +182,10 @@ class Collection:
 
     def _order(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Longest first within each worker's share, or shuffled by the seed; one backend after the other."""
-        hands = int(getattr(config, "workerinput", {}).get("workercount", 1))
+        given: Mapping[str, object] = getattr(
+            config, "workerinput", {"workercount": 1, DIST_KEY: "worksteal"}
+        )
+        hands = cast("int", given["workercount"])
         recorded = read_durations(self.settings.folder)
         cases = [item for item in items if CASE_ID in item.stash]
         others = [item for item in items if CASE_ID not in item.stash]
@@ -195,7 +200,8 @@ class Collection:
         dealt = [[item for deal in deals for item in deal[hand]] for hand in range(hands)]
         if not at_random:
             dealt = [_opened(hand, recorded) for hand in dealt]
-        config.stash[HANDS] = tuple(map(tuple, dealt))
+        if given.get(DIST_KEY) == "worksteal":
+            config.stash[HANDS] = tuple(map(tuple, dealt))
         items[:] = others + [item for hand in dealt for item in hand]
 
 
