@@ -10,6 +10,7 @@ another worker took it over, is played as any other.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from inspect import signature
 from pathlib import Path
 from typing import Final, TypeGuard, cast
 
@@ -27,10 +28,12 @@ from tgi_conformance.suites._session import CASE_ID, SETTINGS, Settings
 
 #: A smaller share is over before a second backend process has paid.
 _LEAST_SHARE: Final = 50
-#: What the thread has to offer a test beside its parameters: nothing but the case.
-_OFFERED: Final = frozenset(
+#: What the fixture ``case`` is built on; any other fixture may change what surrounds the case.
+_BENEATH: Final = frozenset(
     {"case", "tgi_server", "tgi_backend", "_probes", "backend_spec", "pytestconfig", "request"}
 )
+#: Markers by which pytest decides at its turn whether a test is run.
+_DECIDED_LATER: Final = ("skip", "skipif", "xfail")
 
 
 class Ahead:
@@ -149,16 +152,17 @@ class _Thread:
 
 def _may_begin(item: pytest.Item) -> TypeGuard[pytest.Function]:
     """Whether a case is marked, and its test needs nothing that only its own turn can give."""
-    return (
-        isinstance(item, pytest.Function)
-        and item.get_closest_marker(AHEAD) is not None
-        and not item.stash.get(PROBLEM, "")
-        and set(item.fixturenames) <= _OFFERED | _parameters(item).keys()
-    )
+    if not isinstance(item, pytest.Function) or item.get_closest_marker(AHEAD) is None:
+        return False
+    if item.stash.get(PROBLEM, "") or any(map(item.get_closest_marker, _DECIDED_LATER)):
+        return False
+    parameters = _parameters(item).keys()
+    takes = signature(item.function).parameters.keys()
+    return takes <= {"case"} | parameters and set(item.fixturenames) <= _BENEATH | parameters
 
 
 def _parameters(item: pytest.Function) -> Mapping[str, object]:
     """The values of the test's parameters."""
     callspec = getattr(item, "callspec", None)
     given: Mapping[str, object] = callspec.params if callspec is not None else {}
-    return {name: value for name, value in given.items() if name not in _OFFERED}
+    return {name: value for name, value in given.items() if name not in _BENEATH}

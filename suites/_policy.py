@@ -3,10 +3,12 @@
 A field that is not declared binds nothing beyond the rules that need no policy (design, section 4).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from tgi_conformance.contracts.adapter import Breaker, Description, RetryPolicy
+from tgi_conformance.contracts.journal import Journal
 
 #: Statuses that blame the request: never retried (RETRY-03).
 PERMANENT: Final = (400, 401, 403, 404, 405, 413, 415, 422)
@@ -14,6 +16,18 @@ PERMANENT: Final = (400, 401, 403, 404, 405, 413, 415, 422)
 ATTEMPTS_UNDECLARED: Final = 10
 #: How early an attempt may come against the clock (seconds): timer grain and scheduling.
 EARLY: Final = 0.005
+#: How late it may come, beside ten times the lag that the server itself shows (seconds).
+_LATE: Final = 0.25
+
+
+def slack(journal: Journal) -> float:
+    """How late an attempt may come against the clock (seconds)."""
+    return _LATE + 10 * journal.lag
+
+
+def in_seconds(gaps: Iterable[float]) -> str:
+    """Waits between attempts, in words."""
+    return "waits of " + ", ".join(f"{gap:.3f}" for gap in gaps) + " s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

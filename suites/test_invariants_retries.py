@@ -33,7 +33,7 @@ from tgi_conformance.suites._generated_errors import (
     whole_seconds,
 )
 from tgi_conformance.suites._generated_scripts import LASTING, refusal, status_runs
-from tgi_conformance.suites._policy import EARLY, wait_band
+from tgi_conformance.suites._policy import EARLY, in_seconds, slack, wait_band
 from tgi_conformance.suites._properties import check_property, whole_of
 from tgi_conformance.suites._shapes import Shape
 
@@ -106,15 +106,6 @@ def _needs_retry(case: Case, *settings: str) -> RetryPolicy:
     return case.description.retry or RetryPolicy()
 
 
-def _slack(journal: Journal) -> float:
-    """How late an event may be: a quarter second and ten times the lag that the server itself showed."""
-    return 0.25 + 10 * journal.lag
-
-
-def _seconds(gaps: Sequence[float]) -> str:
-    return "waits of " + ", ".join(f"{gap:.3f}" for gap in gaps) + " s"
-
-
 # --- P-12: Retry-After ---------------------------------------------------------------------------------
 
 
@@ -137,7 +128,7 @@ def _stays_away(case: Case, row: Row, header: RetryAfter, until: float, outcome:
     expect(
         all(exchange.first_byte_at >= until - EARLY for exchange in sent[1:]),
         expected=f"no attempt for {header.least:.3f} s (Retry-After: {header.lines[0]})",
-        observed=_seconds(journal.gaps(sent)),
+        observed=in_seconds(journal.gaps(sent)),
         journal=journal,
     )
 
@@ -352,11 +343,11 @@ def _check_waits(case: Case, rows: list[Waits]) -> None:
             low, high = wait_band(case.policy(row.endpoint), k) or (0.0, waits.nominal(k) * 1.5)
             told: dict[str, Any] = {
                 "expected": f"wait {k} within {low:.3f} to {high:.3f} s ({waits})",
-                "observed": _seconds(gaps),
+                "observed": in_seconds(gaps),
                 "journal": journal,
             }
             expect(gap >= low - EARLY, **told)
-            expect_in_time(gap <= high + _slack(journal), **told)
+            expect_in_time(gap <= high + slack(journal), **told)
 
 
 @clause("RETRY-08", case="property-p14")

@@ -13,7 +13,7 @@ from tgi_conformance.contracts.script import Reply, always, overloaded, silence,
 from tgi_conformance.suites._case import Case
 from tgi_conformance.suites._clause import ahead, clause, timing
 from tgi_conformance.suites._expect import expect, expect_error, expect_in_time, expect_requests, expect_text
-from tgi_conformance.suites._policy import EARLY, PERMANENT, most_attempts, wait_band
+from tgi_conformance.suites._policy import EARLY, PERMANENT, in_seconds, most_attempts, slack, wait_band
 from tgi_conformance.suites._rulings import NotApplicable
 from tgi_conformance.suites._shapes import Shape
 from tgi_conformance.suites._waits import expect_received
@@ -247,15 +247,15 @@ def test_the_wait_is_capped(case: Case) -> None:
     journal = space.journal()
     gaps = journal.gaps()
     expect_in_time(
-        max(gaps) <= 0.2 * 1.5 + _slack(journal),
+        max(gaps) <= 0.2 * 1.5 + slack(journal),
         expected="no wait above the cap of 0.2 s (and its jitter)",
-        observed=_seconds(gaps),
+        observed=in_seconds(gaps),
         journal=journal,
     )
     expect(
         max(gaps) >= 0.05,
         expected="waits that grew towards the cap of 0.2 s with the factor 10",
-        observed=_seconds(gaps),
+        observed=in_seconds(gaps),
         journal=journal,
     )
 
@@ -280,7 +280,7 @@ def test_the_factor_is_applied(case: Case) -> None:
     expect(
         second >= low - EARLY,
         expected=f"a second wait of at least {low:.3f} s (0.04 s x 8)",
-        observed=_seconds((first, second)),
+        observed=in_seconds((first, second)),
         journal=space.journal(),
     )
 
@@ -362,7 +362,7 @@ def test_backoff_starts_afresh_after_a_success(case: Case) -> None:
     band = wait_band(case.policy(endpoint), 0)
     high = 0.05 if band is None else band[1]
     expect_in_time(
-        gap <= high + _slack(journal),
+        gap <= high + slack(journal),
         expected=f"a first wait of at most {high:.3f} s again",
         observed=f"{gap:.3f} s",
         journal=journal,
@@ -396,21 +396,12 @@ def _broken_stream(shape: Shape, ending: str) -> Reply:
     return stream(*events).cut(ending, event=2)
 
 
-def _slack(journal: Journal) -> float:
-    """How late an event may be: a quarter second and ten times the lag that the server itself showed."""
-    return 0.25 + 10 * journal.lag
-
-
-def _seconds(gaps: tuple[float, ...]) -> str:
-    return "waits of " + ", ".join(f"{gap:.3f}" for gap in gaps) + " s"
-
-
 def _expect_gap_at_least(journal: Journal, sent: tuple[Exchange, ...], seconds: float, because: str) -> None:
     gaps = journal.gaps(sent)
     expect(
         all(gap >= seconds - EARLY for gap in gaps),
         expected=f"at least {seconds} s between attempts ({because})",
-        observed=_seconds(gaps),
+        observed=in_seconds(gaps),
         journal=journal,
     )
 
@@ -423,14 +414,14 @@ def _expect_gaps_in_band(policy: RetryPolicy, journal: Journal, *, base: float, 
         shown = "; ".join(f"{low:.3f}-{high:.3f}" for _, (low, high) in pairs)
         told: dict[str, Any] = {
             "expected": f"waits inside {shown} s",
-            "observed": _seconds(gaps),
+            "observed": in_seconds(gaps),
             "journal": journal,
         }
         expect(all(gap >= low - EARLY for gap, (low, _) in pairs), **told)
-        expect_in_time(all(gap <= high + _slack(journal) for gap, (_, high) in pairs), **told)
+        expect_in_time(all(gap <= high + slack(journal) for gap, (_, high) in pairs), **told)
         return
     # With no declared band full jitter is assumed: the sum still shows growth, the bound still holds.
-    over = [gap for k, gap in enumerate(gaps) if gap > base * factor**k + _slack(journal)]
+    over = [gap for k, gap in enumerate(gaps) if gap > base * factor**k + slack(journal)]
     expect_in_time(
-        not over, expected="no wait above base x factor^k", observed=_seconds(gaps), journal=journal
+        not over, expected="no wait above base x factor^k", observed=in_seconds(gaps), journal=journal
     )

@@ -75,6 +75,19 @@ def test_that_needs_a_fixture_of_its_own(case, tmp_path):
     assert threading.current_thread() is threading.main_thread()
 
 
+@pytest.mark.clause("RETRY-03", case="needs-the-server")
+@pytest.mark.ahead
+def test_that_needs_what_the_case_is_built_on(case, tgi_server):
+    assert threading.current_thread() is threading.main_thread()
+
+
+@pytest.mark.clause("RETRY-03", case="skipped")
+@pytest.mark.ahead
+@pytest.mark.skip(reason="not today")
+def test_that_is_not_to_be_run(case):
+    do(case, passes)
+
+
 @pytest.mark.clause("RETRY-03", case="plain")
 @pytest.mark.parametrize("number", range(120))
 def test_plain(case, number):
@@ -101,7 +114,8 @@ def test_what_is_begun_ahead_ends_as_it_would_at_its_turn(tmp_path: Path) -> Non
         assert begun["ruling"] == plain["ruling"] == ruling
         assert begun.get("reason") == plain.get("reason")
         assert begun.get("observed") == plain.get("observed")
-    assert seen["RETRY-03/needs-more"]["ruling"] == "passed"
+    assert {seen[f"RETRY-03/{name}"]["ruling"] for name in ("needs-more", "needs-the-server")} == {"passed"}
+    assert len((tmp_path / "played.txt").read_text().splitlines()) == 5, "what is skipped is not played"
 
 
 def test_each_worker_begins_the_cases_of_its_share(tmp_path: Path) -> None:
