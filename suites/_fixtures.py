@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from tgi_conformance.backends.driver import Driver
+from tgi_conformance.backends.driver import BackendStartError, Driver
 from tgi_conformance.backends.spec import BackendSpec
 from tgi_conformance.contracts.script import Reply, Script
 from tgi_conformance.fake_server.client import FakeServer, Space
@@ -53,7 +53,11 @@ def backend_spec(request: pytest.FixtureRequest) -> BackendSpec:
 @pytest.fixture(scope="session")
 def tgi_backend(backend_spec: BackendSpec, pytestconfig: pytest.Config) -> Iterator[Driver]:
     """The driver of the backend under test, its process started once a worker."""
-    driver = Driver.start(backend_spec, inproc=pytestconfig.stash[SETTINGS].inproc)
+    try:
+        driver = Driver.start(backend_spec, inproc=pytestconfig.stash[SETTINGS].inproc)
+    except BackendStartError as error:
+        # Its text says all. Each case of the run shows it, and to render our frames takes longer than a case.
+        raise error.with_traceback(None) from None
     yield driver
     driver.close()
 
