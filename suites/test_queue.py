@@ -165,7 +165,8 @@ def test_the_slot_comes_back_exactly_once(case: Case, ending: str) -> None:
         shape.plain("normal").named("normal"),
         healthy().named("held").held(GATE).times(2),
     )
-    timeout: dict[str, Any] = {"timeout": 0.3} if ending == "timed-out" else {}
+    # Long enough that the two calls of the end, which are held for a while, do not run into it too.
+    timeout: dict[str, Any] = {"timeout": 1.0} if ending == "timed-out" else {}
     if timeout:
         case.needs("timeout")
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=4, **timeout)

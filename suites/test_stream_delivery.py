@@ -31,8 +31,8 @@ from tgi_conformance.suites._streams import (
 WORDS = (" Deep", " learning", " is", " fun")
 TEXT = "".join(WORDS)
 #: The read timeout of the cases about it, and the pause of a stream that talks steadily (seconds).
-TIMEOUT = 0.3
-STEADY = 0.1
+TIMEOUT = 0.5
+STEADY = 0.12
 
 
 def _chunk(**delta: JSON) -> Event:
