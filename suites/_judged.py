@@ -61,10 +61,11 @@ def judged(case: Case, play: Play) -> Iterator[None]:
         yield
         case.check_script()
     except ClauseFailed as failure:
-        if not confirm(case, failure, play):
-            return
+        # Before the replays: an untestable case shows both sides too.
         case.record.expected, case.record.observed = failure.expected, failure.observed
-        raise
+        if confirm(case, failure, play):
+            raise
+        case.record.expected = case.record.observed = ""
 
 
 def look_at_process(driver: Driver, record: CaseRecord, mark: int) -> None:

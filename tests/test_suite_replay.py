@@ -1,10 +1,12 @@
 """A failure that does not come again is untestable; one that does is failed, and says how steady it is."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import pytest
 
 from tgi_conformance.suites._expect import CameLate, ClauseFailed
+from tgi_conformance.suites._judged import judged
 from tgi_conformance.suites._probes import ProbeFailed
 from tgi_conformance.suites._replay import REPLAYS, confirm
 from tgi_conformance.suites._rulings import Untestable
@@ -74,6 +76,21 @@ def test_a_failure_that_never_comes_again_is_untestable():
     with pytest.raises(Untestable, match="observed a failure"):
         confirm(case, FAILURE, play)
     assert len(play.played) == REPLAYS
+
+
+@pytest.mark.parametrize(
+    ("failure", "numbers", "raised", "sides"),
+    [
+        (FAILURE, (1,), ClauseFailed, (FAILURE.expected, FAILURE.observed)),
+        (FAILURE, (), Untestable, (FAILURE.expected, FAILURE.observed)),
+        (CameLate("by then", "later"), (), None, ("", "")),
+    ],
+)
+def test_both_sides_are_recorded_of_whatever_did_not_pass(failure, numbers, raised, sides):
+    case = FakeCase()
+    with pytest.raises(raised) if raised else nullcontext(), judged(case, failing_on(*numbers)):
+        raise failure
+    assert (case.record.expected, case.record.observed) == sides
 
 
 def test_every_replay_is_closed():
