@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
@@ -21,15 +22,20 @@ from changed import changed_functions, face_of
 from kill_runs import FOLDER, Told, Variant, run_quick, variants
 from kill_sources import digest_of, digest_of_the_kit
 from kill_table import Row, known, summary, table
-from reach import NotClean, Reach, reach_of
+from reach import NotClean, Reach, clean_run, known_reach
 
 from tgi_conformance._quick import chosen
+from tgi_conformance.contracts.catalogue import load_catalogue
 
 STATE = Path("collected_results") / "kill_matrix"
 #: Clauses whose cases may fail because a healthy call does not work: more are no mistake but a wreck.
 MOST_MUTE = 50
-#: Runs at a time; on two cores four keep both busy, since a case waits as long as it works.
-DEFAULT_JOBS = 4
+#: Runs at a time; on two cores six keep both busy, since a case waits longer than it works.
+DEFAULT_JOBS = 6
+#: A clean run takes as long as many runs of a mutant: fewer of a face than this are run on all cases.
+WORTH_A_CLEAN_RUN = 8
+#: Seconds that a run takes at least, and that a case of it adds, where no earlier run has shown it.
+_EXPECTED = 5.0, 0.2
 
 
 def selection(variant: Variant, reach: Reach, changed: frozenset[str]) -> tuple[str, ...]:
@@ -97,7 +103,7 @@ def main(words: Sequence[str] | None = None) -> int:
     todo = [v for v in wanted if given.again or not _counts(rows.get(v.id), v, kit, given)]
     print(f"{len(wanted)} mutants, {len(wanted) - len(todo)} of them done", flush=True)
     try:
-        cases = _cases(todo, given.state, kit) if not given.full else {}
+        cases = cases_of(todo, given.state, kit) if not given.full else {}
     except NotClean as red:
         print(red, file=sys.stderr)
         return 1
@@ -107,7 +113,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return run(variant, cases.get(variant.id, ()), folder, (source_of(variant), kit))
 
     with ThreadPoolExecutor(given.jobs) as pool:
-        for number, row in enumerate(_as_they_end(pool, one, _longest_first(todo, rows)), 1):
+        order = longest_first(todo, rows, cases)
+        for number, row in enumerate(_as_they_end(pool, one, order), 1):
             rows[row.variant] = row
             with file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(row)) + "\n")
@@ -151,21 +158,38 @@ def _counts(row: Row | None, variant: Variant, kit: str, given: argparse.Namespa
         and not row.problem
         and row.source == source_of(variant)
         and (row.kit == kit or given.stale)
-        and row.selected is not given.full
+        and not (given.full and row.selected)
     )
 
 
-def _cases(todo: Sequence[Variant], state: Path, kit: str) -> Mapping[str, tuple[str, ...]]:
-    faces = sorted({face_of(variant) for variant in todo})
-    with ThreadPoolExecutor(max(1, len(faces))) as pool:
-        reach = dict(zip(faces, pool.map(lambda face: reach_of(face, state, kit), faces), strict=True))
+def cases_of(todo: Sequence[Variant], state: Path, kit: str) -> Mapping[str, tuple[str, ...]]:
+    """The cases of each mutant; one that is not named is to be run on all."""
+    faces = Counter(map(face_of, todo))
+    reach = {face: known_reach(face, state, kit) for face in faces}
+    for face, mutants in faces.items():
+        if reach[face] is None and mutants >= WORTH_A_CLEAN_RUN:
+            reach[face] = clean_run(face, state, kit)
     changed = changed_functions(todo)
-    return {v.id: selection(v, reach[face_of(v)], changed[v.id]) for v in todo}
+    cases = {}
+    for variant in todo:
+        if seen := reach[face_of(variant)]:
+            cases[variant.id] = selection(variant, seen, changed[variant.id])
+    return cases
 
 
-def _longest_first(todo: Sequence[Variant], rows: Mapping[str, Row]) -> list[Variant]:
-    took = {name: row.seconds for name, row in rows.items()}
-    return sorted(todo, key=lambda variant: -took.get(variant.id, 10.0))
+def longest_first(
+    todo: Sequence[Variant], rows: Mapping[str, Row], cases: Mapping[str, Sequence[str]]
+) -> list[Variant]:
+    """In this order no long one is left alone at the end: by its last run, or by how many cases it has."""
+    least, each = _EXPECTED
+    all_of_quick = len(load_catalogue())
+
+    def seconds(variant: Variant) -> float:
+        if row := rows.get(variant.id):
+            return row.seconds
+        return least + each * (len(cases[variant.id]) if variant.id in cases else all_of_quick)
+
+    return sorted(todo, key=seconds, reverse=True)
 
 
 def _as_they_end(

@@ -1,7 +1,7 @@
 """Which functions of the reference client each case reaches, seen in one clean run of each face.
 
-``python tests/reach.py ReferenceAdapter FOLDER`` makes that run; ``reach_of`` reads it, or makes it where the
-sources have changed since.
+``clean_run`` makes that run, in a process of its own that is this file; ``known_reach`` reads what it showed,
+as long as the sources are the same.
 """
 
 import json
@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kill_runs import with_bytecode
@@ -44,16 +45,28 @@ class Reach:
     functions: Mapping[str, frozenset[str]]
 
 
-def reach_of(face: str, folder: Path, sources: str) -> Reach:
-    """Read the reach of a face from ``folder``; run it first unless that was done with the same sources.
+def known_reach(face: str, folder: Path, sources: str) -> Reach | None:
+    """Read what a clean run of a face has shown; ``None``: there was none with the same sources."""
+    file = _file(face, folder)
+    value = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return _reach(value) if value.get("sources") == sources else None
+
+
+def clean_run(face: str, folder: Path, sources: str) -> Reach:
+    """Run a face on all cases, and keep what that showed in ``folder``.
 
     Raises :class:`NotClean` where the run was not all green.
     """
-    file = folder / f"reach-{face}.json"
-    value = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    if value.get("sources") != sources:
-        value = {"sources": sources, **_run(face, folder / f"reach-{face}")}
-        file.write_text(json.dumps(value), encoding="utf-8")
+    value = {"sources": sources, **_run(face, folder / f"reach-{face}")}
+    _file(face, folder).write_text(json.dumps(value), encoding="utf-8")
+    return _reach(value)
+
+
+def _file(face: str, folder: Path) -> Path:
+    return folder / f"reach-{face}.json"
+
+
+def _reach(value: Mapping[str, Any]) -> Reach:
     candidates = (
         Candidate(case=CaseId(clause=clause, slug=slug), backend="", load=load)
         for clause, slug, load in value["cases"]

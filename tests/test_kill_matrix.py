@@ -1,8 +1,11 @@
 """The kill matrix's own parts: what a variant changes, which cases it is run on, what the table says."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from changed import changed_functions, face_of
-from kill_matrix import selection
+from kill_matrix import cases_of, longest_first, selection
 from kill_runs import PROBE, Told, variants
 from kill_table import Row, summary, table
 from reach import Reach
@@ -73,6 +76,18 @@ def test_a_clause_that_never_reaches_the_change_is_run_in_full_all_the_same() ->
         "REQ-06/one",
         "REQ-06/two",
     )
+
+
+def test_the_longest_are_begun_first_by_what_they_took_or_by_how_many_cases_they_have() -> None:
+    short, slow, long = (VARIANTS[name] for name in ("req:BareStop", "req:NamesAModel", "req:ProxyForAll"))
+    rows = {slow.id: replace(_row(slow.id), seconds=300.0)}
+    cases = {short.id: ["REQ-06/one"], slow.id: ["REQ-06/one"], long.id: ["REQ-06/one"] * 100}
+    assert longest_first([short, long, slow], rows, cases) == [slow, long, short]
+
+
+def test_few_mutants_of_a_face_are_run_on_all_cases_for_want_of_a_clean_run(tmp_path: Path) -> None:
+    assert cases_of([VARIANTS["req:BareStop"]], tmp_path, kit="any") == {}
+    assert not list(tmp_path.iterdir())
 
 
 def test_survivors_fail_the_matrix() -> None:
