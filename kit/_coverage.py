@@ -1,7 +1,7 @@
-"""``tgi-conformance list --coverage``: the cases, properties and broken backends behind each clause.
+"""``tgi-conformance list --coverage``: the cases, properties and mutants behind each clause.
 
 What must be there: a case for each clause; a property, or the stateful model, for each that an invariant
-names (``contracts/clauses/invariants.toml``); a broken backend for each MUST and SHOULD that one can break.
+names (``contracts/clauses/invariants.toml``); a mutant for each MUST and SHOULD that one can break.
 """
 
 import ast
@@ -20,8 +20,8 @@ from tgi_conformance._quick import is_property
 from tgi_conformance.contracts.catalogue import Clause, Level, load_catalogue
 from tgi_conformance.contracts.clause_notes import load_invariants
 
-#: Where a source tree keeps backends that are broken on purpose, and the attribute that names their clause.
-BROKEN: Final = Path("tests", "broken")
+#: Where a source tree keeps the mutants, backends broken on purpose, and what names the clause of each.
+MUTANTS: Final = Path("tests", "mutants")
 _BREAKS: Final = "breaks"
 #: Clauses that no backend can break, and what shows that their cases can fail.
 NO_BACKEND: Final[Mapping[str, str]] = {
@@ -33,7 +33,7 @@ _MODEL: Final = ("_model*.py", "_load.py")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What stands behind one clause; ``broken`` is None outside a source tree.
+    """What stands behind one clause; ``mutants`` is None outside a source tree.
 
     ``model``: the stateful model decides it, under its run-wide ruling. ``missing``: what should be there.
     """
@@ -43,28 +43,28 @@ class Coverage:
     cases: int
     properties: int
     model: bool
-    broken: int | None
+    mutants: int | None
     missing: tuple[str, ...] = ()
 
 
 def source_tree() -> Path | None:
     """Return the root of the source tree that this package runs from; None: it is an installed package."""
     root = Path(__file__).resolve().parents[1]
-    return root if (root / BROKEN).is_dir() else None
+    return root if (root / MUTANTS).is_dir() else None
 
 
-def broken_variants(root: Path) -> Counter[str]:
-    """Count the broken backends of a source tree by the clause that they break; nothing is imported."""
+def count_mutants(root: Path) -> Counter[str]:
+    """Count the mutants of a source tree by the clause that they break; nothing is imported."""
     found: Counter[str] = Counter()
-    for file in sorted((root / BROKEN).glob("*.py")):
+    for file in sorted((root / MUTANTS).glob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                found.update(_broken_by(node))
+                found.update(_clause_of(node))
     return found
 
 
-def _broken_by(node: ast.ClassDef) -> Iterator[str]:
+def _clause_of(node: ast.ClassDef) -> Iterator[str]:
     for statement in node.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         named = any(isinstance(target, ast.Name) and target.id == _BREAKS for target in targets)
@@ -90,7 +90,7 @@ def measure(clauses: Iterable[Clause], cases: Sequence[Listed], root: Path | Non
     """Count what stands behind each clause."""
     every = Counter(listed.clause for listed in cases)
     properties = Counter(listed.clause for listed in cases if is_property(listed.case.partition("/")[2]))
-    broken = None if root is None else broken_variants(root)
+    mutants = None if root is None else count_mutants(root)
     model = model_clauses()
     rows = (
         Coverage(
@@ -99,7 +99,7 @@ def measure(clauses: Iterable[Clause], cases: Sequence[Listed], root: Path | Non
             cases=every[clause.id],
             properties=properties[clause.id],
             model=clause.id in model,
-            broken=None if broken is None else broken[clause.id],
+            mutants=None if mutants is None else mutants[clause.id],
         )
         for clause in clauses
     )
@@ -112,8 +112,8 @@ def _missing(row: Coverage) -> Iterator[str]:
     named = any(row.clause in invariant.clauses for invariant in load_invariants().values())
     if named and not row.properties and not row.model:
         yield "no property"
-    if row.broken == 0 and row.level != Level.MAY and row.clause not in NO_BACKEND:
-        yield "no broken backend"
+    if row.mutants == 0 and row.level != Level.MAY and row.clause not in NO_BACKEND:
+        yield "no mutant"
 
 
 def show_coverage(clauses: Iterable[Clause], cases: Sequence[Listed], *, as_json: bool) -> None:
@@ -122,7 +122,7 @@ def show_coverage(clauses: Iterable[Clause], cases: Sequence[Listed], *, as_json
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
-    click.echo(f"{'clause':<11}{'level':<7}{'cases':>6}{'properties':>12}{'broken':>8}")
+    click.echo(f"{'clause':<11}{'level':<7}{'cases':>6}{'properties':>12}{'mutants':>9}")
     for row in rows:
         click.echo(_line(row))
     for line in _totals(rows):
@@ -130,10 +130,10 @@ def show_coverage(clauses: Iterable[Clause], cases: Sequence[Listed], *, as_json
 
 
 def _line(row: Coverage) -> str:
-    broken = "-" if row.broken is None else str(row.broken)
+    mutants = "-" if row.mutants is None else str(row.mutants)
     properties = f"{row.properties}{'+model' if row.model else ''}"
     notes = [*row.missing, *([NO_BACKEND[row.clause]] if row.clause in NO_BACKEND else [])]
-    line = f"{row.clause:<11}{row.level:<7}{row.cases:>6}{properties:>12}{broken:>8}  {', '.join(notes)}"
+    line = f"{row.clause:<11}{row.level:<7}{row.cases:>6}{properties:>12}{mutants:>9}  {', '.join(notes)}"
     return line.rstrip()
 
 
@@ -146,13 +146,13 @@ def _totals(rows: Sequence[Coverage]) -> Iterator[str]:
     )
     for what, names in _by_missing(rows).items():
         yield click.wrap_text(f"{what}: {', '.join(names)}", 100, "", "  ")
-    if any(row.broken is None for row in rows):
-        yield "broken backends are counted in a source tree only"
+    if any(row.mutants is None for row in rows):
+        yield "mutants are counted in a source tree only"
         return
     if not any(row.missing for row in rows):
         yield "nothing is missing"
-    seen = sum(bool(row.broken) for row in rows)
-    yield f"{sum(row.broken or 0 for row in rows)} broken backends, of {seen} clauses"
+    seen = sum(bool(row.mutants) for row in rows)
+    yield f"{sum(row.mutants or 0 for row in rows)} mutants, of {seen} clauses"
 
 
 def _by_missing(rows: Sequence[Coverage]) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
-"""Which functions of the reference client a broken variant changes, seen by making one.
+"""Which functions of the reference client a mutant changes, seen by making one.
 
-A variant overrides methods, or exchanges parts of the client's modules when it is made. So the modules are
-compared before and after, each variant in a process forked off: parts are never put back. ``python changed.py
+A mutant overrides methods, or exchanges parts of the client's modules when it is made. So the modules are
+compared before and after, each mutant in a process forked off: parts are never put back. ``python changed.py
 req:BareStop`` says it of one.
 """
 
@@ -16,7 +16,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import httpx
-from kill_runs import Variant, class_of, variants
+from kill_runs import Mutant, class_of, mutants
 from kill_sources import WATCHED, name_of
 
 from tgi_conformance.backends.reference.adapter import AsyncReferenceAdapter, ReferenceAdapter
@@ -28,21 +28,21 @@ _OUTSIDE_CASES = frozenset(
 )
 
 
-def face_of(variant: Variant) -> str:
-    """The face of the reference that a variant derives from, by name."""
-    return next(face.__name__ for face in FACES if issubclass(class_of(variant), face))
+def face_of(mutant: Mutant) -> str:
+    """The face of the reference that a mutant derives from, by name."""
+    return next(face.__name__ for face in FACES if issubclass(class_of(mutant), face))
 
 
-def changed_functions(given: Sequence[Variant]) -> dict[str, frozenset[str]]:
-    """The functions that each variant changes, by its id; empty where any case may reach the change.
+def changed_functions(given: Sequence[Mutant]) -> dict[str, frozenset[str]]:
+    """The functions that each mutant changes, by its id; empty where any case may reach the change.
 
-    Raises :class:`RuntimeError` for a variant that cannot be made.
+    Raises :class:`RuntimeError` for a mutant that cannot be made.
     """
     # A process of one thread, which may fork.
-    command = [sys.executable, __file__, *(variant.id for variant in given)]
+    command = [sys.executable, __file__, *(mutant.id for mutant in given)]
     done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)
     if done.returncode:
-        raise RuntimeError(f"a variant cannot be made: {done.stdout.strip()}")
+        raise RuntimeError(f"a mutant cannot be made: {done.stdout.strip()}")
     told = {name: frozenset(functions) for name, functions in json.loads(done.stdout).items()}
     return {name: frozenset() if found & _OUTSIDE_CASES else found for name, found in told.items()}
 
@@ -108,7 +108,7 @@ def _is_watched(cls: type) -> bool:
 
 
 def _collaborators(made: type, face: type) -> list[type]:
-    """Classes that the variant names as its own, to be put in the place of the client's."""
+    """Classes that the mutant names as its own, to be put in the place of the client's."""
     own = made.__mro__[: made.__mro__.index(face)]
     names = dict.fromkeys(name for cls in own for name in vars(cls) if not name.startswith("__"))
     return [value for name in names if isinstance(value := getattr(made, name), type)]
@@ -162,4 +162,4 @@ def _with_inner(code: CodeType) -> Iterator[CodeType]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({v.id: _in_a_fork(class_of(v)) for v in variants() if v.id in sys.argv[1:]}))
+    print(json.dumps({v.id: _in_a_fork(class_of(v)) for v in mutants() if v.id in sys.argv[1:]}))

@@ -1,8 +1,8 @@
 """The kill matrix: every backend that is broken on purpose, run against the suites, and what each run saw.
 
-A variant runs in profile quick: all cases of the clause that it breaks, one case of each other clause, and of
+A mutant runs in profile quick: all cases of the clause that it breaks, one case of each other clause, and of
 these only the cases that reach a function which it changes (``reach.py``, ``changed.py``). What is done is
-kept in a file of JSON lines; a row counts again as long as the variant, the kit and the suites are the same.
+kept in a file of JSON lines; a row counts again as long as the mutant, the kit and the suites are the same.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 
 from changed import changed_functions, face_of
-from kill_runs import FOLDER, Told, Variant, run_quick, variants
+from kill_runs import FOLDER, Mutant, Told, mutants, run_quick
 from kill_sources import digest_of, digest_of_the_kit
 from kill_table import Row, known, summary, table
 from reach import NotClean, Reach, clean_run, known_reach
@@ -38,27 +38,27 @@ WORTH_A_CLEAN_RUN = 8
 _EXPECTED = 5.0, 0.2
 
 
-def selection(variant: Variant, reach: Reach, changed: frozenset[str]) -> tuple[str, ...]:
-    """The cases that a variant is run on, in order of collection.
+def selection(mutant: Mutant, reach: Reach, changed: frozenset[str]) -> tuple[str, ...]:
+    """The cases that a mutant is run on, in order of collection.
 
     ``changed`` are the functions that it changes; none: any case may reach the change. If none of its own
     clause's cases does, that clause is run in full all the same.
     """
-    runs = chosen(reach.candidates, [variant.breaks])
+    runs = chosen(reach.candidates, [mutant.breaks])
     quick = [candidate.case for candidate, run in zip(reach.candidates, runs, strict=True) if run]
     kept = [case for case in quick if not changed or changed & reach.functions.get(case.text, frozenset())]
-    if not any(case.clause == variant.breaks for case in kept):
-        kept += [case for case in quick if case.clause == variant.breaks]
+    if not any(case.clause == mutant.breaks for case in kept):
+        kept += [case for case in quick if case.clause == mutant.breaks]
     return tuple(case.text for case in kept)
 
 
-def run(variant: Variant, cases: Sequence[str], folder: Path, digests: tuple[str, str]) -> Row:
-    """Run a variant on these cases (none named: profile quick in full) and give its row."""
-    words = [f"--case={case}" for case in cases] or ["--focus", variant.breaks]
+def run(mutant: Mutant, cases: Sequence[str], folder: Path, digests: tuple[str, str]) -> Row:
+    """Run a mutant on these cases (none named: profile quick in full) and give its row."""
+    words = [f"--case={case}" for case in cases] or ["--focus", mutant.breaks]
     began = time.monotonic()
     problem, told = "", Told(0, "", (), {})
     try:
-        told = run_quick(variant.spec, folder, *words, "--enforce", "should", narrowed=bool(cases))
+        told = run_quick(mutant.spec, folder, *words, "--enforce", "should", narrowed=bool(cases))
     except TimeoutExpired as late:
         problem = f"no end within {late.timeout:g} s"
     if not problem and (not told.verdicts or told.ruled("kit fault", "not run")):
@@ -66,9 +66,9 @@ def run(variant: Variant, cases: Sequence[str], folder: Path, digests: tuple[str
     if len(told.mute) > MOST_MUTE:
         problem = f"works not at all, which shows nothing: {told.mute[min(told.mute)]}"
     return Row(
-        variant=variant.id,
-        breaks=variant.breaks,
-        level=str(variant.level),
+        mutant=mutant.id,
+        breaks=mutant.breaks,
+        level=str(mutant.level),
         source=digests[0],
         kit=digests[1],
         selected=bool(cases),
@@ -80,9 +80,9 @@ def run(variant: Variant, cases: Sequence[str], folder: Path, digests: tuple[str
     )
 
 
-def source_of(variant: Variant) -> str:
-    """A digest of the variant's file and of the one that all are made with."""
-    return digest_of([FOLDER / f"{variant.file}.py", FOLDER / "seams.py"])
+def source_of(mutant: Mutant) -> str:
+    """A digest of the mutant's file and of the one that all are made with."""
+    return digest_of([FOLDER / f"{mutant.file}.py", FOLDER / "seams.py"])
 
 
 def _cpu() -> float:
@@ -95,7 +95,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run what has no row yet and print the matrix; returns 0 where it is as sharp as it has to be."""
     given = _parser().parse_args(words)
     began = time.monotonic()
-    wanted = [variant for variant in variants() if _is_named(variant, given.only or ["*"])]
+    wanted = [mutant for mutant in mutants() if _is_named(mutant, given.only or ["*"])]
     given.state.mkdir(parents=True, exist_ok=True)
     file = given.state / "rows.jsonl"
     kit = digest_of_the_kit()
@@ -108,19 +108,19 @@ def main(words: Sequence[str] | None = None) -> int:
         print(red, file=sys.stderr)
         return 1
 
-    def one(variant: Variant) -> Row:
-        folder = given.state / "runs" / variant.id.replace(":", ".")
-        return run(variant, cases.get(variant.id, ()), folder, (source_of(variant), kit))
+    def one(mutant: Mutant) -> Row:
+        folder = given.state / "runs" / mutant.id.replace(":", ".")
+        return run(mutant, cases.get(mutant.id, ()), folder, (source_of(mutant), kit))
 
     with ThreadPoolExecutor(given.jobs) as pool:
         order = longest_first(todo, rows, cases)
         for number, row in enumerate(_as_they_end(pool, one, order), 1):
-            rows[row.variant] = row
+            rows[row.mutant] = row
             with file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(row)) + "\n")
             said = "" if row.by_own else "  not by its own clause"
             print(f"[{number}/{len(todo)}] {table([row])[1]}{said}", flush=True)
-    done = [rows[variant.id] for variant in wanted if variant.id in rows]
+    done = [rows[mutant.id] for mutant in wanted if mutant.id in rows]
     lines, sharp = summary(done)
     print("\n".join(["", *table(done), "", *lines]))
     print(f"now {time.monotonic() - began:.0f} s, in which the runs took {_cpu():.0f} s of CPU")
@@ -147,56 +147,56 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _is_named(variant: Variant, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for name in (variant.id, variant.breaks) for pattern in patterns)
+def _is_named(mutant: Mutant, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in (mutant.id, mutant.breaks) for pattern in patterns)
 
 
-def _counts(row: Row | None, variant: Variant, kit: str, given: argparse.Namespace) -> bool:
+def _counts(row: Row | None, mutant: Mutant, kit: str, given: argparse.Namespace) -> bool:
     """Whether an earlier row still says what a run of today would."""
     return (
         row is not None
         and not row.problem
-        and row.source == source_of(variant)
+        and row.source == source_of(mutant)
         and (row.kit == kit or given.stale)
         and not (given.full and row.selected)
     )
 
 
-def cases_of(todo: Sequence[Variant], state: Path, kit: str) -> Mapping[str, tuple[str, ...]]:
+def cases_of(todo: Sequence[Mutant], state: Path, kit: str) -> Mapping[str, tuple[str, ...]]:
     """The cases of each mutant; one that is not named is to be run on all."""
     faces = Counter(map(face_of, todo))
     reach = {face: known_reach(face, state, kit) for face in faces}
-    for face, mutants in faces.items():
-        if reach[face] is None and mutants >= WORTH_A_CLEAN_RUN:
+    for face, count in faces.items():
+        if reach[face] is None and count >= WORTH_A_CLEAN_RUN:
             reach[face] = clean_run(face, state, kit)
     changed = changed_functions(todo)
     cases = {}
-    for variant in todo:
-        if seen := reach[face_of(variant)]:
-            cases[variant.id] = selection(variant, seen, changed[variant.id])
+    for mutant in todo:
+        if seen := reach[face_of(mutant)]:
+            cases[mutant.id] = selection(mutant, seen, changed[mutant.id])
     return cases
 
 
 def longest_first(
-    todo: Sequence[Variant], rows: Mapping[str, Row], cases: Mapping[str, Sequence[str]]
-) -> list[Variant]:
+    todo: Sequence[Mutant], rows: Mapping[str, Row], cases: Mapping[str, Sequence[str]]
+) -> list[Mutant]:
     """In this order no long one is left alone at the end: by its last run, or by how many cases it has."""
     least, each = _EXPECTED
     all_of_quick = len(load_catalogue())
 
-    def seconds(variant: Variant) -> float:
-        if row := rows.get(variant.id):
+    def seconds(mutant: Mutant) -> float:
+        if row := rows.get(mutant.id):
             return row.seconds
-        return least + each * (len(cases[variant.id]) if variant.id in cases else all_of_quick)
+        return least + each * (len(cases[mutant.id]) if mutant.id in cases else all_of_quick)
 
     return sorted(todo, key=seconds, reverse=True)
 
 
 def _as_they_end(
-    pool: ThreadPoolExecutor, one: Callable[[Variant], Row], todo: Sequence[Variant]
+    pool: ThreadPoolExecutor, one: Callable[[Mutant], Row], todo: Sequence[Mutant]
 ) -> Iterable[Row]:
     try:
-        for done in as_completed([pool.submit(one, variant) for variant in todo]):
+        for done in as_completed([pool.submit(one, mutant) for mutant in todo]):
             yield done.result()
     finally:  # Ctrl-C ends what runs, and what waits is not begun
         pool.shutdown(wait=False, cancel_futures=True)

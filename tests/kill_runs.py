@@ -1,4 +1,4 @@
-"""Runs of broken backends: who they are, and what a run says of one. Each runs as a user would run it."""
+"""Runs of the mutants (backends broken on purpose): who they are, and what a run says of one."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from tgi_conformance.contracts.catalogue import Level, load_catalogue
 from tgi_conformance.contracts.results_keys import RESULTS_KEYS
 
-FOLDER = Path(__file__).parent / "broken"
+FOLDER = Path(__file__).parent / "mutants"
 #: Seconds after which a run is given up; on a quiet machine one takes fifteen.
 PATIENCE = 300
 #: What the reason of a verdict says where a probe failed.
@@ -21,7 +21,7 @@ PROBE = "backend does not answer (probe"
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class Mutant:
     """A backend that is broken on purpose."""
 
     file: str
@@ -77,21 +77,21 @@ class Told:
 
 
 @cache
-def variants() -> tuple[Variant, ...]:
-    """All classes under ``broken/`` that name a clause they break, in the order of files and lines."""
+def mutants() -> tuple[Mutant, ...]:
+    """All classes under ``mutants/`` that name a clause they break, in the order of files and lines."""
     sys.path.append(str(FOLDER))
     found = []
     for path in sorted(FOLDER.glob("*.py")):
         module = import_module(path.stem)
         for name, value in vars(module).items():
             if isinstance(value, type) and value.__module__ == path.stem and hasattr(value, "breaks"):
-                found.append(Variant(path.stem, name, value.breaks, getattr(value, "key", "")))
+                found.append(Mutant(path.stem, name, value.breaks, getattr(value, "key", "")))
     return tuple(found)
 
 
-def class_of(variant: Variant) -> type:
-    """The class of a variant."""
-    made: type = getattr(import_module(variant.file), variant.name)
+def class_of(mutant: Mutant) -> type:
+    """The class of a mutant."""
+    made: type = getattr(import_module(mutant.file), mutant.name)
     return made
 
 
@@ -142,12 +142,12 @@ def with_bytecode() -> dict[str, str]:
     return environment
 
 
-def run_variant(variant: Variant, folder: Path) -> Told:
-    """Run a variant, all cases of the clause that it breaks among them."""
-    words = ["--focus", variant.breaks]
-    if variant.level is Level.SHOULD:
+def run_mutant(mutant: Mutant, folder: Path) -> Told:
+    """Run a mutant, all cases of the clause that it breaks among them."""
+    words = ["--focus", mutant.breaks]
+    if mutant.level is Level.SHOULD:
         words += ["--enforce", "should"]
-    return run_quick(variant.spec, folder, *words)
+    return run_quick(mutant.spec, folder, *words)
 
 
 def _verdicts(folder: Path) -> tuple[dict[str, object], ...]:

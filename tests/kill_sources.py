@@ -20,7 +20,7 @@ def name_of(path: str, qualname: str) -> str:
 
 
 def digest_of_the_kit() -> str:
-    """A digest of all that a verdict rests on but the variant itself: the kit and each of its rooms."""
+    """A digest of all that a verdict rests on but the mutant itself: the kit and each of its rooms."""
     kit = Path(tgi_conformance.__file__).parent
     rooms = [Path(file).parent for file in _room_files()]
     return digest_of(

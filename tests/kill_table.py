@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
 
@@ -14,12 +14,12 @@ BLAST_RADIUS = 3
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one run of a variant showed."""
+    """What one run of a mutant showed."""
 
-    variant: str
+    mutant: str
     breaks: str
     level: str
-    #: Of the variant's own file and those beside it that it is made with.
+    #: Of the mutant's own file and those beside it that it is made with.
     source: str
     #: Of all else that the verdicts rest on.
     kit: str
@@ -40,7 +40,7 @@ class Row:
 
     @property
     def by_own(self) -> bool:
-        """Whether the clause failed that the variant was written for."""
+        """Whether the clause failed that the mutant was written for."""
         return self.breaks in self.red
 
     @property
@@ -50,25 +50,25 @@ class Row:
 
 
 def known(file: Path) -> dict[str, Row]:
-    """Rows of earlier runs, the last of each variant."""
+    """Rows of earlier runs, the last of each mutant; one of another form is passed over."""
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    rows = (
-        Row(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(x).items()}) for x in lines
-    )
-    return {row.variant: row for row in rows}
+    names = {field.name for field in fields(Row)}
+    values = (value for value in map(json.loads, lines) if value.keys() == names)
+    rows = (Row(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}) for value in values)
+    return {row.mutant: row for row in rows}
 
 
 def table(rows: Iterable[Row]) -> list[str]:
     """The matrix as lines: mutant, its clause, whether that failed, how many others did, and which."""
     rows = list(rows)
-    width = max((len(row.variant) for row in rows), default=6)
+    width = max((len(row.mutant) for row in rows), default=6)
     lines = [f"{'mutant':{width}}  {'breaks':9} own  others  cases  seconds  killed by"]
     for row in rows:
         own = "yes" if row.by_own else "NO"
         by = " ".join(row.red) or row.problem or "SURVIVED"
         doubt = f"  (undecided: {' '.join(row.untestable)})" if row.untestable else ""
         lines.append(
-            f"{row.variant:{width}}  {row.breaks:9} {own:3}  {len(row.others):6}  {row.cases:5}"
+            f"{row.mutant:{width}}  {row.breaks:9} {own:3}  {len(row.others):6}  {row.cases:5}"
             f"  {row.seconds:7.1f}  {by}{doubt}"
         )
     return lines
@@ -80,7 +80,7 @@ def summary(rows: Sequence[Row]) -> tuple[list[str], bool]:
     others = [len(row.others) for row in killed] or [0]
     own = [row for row in killed if row.by_own]
     share = 100 * len(own) / len(killed) if killed else 0.0
-    survivors = [row.variant for row in rows if not row.killed]
+    survivors = [row.mutant for row in rows if not row.killed]
     lines = [
         f"killed {len(killed)} of {len(rows)}, {len(own)} of them by the clause written for ({share:.1f} %)",
         f"blast radius: median {median(others):g} other clauses, most {max(others)}",

@@ -8,9 +8,9 @@ from mini_backend import run_cli
 
 from tgi_conformance._case_listing import Listed
 from tgi_conformance._coverage import (
-    BROKEN,
+    MUTANTS,
     NO_BACKEND,
-    broken_variants,
+    count_mutants,
     measure,
     model_clauses,
     show_coverage,
@@ -29,8 +29,8 @@ def listed(case: str) -> Listed:
 CASES = [listed("STREAM-12/chat-fin"), listed("STREAM-12/property"), listed("STREAM-12/property-chat")]
 
 
-def broken_tree(root: Path) -> Path:
-    folder = root / BROKEN
+def tree_with_mutants(root: Path) -> Path:
+    folder = root / MUTANTS
     folder.mkdir(parents=True)
     (folder / "stream.py").write_text(
         'class Base:\n    breaks: "str"\n\n'
@@ -42,24 +42,24 @@ def broken_tree(root: Path) -> Path:
     return root
 
 
-def test_broken_backends_are_counted_by_their_clause_without_running_them(tmp_path: Path) -> None:
-    assert broken_variants(broken_tree(tmp_path)) == {"STREAM-12": 2}
+def test_mutants_are_counted_by_their_clause_without_running_them(tmp_path: Path) -> None:
+    assert count_mutants(tree_with_mutants(tmp_path)) == {"STREAM-12": 2}
 
 
 def test_properties_are_cases_too(tmp_path: Path) -> None:
-    stream, tool = measure(CLAUSES, CASES, broken_tree(tmp_path))
-    assert (stream.cases, stream.properties, stream.broken) == (3, 2, 2)
-    assert (tool.cases, tool.properties, tool.broken) == (0, 0, 0)
+    stream, tool = measure(CLAUSES, CASES, tree_with_mutants(tmp_path))
+    assert (stream.cases, stream.properties, stream.mutants) == (3, 2, 2)
+    assert (tool.cases, tool.properties, tool.mutants) == (0, 0, 0)
 
 
-def test_outside_a_source_tree_broken_backends_are_unknown() -> None:
-    assert [row.broken for row in measure(CLAUSES, CASES, None)] == [None, None]
+def test_outside_a_source_tree_mutants_are_unknown() -> None:
+    assert [row.mutants for row in measure(CLAUSES, CASES, None)] == [None, None]
 
 
-def test_this_is_a_source_tree_and_each_broken_backend_names_a_clause() -> None:
+def test_this_is_a_source_tree_and_each_mutant_names_a_clause() -> None:
     root = source_tree()
     assert root == Path(__file__).parents[1]
-    assert set(broken_variants(root)) <= {clause.id for clause in CATALOGUE}
+    assert set(count_mutants(root)) <= {clause.id for clause in CATALOGUE}
 
 
 def test_a_clause_without_a_case_is_named_in_its_line_and_at_the_end(
@@ -80,22 +80,22 @@ def test_the_command_counts_the_cases_that_list_names(tmp_path: Path) -> None:
     assert [(row["clause"], row["cases"]) for row in rows] == [
         (clause["id"], len(clause["cases"])) for clause in clauses
     ]
-    assert all(row["broken"] for row in rows)
+    assert all(row["mutants"] for row in rows)
 
 
 def test_what_is_missing_is_said_by_level_and_invariant(tmp_path: Path) -> None:
-    root = broken_tree(tmp_path)
+    root = tree_with_mutants(tmp_path)
     clauses = [
         CATALOGUE[name] for name in ("STREAM-12", "TOOL-01", "STREAM-28", "QUEUE-12", "REQ-07", "INIT-02")
     ]
     cases = [listed("STREAM-12/property"), listed("STREAM-28/x"), listed("INIT-02/x")]
     assert {row.clause: row.missing for row in measure(clauses, cases, root)} == {
         "STREAM-12": (),
-        "TOOL-01": ("no case", "no property", "no broken backend"),
+        "TOOL-01": ("no case", "no property", "no mutant"),
         "STREAM-28": ("no property",),  # a MAY: none can break it, but an invariant names it
         "QUEUE-12": ("no case",),
-        "REQ-07": ("no case", "no property", "no broken backend"),
-        "INIT-02": ("no broken backend",),
+        "REQ-07": ("no case", "no property", "no mutant"),
+        "INIT-02": ("no mutant",),
     }
 
 

@@ -1,25 +1,26 @@
-"""The kill matrix's own parts: what a variant changes, which cases it is run on, what the table says."""
+"""The kill matrix's own parts: what a mutant changes, which cases it is run on, what the table says."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from changed import changed_functions, face_of
 from kill_matrix import cases_of, longest_first, selection
-from kill_runs import PROBE, Told, variants
-from kill_table import Row, summary, table
+from kill_runs import PROBE, Told, mutants
+from kill_table import Row, known, summary, table
 from reach import Reach
 
 from tgi_conformance._quick import Candidate
 from tgi_conformance.suites._session import CaseId
 
-VARIANTS = {variant.id: variant for variant in variants()}
+MUTANTS = {mutant.id: mutant for mutant in mutants()}
 STOP = "request_bodies.py:_with_stop_list"
 
 
 @pytest.fixture(scope="module")
 def changed() -> dict[str, frozenset[str]]:
-    return changed_functions(tuple(VARIANTS.values()))
+    return changed_functions(tuple(MUTANTS.values()))
 
 
 def _row(name: str = "a:B", breaks: str = "REQ-06", red: tuple[str, ...] = ("REQ-06",)) -> Row:
@@ -27,7 +28,7 @@ def _row(name: str = "a:B", breaks: str = "REQ-06", red: tuple[str, ...] = ("REQ
 
 
 @pytest.mark.parametrize(
-    ("variant", "function"),
+    ("mutant", "function"),
     [
         ("req:BareStop", "request_bodies.py:_with_stop_list"),  # a function exchanged in its module
         ("queues:CountsTheWaiting", "adapter.py:ReferenceAdapter.get_stats"),  # a method overridden
@@ -37,26 +38,26 @@ def _row(name: str = "a:B", breaks: str = "REQ-06", red: tuple[str, ...] = ("REQ
         ("req:ProxyForAll", "transport.py:Transport._opened"),  # a class of the HTTP library
     ],
 )
-def test_what_a_variant_changes_is_seen_by_making_it(
-    changed: dict[str, frozenset[str]], variant: str, function: str
+def test_what_a_mutant_changes_is_seen_by_making_it(
+    changed: dict[str, frozenset[str]], mutant: str, function: str
 ) -> None:
-    assert function in changed[variant]
+    assert function in changed[mutant]
 
 
 def test_a_changed_description_may_change_any_case(changed: dict[str, frozenset[str]]) -> None:
     assert changed["retry:RetriesWhatItDoesNotDeclare"] == frozenset()
 
 
-def test_each_variant_can_be_made_and_changes_what_it_changes_alone(
+def test_each_mutant_can_be_made_and_changes_what_it_changes_alone(
     changed: dict[str, frozenset[str]],
 ) -> None:
-    assert changed.keys() == VARIANTS.keys()
+    assert changed.keys() == MUTANTS.keys()
     assert changed["req:BareStop"] == {STOP}
 
 
 def test_faces_are_told_apart() -> None:
-    assert face_of(VARIANTS["loops:SleepsInBackoff"]) == "AsyncReferenceAdapter"
-    assert face_of(VARIANTS["req:BareStop"]) == "ReferenceAdapter"
+    assert face_of(MUTANTS["loops:SleepsInBackoff"]) == "AsyncReferenceAdapter"
+    assert face_of(MUTANTS["req:BareStop"]) == "ReferenceAdapter"
 
 
 def _reach_of(reached: dict[str, str]) -> Reach:
@@ -68,26 +69,34 @@ def _reach_of(reached: dict[str, str]) -> Reach:
 
 def test_only_cases_that_reach_the_change_are_run() -> None:
     reach = _reach_of({"REQ-06/two": STOP, "REQ-07/one": STOP, "REQ-07/two": STOP, "GEN-01/one": "x.py:y"})
-    assert selection(VARIANTS["req:BareStop"], reach, frozenset({STOP})) == ("REQ-06/two", "REQ-07/one")
+    assert selection(MUTANTS["req:BareStop"], reach, frozenset({STOP})) == ("REQ-06/two", "REQ-07/one")
 
 
 def test_a_clause_that_never_reaches_the_change_is_run_in_full_all_the_same() -> None:
-    assert selection(VARIANTS["req:BareStop"], _reach_of({}), frozenset({STOP})) == (
+    assert selection(MUTANTS["req:BareStop"], _reach_of({}), frozenset({STOP})) == (
         "REQ-06/one",
         "REQ-06/two",
     )
 
 
 def test_the_longest_are_begun_first_by_what_they_took_or_by_how_many_cases_they_have() -> None:
-    short, slow, long = (VARIANTS[name] for name in ("req:BareStop", "req:NamesAModel", "req:ProxyForAll"))
+    short, slow, long = (MUTANTS[name] for name in ("req:BareStop", "req:NamesAModel", "req:ProxyForAll"))
     rows = {slow.id: replace(_row(slow.id), seconds=300.0)}
     cases = {short.id: ["REQ-06/one"], slow.id: ["REQ-06/one"], long.id: ["REQ-06/one"] * 100}
     assert longest_first([short, long, slow], rows, cases) == [slow, long, short]
 
 
 def test_few_mutants_of_a_face_are_run_on_all_cases_for_want_of_a_clean_run(tmp_path: Path) -> None:
-    assert cases_of([VARIANTS["req:BareStop"]], tmp_path, kit="any") == {}
+    assert cases_of([MUTANTS["req:BareStop"]], tmp_path, kit="any") == {}
     assert not list(tmp_path.iterdir())
+
+
+def test_the_last_row_of_a_mutant_counts_and_one_of_another_form_is_not_read(tmp_path: Path) -> None:
+    rows = [_row("a:B", red=()), _row("a:B")]
+    lines = [*(json.dumps(asdict(row)) for row in rows), json.dumps({"variant": "a:B", "red": []})]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert known(tmp_path / "rows.jsonl") == {"a:B": rows[1]}
+    assert known(tmp_path / "none.jsonl") == {}
 
 
 def test_survivors_fail_the_matrix() -> None:

@@ -1,6 +1,6 @@
-"""What the stateful model catches: a few broken backends, each under the clause that it breaks.
+"""What the stateful model catches: a few mutants, each under the clause that it breaks.
 
-All of them stand in ``tests/broken``; which others the model sees is told in ``docs/suites.md``.
+All of them stand in ``tests/mutants``; which others the model sees is told in ``docs/suites.md``.
 """
 
 import json
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kill_runs import run_quick, variants
+from kill_runs import mutants, run_quick
 
 from tgi_conformance.contracts.script_loading import load_script
 
-VARIANTS = {variant.id: variant for variant in variants()}
-#: Variant -> the case whose programs come upon its mistake; the clause is the variant's own.
+MUTANTS = {mutant.id: mutant for mutant in mutants()}
+#: Mutant -> the case whose programs come upon its mistake; the clause is the mutant's own.
 SAMPLED = {
     "queues:LastInFirstOut": "QUEUE-01/property-model",
     "queues:QueuesWithoutBound": "QUEUE-01/property-model",
@@ -24,11 +24,11 @@ SAMPLED = {
 
 @pytest.mark.parametrize("name", SAMPLED)
 def test_a_mistake_is_seen_under_its_own_clause_with_its_program(name: str, tmp_path: Path) -> None:
-    variant, case = VARIANTS[name], SAMPLED[name]
-    told = run_quick(variant.spec, tmp_path / "results", "--case", case, narrowed=True)
-    assert told.red == (variant.breaks,), told.out
+    mutant, case = MUTANTS[name], SAMPLED[name]
+    told = run_quick(mutant.spec, tmp_path / "results", "--case", case, narrowed=True)
+    assert told.red == (mutant.breaks,), told.out
     (verdict,) = [each for each in told.verdicts if each["case"] == case]
-    assert verdict["ruling"] == ("failed" if case.startswith(variant.breaks) else "not here")
+    assert verdict["ruling"] == ("failed" if case.startswith(mutant.breaks) else "not here")
     evidence = _evidence(tmp_path / "results" / "narrowed" / str(verdict["evidence"]))
     played = load_script(evidence["spaces"][0]["script"])
     assert not any(reply.delivery.holds for reply in played.replies), "holds that nobody would release"

@@ -15,7 +15,7 @@ from mini_backend import run_cli
 
 from tgi_conformance.contracts.script_loading import load_script
 
-BROKEN = Path(__file__).parent / "broken"
+MUTANTS = Path(__file__).parent / "mutants"
 HINT = "tgi-conformance serve --script -"
 #: Properties that these backends fail, and what the served script must answer.
 FAILED = {
@@ -25,9 +25,9 @@ FAILED = {
 
 
 def _evidence(case: str, folder: Path) -> dict[str, Any]:
-    """Run one property on its broken backend; the evidence that the report keeps of its failure."""
+    """Run one property on its mutant; the evidence that the report keeps of its failure."""
     spec, _ = FAILED[case]
-    done = run_cli(folder, "run", "--backend", f"{BROKEN}/{spec}", "--case", case, "-n", "0")
+    done = run_cli(folder, "run", "--backend", f"{MUTANTS}/{spec}", "--case", case, "-n", "0")
     assert done.code == 1, done.out
     (verdict,) = [row for row in done.verdicts(narrowed=True) if row.get("case") == case]
     assert verdict["ruling"] == "failed"

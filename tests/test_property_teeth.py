@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 import pytest
-from kill_runs import run_quick, variants
+from kill_runs import mutants, run_quick
 
 from tgi_conformance._case_listing import list_cases
 from tgi_conformance._invariants import invariant_of
 
-#: Property -> the backend under ``broken/`` that it must catch.
+#: Property -> the backend under ``mutants/`` that it must catch.
 TEETH = {
     "STREAM-01/property-p01": "stream:ParsesEachReadByItself",
     "STREAM-02/property-p01": "stream:DecodesEachReadByItself",
@@ -95,9 +95,9 @@ BY_DEFAULT = frozenset({"STREAM-04/property-p01", "GEN-05/property-p08-native", 
 ON_DEMAND = pytest.mark.skipif("ALL_TEETH" not in os.environ, reason="runs with ALL_TEETH=1")
 
 
-def catches(variant: str, folder: Path, *cases: str) -> dict[str, str]:
-    """Run these properties on a broken backend; the ruling of each."""
-    spec = {known.id: known.spec for known in variants()}[variant]
+def catches(mutant: str, folder: Path, *cases: str) -> dict[str, str]:
+    """Run these properties on a mutant; the ruling of each."""
+    spec = {known.id: known.spec for known in mutants()}[mutant]
     chosen = [word for case in cases for word in ("--case", case)]
     told = run_quick(spec, folder, *chosen, "--enforce", "should", "--profile", "default")
     file = folder / "narrowed" / "verdicts.jsonl"

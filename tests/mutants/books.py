@@ -207,7 +207,7 @@ class ResetsAll(Broken):
 
 
 class _Ignored:
-    """A call's entry that writes nothing: the variant books the end itself."""
+    """A call's entry that writes nothing: the mutant books the end itself."""
 
     def attempt(self) -> None:
         return
