@@ -32,6 +32,8 @@ DURATIONS: Final = "durations.json"
 OWN_TESTS: Final = "own-tests"
 #: Seconds assumed for a case that was never timed: before the quick ones, after the slow ones.
 _UNTIMED: Final = 1.0
+#: What makes a pattern more than a name.
+_WILD: Final = frozenset("*?[")
 #: Packages whose fixtures may touch suite cases.
 _OWN_PLUGINS: Final = (
     "tgi_conformance",
@@ -144,12 +146,16 @@ class Collection:
         patterns: list[str] = config.option.tgi_case or []
         if not patterns:
             return
+        plain = {pattern for pattern in patterns if not _WILD & set(pattern)}
+        wild = set(patterns) - plain
         unused = set(patterns)
         kept: list[pytest.Item] = []
         left: list[pytest.Item] = []
         for item in items:
             case = item.stash.get(CASE_ID, None)
-            hits = {pattern for pattern in patterns if case is not None and names(pattern, case)}
+            hits: set[str] = set()
+            if case is not None:  # many plain names are given at once: looked up, not tried one by one
+                hits = plain & {case.text, case.clause} | {name for name in wild if names(name, case)}
             unused -= hits
             (kept if hits or case is None else left).append(item)
         self._remarks += [f"--tgi-case {pattern}: no case of that name" for pattern in sorted(unused)]
