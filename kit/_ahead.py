@@ -72,7 +72,7 @@ class Ahead:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """End the thread; in a run that is broken off it ends the case that it plays."""
+        """End the thread, and with it what it plays in a run that is broken off."""
         if self._thread is not None:
             self._thread.end()
 
@@ -117,8 +117,11 @@ class _Thread:
         return future.result()
 
     def end(self) -> None:
-        """Wait for the case that is played now, if any, and end the backend's process."""
-        self._pool.shutdown(cancel_futures=True)
+        """Break off the case that is played now, if any: nobody will take it."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if driver := self._driver:
+            driver.close(grace=0)
+        self._pool.shutdown()
         self._close()
 
     def _claims(self, item: pytest.Item) -> bool:

@@ -143,6 +143,51 @@ def test_short_runs_one_process_and_shares_that_are_not_known_begin_nothing(
     assert not [name for name, verdict in seen.items() if verdict.get("ahead")]
 
 
+ENDLESS = """
+import threading
+
+import pytest
+
+BEGUN = threading.Event()
+
+
+class Backend:
+    def describe(self):
+        return {"name": "endless", "capabilities": ["core", "chat"]}
+
+    def create_endpoint(self, **settings):
+        return "e"
+
+    def chat(self, messages, **parameters):
+        threading.Event().wait()
+
+
+@pytest.mark.clause("RESP-02", case="ahead")
+@pytest.mark.ahead
+def test_ahead(case):
+    call = case.driver.call("chat", {"messages": []})
+    BEGUN.set()
+    with open("outcome.txt", "w") as out:
+        out.write(call.wait(30.0).ending)
+
+
+@pytest.mark.clause("RESP-02", case="plain")
+@pytest.mark.parametrize("number", range(60))
+def test_plain(case, number):
+    if number:
+        assert BEGUN.wait(20)
+        pytest.exit("enough")
+"""
+
+
+def test_a_run_that_is_broken_off_does_not_wait_for_what_was_begun(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_own.py").write_text(ENDLESS)
+    done = run_pytest(tmp_path, "-q", "--tgi-backend=test_own.py:Backend")
+    assert "enough" in done.out
+    assert (tmp_path / "outcome.txt").read_text() == "crash", "not a hang, for which it would have to wait"
+
+
 RULINGS = {
     "passes": "passed",
     "fails": "failed",
