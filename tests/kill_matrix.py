@@ -7,7 +7,6 @@ kept in a file of JSON lines; a row counts again as long as the mutant, the kit 
 
 import argparse
 import json
-import resource
 import sys
 import time
 from collections import Counter
@@ -76,6 +75,7 @@ def run(mutant: Mutant, cases: Sequence[str], folder: Path, digests: tuple[str, 
         red=() if problem else told.red,
         untestable=told.ruled("untestable"),
         seconds=round(time.monotonic() - began, 1),
+        cpu=round(told.cpu, 1),
         problem=problem,
     )
 
@@ -83,12 +83,6 @@ def run(mutant: Mutant, cases: Sequence[str], folder: Path, digests: tuple[str, 
 def source_of(mutant: Mutant) -> str:
     """A digest of the mutant's file and of the one that all are made with."""
     return digest_of([FOLDER / f"{mutant.file}.py", FOLDER / "seams.py"])
-
-
-def _cpu() -> float:
-    """Seconds of CPU that the runs of this process took."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -123,7 +117,8 @@ def main(words: Sequence[str] | None = None) -> int:
     done = [rows[mutant.id] for mutant in wanted if mutant.id in rows]
     lines, sharp = summary(done)
     print("\n".join(["", *table(done), "", *lines]))
-    print(f"now {time.monotonic() - began:.0f} s, in which the runs took {_cpu():.0f} s of CPU")
+    cpu = sum(rows[mutant.id].cpu for mutant in todo)
+    print(f"now {time.monotonic() - began:.0f} s, in which {len(todo)} runs took {cpu:.0f} s of CPU")
     return 0 if sharp else 1
 
 

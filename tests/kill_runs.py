@@ -2,13 +2,14 @@
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+
+from forked_cli import forked_cli
 
 from tgi_conformance.contracts.catalogue import Level, load_catalogue
 from tgi_conformance.contracts.results_keys import RESULTS_KEYS
@@ -54,6 +55,8 @@ class Told:
     verdicts: tuple[dict[str, object], ...]
     #: The results map and the kit's further keys.
     results: dict[str, str]
+    #: Seconds, of all its processes.
+    cpu: float = 0.0
 
     @property
     def red(self) -> tuple[str, ...]:
@@ -103,31 +106,11 @@ def run_quick(
     ``narrowed``: the words name cases, so that its verdicts are those of a narrowed run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
-    command = [
-        "run",
-        "--backend",
-        spec,
-        "--profile",
-        "quick",
-        "-n",
-        "0",
-        "--results",
-        str(folder.resolve()),
-        *words,
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", start, *command],
-        cwd=folder.parent,
-        env=with_bytecode(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=timeout,
-        check=False,
-    )
+    out = folder / "out.txt"
+    command = ["run", "--backend", spec, "--profile", "quick", "-n", "0", "--results", str(folder.resolve())]
+    code, cpu = forked_cli(with_bytecode()).run([*command, *words], folder.parent, out.resolve(), timeout)
     told = folder / "narrowed" if narrowed else folder
-    return Told(done.returncode, done.stdout, _verdicts(told), _results(told))
+    return Told(code, out.read_text(encoding="utf-8"), _verdicts(told), _results(told), cpu)
 
 
 def with_bytecode() -> dict[str, str]:

@@ -30,6 +30,7 @@ class Row:
     red: tuple[str, ...]
     untestable: tuple[str, ...]
     seconds: float
+    cpu: float = 0.0
     #: Why there is no result; empty: there is one.
     problem: str = ""
 

@@ -1,13 +1,17 @@
 """The kill matrix's own parts: what a mutant changes, which cases it is run on, what the table says."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from changed import changed_functions, face_of
+from forked_cli import ForkedCli
 from kill_matrix import cases_of, longest_first, selection
-from kill_runs import PROBE, Told, mutants
+from kill_runs import PROBE, Told, mutants, with_bytecode
 from kill_table import Row, known, summary, table
 from reach import Reach
 
@@ -97,6 +101,32 @@ def test_the_last_row_of_a_mutant_counts_and_one_of_another_form_is_not_read(tmp
     (tmp_path / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
     assert known(tmp_path / "rows.jsonl") == {"a:B": rows[1]}
     assert known(tmp_path / "none.jsonl") == {}
+
+
+@pytest.fixture
+def runs() -> Iterator[ForkedCli]:
+    made = ForkedCli(with_bytecode())
+    yield made
+    made.close()
+
+
+def test_a_forked_run_prints_and_ends_as_the_command_does_and_another_follows_it(
+    runs: ForkedCli, tmp_path: Path
+) -> None:
+    for words in (["explain", "REQ-06"], ["explain", "REQ-99"], ["list", "--area", "RES"]):
+        code, _ = runs.run(words, tmp_path, tmp_path / "out.txt", 60)
+        start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
+        command = [sys.executable, "-c", start, *words]
+        plain = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        assert (code, (tmp_path / "out.txt").read_text()) == (plain.returncode, plain.stdout + plain.stderr)
+
+
+def test_a_forked_run_without_an_end_is_killed_and_another_follows_it(
+    runs: ForkedCli, tmp_path: Path
+) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        runs.run(["serve"], tmp_path, tmp_path / "out.txt", 2)
+    assert runs.run(["explain", "REQ-06"], tmp_path, tmp_path / "out.txt", 60)[0] == 0
 
 
 def test_survivors_fail_the_matrix() -> None:
