@@ -159,17 +159,16 @@ def _counts(row: Row | None, mutant: Mutant, kit: str, given: argparse.Namespace
 
 def cases_of(todo: Sequence[Mutant], state: Path, kit: str) -> Mapping[str, tuple[str, ...]]:
     """The cases of each mutant; one that is not named is to be run on all."""
-    faces = Counter(map(face_of, todo))
-    reach = {face: known_reach(face, state, kit) for face in faces}
-    for face, count in faces.items():
-        if reach[face] is None and count >= WORTH_A_CLEAN_RUN:
-            reach[face] = clean_run(face, state, kit)
-    changed = changed_functions(todo)
-    cases = {}
-    for mutant in todo:
-        if seen := reach[face_of(mutant)]:
-            cases[mutant.id] = selection(mutant, seen, changed[mutant.id])
-    return cases
+    reach: dict[str, Reach] = {}
+    for face, count in Counter(map(face_of, todo)).items():
+        seen = known_reach(face, state, kit)
+        if seen is None and count >= WORTH_A_CLEAN_RUN:
+            seen = clean_run(face, state, kit)
+        if seen is not None:
+            reach[face] = seen
+    narrowed = [mutant for mutant in todo if face_of(mutant) in reach]
+    changed = changed_functions(narrowed) if narrowed else {}
+    return {m.id: selection(m, reach[face_of(m)], changed[m.id]) for m in narrowed}
 
 
 def longest_first(

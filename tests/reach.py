@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tgi_conformance.suites._session import CASE_ID, CaseId
 
 ADAPTER = Path(__file__).with_name("reach_adapter.py")
 FACES = ("ReferenceAdapter", "AsyncReferenceAdapter")
-#: Seconds after which a clean run is given up; on a quiet machine one takes three minutes.
+#: Seconds after which a clean run is given up; on a quiet machine one takes a minute.
 PATIENCE = 1200
 
 
@@ -80,8 +81,9 @@ def _run(face: str, folder: Path) -> dict[str, object]:
     """Run a face in two parts at once, each of which leaves a core idle half of the time."""
     areas = [area.name for area in load_catalogue().areas]
     parts = [[f"{area}-*" for area in areas[first::2]] for first in (0, 1)]
+    folders = [folder / f"part-{number}" for number in range(len(parts))]
     with ThreadPoolExecutor(len(parts)) as pool:
-        made = list(pool.map(lambda part: _part(face, part, folder / part[0].lower()), parts))
+        made = list(pool.map(_part, repeat(face), parts, folders))
     functions = {case: sorted(names) for _, seen in made for case, names in seen.items()}
     return {"cases": made[0][0], "functions": functions}
 
