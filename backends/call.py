@@ -51,6 +51,8 @@ class Call:
         self._port = port
         self._failure = failure if method in GENERATION else None
         self._changed = threading.Condition()
+        #: What threads wait for. A thread that is woken for nothing costs more than to look here.
+        self._awaited: list[Callable[[], bool]] = []
         self._outcome: Outcome | None = None
         self._entered_at: float | None = None
         self._streaming = False
@@ -72,8 +74,7 @@ class Call:
 
     def wait_entered(self, timeout: float) -> bool:
         """Wait until the host has called the backend; False after the time-out (seconds)."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._entered_at is not None or self.done, timeout)
+        return self._until(lambda: self._entered_at is not None, time.monotonic() + timeout)
 
     def wait(self, deadline: float) -> Outcome:
         """Wait for the end, reading a stream to its end; no end within ``deadline`` seconds is a hang."""
@@ -150,7 +151,8 @@ class Call:
         """Take an event of the host; True if the host has ended the call."""
         with self._changed:
             ended = self._HANDLERS[type(event)](self, event)
-            self._changed.notify_all()
+            if any(come() for come in self._awaited):
+                self._changed.notify_all()
         return ended
 
     def crash(self, detail: str) -> None:
@@ -178,7 +180,13 @@ class Call:
     def _until(self, ready: Callable[[], bool], until: float) -> bool:
         """Wait for something, or for the outcome."""
         with self._changed:
-            return self._changed.wait_for(lambda: self.done or ready(), max(0.0, until - time.monotonic()))
+            self._awaited.append(ready)
+            try:
+                return self._changed.wait_for(
+                    lambda: self.done or ready(), max(0.0, until - time.monotonic())
+                )
+            finally:
+                self._awaited.remove(ready)
 
     def _finished(self, until: float, deadline: float) -> Outcome:
         self._until(lambda: False, until)

@@ -185,16 +185,20 @@ class Space:
 
     def wait(self, until: Condition, timeout: float) -> Journal:
         """Wait for a condition; raises :class:`WaitTimeout` with the journal when it does not come."""
-        body: JSON = {"until": to_json(until), "timeout": timeout}
-        begun = time.monotonic()
-        result = self._control.call("POST", f"/spaces/{self.id}/wait", body, patience=timeout)
-        met = cast("dict[str, JSON]", result)
-        journal = _journal(met["journal"])
-        if until.kind == "quiet" or not met["met"]:
-            self.lulls.append((begun, time.monotonic()))
-        if not met["met"]:
+        met, journal = self._awaited("POST", f"/spaces/{self.id}/wait", until, timeout)
+        if not met:
             raise WaitTimeout(until, timeout, journal)
         return journal
+
+    def _awaited(self, method: str, path: str, until: Condition, timeout: float) -> tuple[bool, Journal]:
+        """Do a call that waits for a condition first; whether it came, and the journal then."""
+        begun = time.monotonic()
+        body: JSON = {"until": to_json(until), "timeout": timeout}
+        result = cast("dict[str, JSON]", self._control.call(method, path, body, patience=timeout))
+        met = bool(result["met"])
+        if until.kind == "quiet" or not met:
+            self.lulls.append((begun, time.monotonic()))
+        return met, _journal(result["journal"])
 
     def release(self, gate: str, count: int | None = None) -> None:
         """Let ``count`` holds of a gate pass, now or later; None opens it for good."""
@@ -204,9 +208,15 @@ class Space:
         """Append replies to the script."""
         self._control.call("POST", f"/spaces/{self.id}/replies", {"replies": [to_json(r) for r in replies]})
 
-    def close(self) -> Journal:
-        """Close the space and return its final journal; what comes later is answered 410."""
-        return _journal(self._control.call("DELETE", f"/spaces/{self.id}"))
+    def close(self, after: Condition | None = None, timeout: float = 0.0) -> Journal:
+        """Close the space and return its final journal; what comes later is answered 410.
+
+        ``after``: wait for a condition first, ``timeout`` seconds at most. The journal says whether it came.
+        """
+        path = f"/spaces/{self.id}"
+        if after is None:
+            return _journal(self._control.call("DELETE", path))
+        return self._awaited("DELETE", path, after, timeout)[1]
 
 
 class ControlClient:

@@ -6,6 +6,7 @@
     POST   /spaces/ID/release      {"gate": name, "count": number or null}
     POST   /spaces/ID/replies      {"replies": [...]}
     DELETE /spaces/ID              -> the final journal
+    DELETE /spaces/ID              {"until": {"kind": ...}, "timeout": seconds} -> {"met": bool, "journal"}
     GET    /status                 -> {"lag": seconds, "spaces": number, "version": text}
 
 Errors are ``{"error": text}`` with 400, 401, 404, 405, 409 or 413; a refused script has its
@@ -143,19 +144,31 @@ class Control:
             raise ControlError(400, error.problem, error.pointer) from error
         return 200, "{}"
 
-    async def _close(self, space: Space, _: Mapping[str, JSON]) -> tuple[int, str]:
-        return 200, self._spaces.close(space)
+    async def _close(self, space: Space, value: Mapping[str, JSON]) -> tuple[int, str]:
+        if not value:
+            return 200, self._spaces.close(space)
+        met = await _waited(space, value)
+        return 200, _met(self._spaces.close(space), met=met)
 
     async def _wait(self, space: Space, value: Mapping[str, JSON]) -> tuple[int, str]:
-        timeout = value.get("timeout", 0)
-        if not isinstance(timeout, int | float) or not 0 <= timeout <= MAX_WAIT:
-            raise ControlError(400, f"timeout: seconds from 0 to {MAX_WAIT} are needed")
-        try:
-            condition = from_json(Condition, value.get("until"), "/until")
-        except DecodeError as error:
-            raise ControlError(400, error.problem, error.pointer) from error
-        met = await wait_until(space, condition, float(timeout))
-        return 200, f'{{"met":{"true" if met else "false"},"journal":{space.encoded()}}}'
+        met = await _waited(space, value)
+        return 200, _met(space.encoded(), met=met)
+
+
+async def _waited(space: Space, value: Mapping[str, JSON]) -> bool:
+    """Wait for what a body asks for; raises :class:`ControlError` for a body that asks for nothing known."""
+    timeout = value.get("timeout", 0)
+    if not isinstance(timeout, int | float) or not 0 <= timeout <= MAX_WAIT:
+        raise ControlError(400, f"timeout: seconds from 0 to {MAX_WAIT} are needed")
+    try:
+        condition = from_json(Condition, value.get("until"), "/until")
+    except DecodeError as error:
+        raise ControlError(400, error.problem, error.pointer) from error
+    return await wait_until(space, condition, float(timeout))
+
+
+def _met(journal: str, *, met: bool) -> str:
+    return f'{{"met":{"true" if met else "false"},"journal":{journal}}}'
 
 
 async def wait_until(space: Space, condition: Condition, timeout: float) -> bool:

@@ -14,7 +14,7 @@ from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Persona, Reply, Script
 from tgi_conformance.contracts.verdict import Finding
-from tgi_conformance.fake_server.client import FakeServer, Space, WaitTimeout, connections_closed
+from tgi_conformance.fake_server.client import FakeServer, Space, connections_closed
 from tgi_conformance.suites import _connects, _oracles
 from tgi_conformance.suites._expect import ClauseFailed, describe, expect
 from tgi_conformance.suites._keys import canary
@@ -390,8 +390,8 @@ class Case:
         if self.key_echoed:
             findings = [dataclasses.replace(finding, advisory=True) for finding in findings]
         for space, script in zip(self._spaces, self._scripts, strict=True):
-            findings += self._closing_findings(space)
-            journal = space.close()
+            journal, left = self._closed(space)
+            findings += left
             findings += _oracles.stray_keys(journal, self.record.keys)
             findings += _oracles.extra_requests(journal, self._calls)
             add_waits(self.record.waits, waits_of(script, journal) | {"absence": space.lulls})
@@ -400,18 +400,17 @@ class Case:
         self.record.findings += findings
         self.record.calls += [CallSeen(*seen) for seen in self._outcomes[:_EVIDENCE_LIMIT]]
 
-    def _closing_findings(self, space: Space) -> list[Finding]:
+    def _closed(self, space: Space) -> tuple[Journal, list[Finding]]:
+        """Close a space: its last journal, and whether the backend's connections were closed before."""
         if not self.claims("close") or self.probes.lingering >= _LINGERING_LIMIT:
-            return []
+            return space.close(), []
         # The server is asked only where the look at the script has not told: that takes a millisecond.
         if space.id not in self._connected and not space.journal().connections:
-            return []
-        try:
-            journal = space.wait(connections_closed(), _CLOSING)
-        except WaitTimeout as timeout:
-            journal = timeout.journal
-            self.probes.lingering += 1
-        return _oracles.connections_left(journal)
+            return space.close(), []
+        journal = space.close(connections_closed(), _CLOSING)
+        findings = _oracles.connections_left(journal)
+        self.probes.lingering += any(finding.breach for finding in findings)
+        return journal, findings
 
 
 def _wanted(reply: str, least: int, most: int | None) -> str:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
+from tgi_conformance.backends.host import LIBRARIES
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.loopback import leaves_here, stays_here
 from tgi_conformance.contracts.outcome import Outcome
@@ -22,10 +23,6 @@ from tgi_conformance.suites._policy import PERMANENT
 _OK: Final = 200
 #: The level of Python's logging from which a record is no longer for developers alone.
 _INFO: Final = 20
-#: Loggers of libraries below a client: at DEBUG the clause asks for the client's own only.
-_FOREIGN: Final = frozenset(
-    {"asyncio", "aiohttp", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "urllib3"}
-)
 _IN_BAND: Final = "in-band-fault"
 
 
@@ -82,7 +79,7 @@ def leaks_in_output(
     if alias := find_key(output, keys):
         findings.append(_breach("SEC-02", f"key:{alias} on stdout or stderr"))
     for level, logger, text in records:
-        if level < _INFO and logger.partition(".")[0] in _FOREIGN:
+        if level < _INFO and logger.partition(".")[0] in LIBRARIES:
             continue
         alias = find_key(text, keys)
         if alias is not None:

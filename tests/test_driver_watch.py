@@ -35,6 +35,16 @@ def test_warnings_and_logs_of_all_levels_are_kept_until_the_census(echo: Driver)
     assert echo.census().logs == ()
 
 
+def test_libraries_below_a_client_are_kept_from_info_on_unless_it_asks_them_for_more(echo: Driver) -> None:
+    echo.census()
+    act(echo, "log_of_libraries")
+    assert [(record.logger, record.text) for record in echo.census().logs or ()] == [
+        ("httpx", "said x"),
+        ("httpcore.http11", "said x"),
+        ("urllib3.pool", "asked for x"),
+    ]
+
+
 def test_idle_host_counts_nothing_of_its_own(echo: Driver) -> None:
     before = echo.census()
     assert (before.threads, before.tasks, before.sockets) == ((), (), 0)

@@ -198,6 +198,33 @@ def test_closing_a_space_ends_what_it_holds(fake: FakeServer) -> None:
     assert space.journal().exchanges[0].ending == "fault"
 
 
+def test_a_space_is_closed_once_its_connections_are(fake: FakeServer) -> None:
+    space = play(fake, answer())
+    wire = Wire(space.base_url)
+    wire.send(request())
+    assert wire.response().status == 200
+    closing = threading.Timer(0.05, wire.socket.close)
+    closing.start()
+    final = space.close(connections_closed(), 5)
+    closing.join()
+    assert [connection.closed_by for connection in final.connections] == ["client-fin"]
+    assert space.lulls == []
+    assert ask(space.base_url).status == 410
+
+
+def test_a_space_is_closed_though_what_it_waits_for_does_not_come(fake: FakeServer) -> None:
+    space = play(fake, answer())
+    with Wire(space.base_url) as wire:
+        wire.send(request())
+        assert wire.response().status == 200
+        final = space.close(connections_closed(), 0.05)
+        assert [connection.closed_at for connection in final.connections] == [None]
+        ((begun, ended),) = space.lulls
+        assert ended - begun >= 0.05
+        wire.send(request())
+        assert wire.response().status == 410
+
+
 def test_a_listener_is_given_up_after_so_many_more_spaces(fake: FakeServer) -> None:
     old = play(fake)
     old.close()
@@ -371,6 +398,13 @@ def call(fake: FakeServer, method: str, path: str, token: str | None, body: str 
         return response.status, json.loads(response.read())
     finally:
         connection.close()
+
+
+def test_a_space_that_cannot_wait_as_asked_stays_open(fake: FakeServer) -> None:
+    space = play(fake, answer())
+    said = call(fake, "DELETE", f"/spaces/{space.id}", fake.token, '{"until": {"kind": "never"}}')
+    assert said[0] == 400
+    assert ask(space.base_url).status == 200
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong"])

@@ -131,7 +131,8 @@ class Transport:
 
     def __init__(self, settings: EndpointSettings) -> None:
         self._connections = settings.connections
-        self._needs_tls = settings.base_url.startswith("https:") or bool(getproxies())
+        self._proxied = bool(getproxies())
+        self._needs_tls = self._proxied or settings.base_url.startswith("https:")
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lifeline: AsyncGenerator[None, None] | None = None
@@ -201,6 +202,7 @@ class Transport:
                 ),
                 follow_redirects=False,
                 cookies=no_cookies,
+                trust_env=self._proxied,  # else httpx looks through the environment once more
             )
             self._loop = loop
             self._lifeline = _closed_with_loop(self._client)

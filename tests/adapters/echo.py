@@ -87,6 +87,14 @@ class Echo:
         print(f"printed {text}")
         return text
 
+    def act_log_of_libraries(self, text, **_):
+        for name in ("httpx", "httpcore.http11"):
+            logging.getLogger(name).debug("below %s", text)
+            logging.getLogger(name).info("said %s", text)
+        logging.getLogger("urllib3").setLevel(logging.DEBUG)
+        logging.getLogger("urllib3.pool").debug("asked for %s", text)
+        return text
+
     def act_block(self, text, **_):
         BLOCKED.wait()
 
