@@ -9,7 +9,7 @@ from typing import Final
 
 SUITES: Final = "tgi_conformance.suites"
 #: Loaded in this order; autoload is off, it costs over a second and lets strangers in.
-PLUGINS: Final = ("xdist.plugin", "_hypothesis_pytestplugin", "tgi_conformance.plugin")
+PLUGINS: Final = ("xdist.plugin", "tgi_conformance.plugin")
 #: What a shell may have set for the user's own tests.
 _NOT_OURS: Final = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 

@@ -178,13 +178,16 @@ class Case:
     # --- the server --------------------------------------------------------------------------------------
 
     def key(self, alias: str = "A") -> str:
-        """The canary key of that alias in this case."""
-        return self.record.keys.setdefault(alias, canary(self.settings.seed, self.record.case, alias))
+        """The canary key of that alias in this case; from now on it is looked for wherever it may leak."""
+        return self.record.keys.setdefault(alias, self._canary(alias))
+
+    def _canary(self, alias: str) -> str:
+        return canary(self.settings.seed, self.record.case, alias)
 
     def serve(self, *replies: Reply, **script: object) -> Space:
         """Open a space that plays these replies; further fields are :class:`Script`'s."""
         loaded = Script(replies=replies, persona=self.persona, **script)  # type: ignore[arg-type]
-        space = self.server.space(loaded, keys={alias: self.key(alias) for alias in ALIASES})
+        space = self.server.space(loaded, keys={alias: self._canary(alias) for alias in ALIASES})
         self._spaces.append(space)
         self._scripts.append(loaded)
         return space
