@@ -235,7 +235,7 @@ def _clause(
         clause=clause,
         anchor=f"{anchor}-{file_name(clause.id)}",
         ruling=heaviest(verdicts),
-        counts=Counter(v.ruling for v in verdicts),
+        counts=Counter(v.ruling for v in ordered),
         cases=cases,
     )
 

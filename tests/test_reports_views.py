@@ -141,6 +141,13 @@ def test_a_failure_has_its_whole_story_on_the_page(tmp_path: Path) -> None:
         assert part in text, part
 
 
+def test_a_clause_counts_what_went_wrong_first_whatever_ran_first(tmp_path: Path) -> None:
+    rulings = (Ruling.NOT_HERE, Ruling.PASSED, Ruling.NOT_HERE, Ruling.FAILED)
+    text = page(run_of(*(verdict(f"STREAM-12/{n}", ruling) for n, ruling in enumerate(rulings))), tmp_path)
+    tally = re.sub(r"<[^>]+>", " ", text[text.index('<span class="tally">') :])
+    assert tally.split()[:9] == ["MUST", "✗", "1", "failed", "✓", "1", "passed", "○", "2"]
+
+
 def test_every_key_stands_in_the_grid_with_its_result_in_words(tmp_path: Path) -> None:
     text = page(run_of(verdict("STREAM-12/a"), verdict("MUX-01/a", Ruling.FAILED)), tmp_path)
     grid = re.sub(r"<[^>]+>", " ", text[text.index('<ul class="grid">') :]).replace("_ ", "_")
