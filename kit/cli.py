@@ -128,7 +128,7 @@ def run_command(workers: str, *, last_failed: bool, durations: int, verbose: boo
             only_last_failed=last_failed,
             durations=durations,
             verbose=verbose,
-            command=["tgi-conformance", *map(shlex.quote, sys.argv[1:])],
+            command=["tgi-conformance", *map(shlex.quote, click.get_current_context().obj)],
         )
     )
 
@@ -213,8 +213,9 @@ def _workers(word: str, automatic: Any) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        code = cli.main(args=arguments, prog_name="tgi-conformance", standalone_mode=False)
+        code = cli.main(args=words, prog_name="tgi-conformance", standalone_mode=False, obj=tuple(words))
     except click.Abort:
         click.echo("interrupted", err=True)
         return _INTERRUPTED

@@ -67,9 +67,10 @@ def in_words(verdicts: tuple[Verdict, ...], claims: str) -> Words:
     aside = f"; {_cases(advisory)} against a SHOULD" if advisory else ""
     if failed:
         clauses = len({verdict.clause for verdict in failed})
-        broken = f"{_cases(len(failed))} failed in {clauses} clause{'' if clauses == 1 else 's'}"
+        where = f"in {clauses} clause{'' if clauses == 1 else 's'}"
         unclear = f"; {_cases(len(other_red))} could not be decided" if other_red else ""
-        return Words("bad", "Does not conform", f"{broken} of {_cases(decided)} decided{unclear}{aside}.")
+        broken = f"{len(failed)} of {_cases(decided)} decided failed, {where}"
+        return Words("bad", "Does not conform", f"{broken}{unclear}{aside}.")
     if other_red:
         return Words("bad", "Not settled", f"{_cases(len(other_red))} could not be decided{aside}.")
     if not decided:

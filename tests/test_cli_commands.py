@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mini_backend import MINI, run_cli
+from mini_backend import MINI, run, run_cli
 
 from tgi_conformance.cli import main
 
@@ -30,6 +30,13 @@ def test_run_ignores_the_users_pytest_and_writes_the_narrowed_reports(project: P
     info = json.loads((project / "collected_results" / "narrowed" / "run.json").read_text())
     assert info["command"] == f"tgi-conformance {' '.join(words)}"
     assert [backend["name"] for backend in info["backends"]] == ["mini"]
+
+
+def test_a_run_begun_from_python_tells_the_words_that_it_was_given(project: Path) -> None:
+    words = ["run", "--backend", "mini:Mini", "-n", "0", "--case", "INIT-05"]
+    run(project, ["-c", f"from tgi_conformance.cli import main; main({words})"])
+    info = json.loads((project / "collected_results" / "narrowed" / "run.json").read_text())
+    assert info["command"] == f"tgi-conformance {' '.join(words)}"
 
 
 def test_run_with_workers_reports_failures_line_by_line_and_runs_them_again(project: Path) -> None:
