@@ -214,7 +214,7 @@ class ProxyForAll(Broken):
     def damage(self) -> None:
         def proxied(right: Any) -> Any:
             def client(**given: Any) -> Any:
-                return right(**given, proxy=os.environ.get("HTTP_PROXY"), trust_env=False)
+                return right(**given | {"proxy": os.environ.get("HTTP_PROXY"), "trust_env": False})
 
             return client
 
