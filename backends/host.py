@@ -96,7 +96,7 @@ LEADING = {
 }
 
 #: Loggers of libraries below a client. Clause SEC-02 asks at DEBUG for the client's own only, and these say a
-#: dozen things a call, which cost more than the call's own messages.
+#: dozen things a call that nobody looks at.
 LIBRARIES = frozenset({"aiohttp", "asyncio", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "urllib3"})
 
 Message = dict[str, Any]
