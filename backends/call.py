@@ -151,7 +151,7 @@ class Call:
         """Take an event of the host; True if the host has ended the call."""
         with self._changed:
             ended = self._HANDLERS[type(event)](self, event)
-            if any(come() for come in self._awaited):
+            if any(ready() for ready in self._awaited):
                 self._changed.notify_all()
         return ended
 

@@ -113,7 +113,17 @@ def _backend_options(command: Any) -> Any:
 )
 @click.option("--allure", metavar="DIR", help="Write results for Allure to this folder as well.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each case, not for each failure only.")
-def run_command(workers: str, *, last_failed: bool, durations: int, verbose: bool, **chosen: Any) -> int:
+@click.pass_obj  # the words of the command line, for the report to repeat
+def run_command(
+    words: tuple[str, ...],
+    /,
+    workers: str,
+    *,
+    last_failed: bool,
+    durations: int,
+    verbose: bool,
+    **chosen: Any,
+) -> int:
     """Run the suites against a backend and write the reports."""
     if os.environ.get("TGI_ENDPOINT"):
         click.echo(f"Error: {import_module('tgi_conformance._options').NO_REAL_ENDPOINT}", err=True)
@@ -128,7 +138,7 @@ def run_command(workers: str, *, last_failed: bool, durations: int, verbose: boo
             only_last_failed=last_failed,
             durations=durations,
             verbose=verbose,
-            command=["tgi-conformance", *map(shlex.quote, click.get_current_context().obj)],
+            command=["tgi-conformance", *map(shlex.quote, words)],
         )
     )
 

@@ -65,19 +65,18 @@ def in_words(verdicts: tuple[Verdict, ...], claims: str) -> Words:
     decided = sum(verdict.ruling in DECIDED for verdict in verdicts)
     advisory = sum(verdict.ruling is Ruling.ADVISORY for verdict in verdicts)
     aside = f"; {_cases(advisory)} against a SHOULD" if advisory else ""
+    end = f"{aside}; it {claims}."
     if failed:
         clauses = len({verdict.clause for verdict in failed})
         where = f"in {clauses} clause{'' if clauses == 1 else 's'}"
         unclear = f"; {_cases(len(other_red))} could not be decided" if other_red else ""
         broken = f"{len(failed)} of {_cases(decided)} decided failed, {where}"
-        return Words("bad", "Does not conform", f"{broken}{unclear}{aside}.")
+        return Words("bad", "Does not conform", f"{broken}{unclear}{end}")
     if other_red:
-        return Words("bad", "Not settled", f"{_cases(len(other_red))} could not be decided{aside}.")
+        return Words("bad", "Not settled", f"{_cases(len(other_red))} could not be decided{end}")
     if not decided:
         return Words("mute", "Nothing judged", "No case applied or was run.")
-    return Words(
-        "good", "Conforms", f"All of {_cases(decided)} decided are as they must be; it {claims}{aside}."
-    )
+    return Words("good", "Conforms", f"All of {_cases(decided)} decided are as they must be{end}")
 
 
 def _cases(count: int) -> str:

@@ -405,10 +405,9 @@ class Case:
 
     def _closed(self, space: Space) -> tuple[Journal, list[Finding]]:
         """Close a space: its last journal, and whether the backend's connections were closed before."""
-        if not self.claims("close") or self.probes.lingering >= _LINGERING_LIMIT:
-            return space.close(), []
+        judged = self.claims("close") and self.probes.lingering < _LINGERING_LIMIT
         # The server is asked only where the look at the script has not told: that takes a millisecond.
-        if space.id not in self._connected and not space.journal().connections:
+        if not judged or not (space.id in self._connected or space.journal().connections):
             return space.close(), []
         journal = space.close(connections_closed(), _CLOSING)
         findings = _oracles.connections_left(journal)

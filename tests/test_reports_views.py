@@ -285,7 +285,9 @@ def test_differences_from_the_expected_map_are_listed() -> None:
 )
 def test_the_verdict_on_a_backend_in_words(rulings: tuple[Ruling, ...], title: str) -> None:
     verdicts = tuple(verdict(f"GEN-01/{number}", ruling) for number, ruling in enumerate(rulings))
-    assert in_words(verdicts, "claims 1 of 22 capabilities").title == title
+    words = in_words(verdicts, "claims 1 of 22 capabilities")
+    assert words.title == title
+    assert words.detail.endswith("; it claims 1 of 22 capabilities.") is (title != "Nothing judged")
 
 
 def test_every_ruling_has_a_mark_of_its_own() -> None:
