@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from tgi_conformance.contracts.catalogue import Clause, load_catalogue
-from tgi_conformance.contracts.clause_needs import BESIDE, GAPS
+from tgi_conformance.contracts.catalogue.clauses import Clause, load_catalogue
+from tgi_conformance.contracts.catalogue.needs import BESIDE, GAPS
 
 PAGE: Final = Path(__file__).with_name("adapter-contract.md")
-BEGIN: Final = "<!-- made by docs/generate_tables.py from contracts/clauses/*.toml -->"
+BEGIN: Final = "<!-- made by docs/generate_tables.py from contracts/catalogue/areas/*.toml -->"
 END: Final = "<!-- end of what is made -->"
 #: Marks a word that does not exist yet.
 MARK: Final = "†"

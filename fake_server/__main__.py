@@ -2,7 +2,7 @@
 
 import sys
 
-from tgi_conformance.fake_server.process import main
+from tgi_conformance.fake_server.service.process import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -21,8 +21,8 @@ from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Reply, Script
-from tgi_conformance.contracts.script_loading import ScriptError
-from tgi_conformance.fake_server.conditions import (
+from tgi_conformance.contracts.script.loading import ScriptError
+from tgi_conformance.fake_server.journal.conditions import (
     Condition,
     answered,
     connections_closed,
@@ -31,7 +31,7 @@ from tgi_conformance.fake_server.conditions import (
     quiet,
     received,
 )
-from tgi_conformance.fake_server.journal_json import decoded
+from tgi_conformance.fake_server.journal.json_form import decoded
 
 __all__ = [
     "Condition",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tgi_conformance.contracts.catalogue import Clause, load_catalogue
+from tgi_conformance.contracts.catalogue.clauses import Clause, load_catalogue
 from tgi_conformance.contracts.verdict import Verdict
 
 Severity = Literal["blocker", "critical", "normal", "minor", "trivial"]

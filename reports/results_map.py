@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from tgi_conformance.contracts.results_keys import NEW_KEYS, RESULTS_KEYS
+from tgi_conformance.contracts.catalogue.results_keys import NEW_KEYS, RESULTS_KEYS
 from tgi_conformance.contracts.verdict import LISTED, RED, Ruling, Verdict
 
 Result = Literal["Success", "Failed"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tgi_conformance.contracts.capabilities import CAPABILITIES
+from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.verdict import Verdict
 

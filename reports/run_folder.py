@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tgi_conformance.contracts.capabilities import CAPABILITIES
+from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import from_json, to_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.redaction import redact, redact_verdict
@@ -16,7 +16,7 @@ from tgi_conformance.reports.atomic import write_json, write_text
 from tgi_conformance.reports.comparison import Comparison, compare
 from tgi_conformance.reports.evidence_files import clean_evidence, write_evidence
 from tgi_conformance.reports.gate import Gate, judge
-from tgi_conformance.reports.html import render_html
+from tgi_conformance.reports.html.page import render_html
 from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.results_map import ResultsMap, roll_up

@@ -10,8 +10,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from tgi_conformance.contracts.catalogue import load_catalogue
-from tgi_conformance.contracts.results_keys import RESULTS_KEYS
+from tgi_conformance.contracts.catalogue.clauses import load_catalogue
+from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.readable import visible

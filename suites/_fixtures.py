@@ -9,21 +9,21 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from tgi_conformance.backends.driver import BackendStartError, Driver
-from tgi_conformance.backends.spec import BackendSpec
+from tgi_conformance.backends.driver.driver import BackendStartError, Driver
+from tgi_conformance.backends.driver.spec import BackendSpec
 from tgi_conformance.contracts.script import Reply, Script
 from tgi_conformance.fake_server.client import FakeServer, Space
-from tgi_conformance.suites import _connects
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._judged import BEGUN, judged, look_at_process
-from tgi_conformance.suites._probes import Probes
-from tgi_conformance.suites._session import RECORD, SETTINGS
+from tgi_conformance.suites.harness import connects
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.judged import BEGUN, judged, look_at_process
+from tgi_conformance.suites.harness.probes import Probes
+from tgi_conformance.suites.harness.session import RECORD, SETTINGS
 
 
 @pytest.fixture(scope="session")
 def tgi_server() -> Iterator[FakeServer]:
     """A fake TGI server in a process of its own, one a session and worker."""
-    _connects.watch()
+    connects.watch()
     with FakeServer.start() as server:
         yield server
 

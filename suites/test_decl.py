@@ -3,14 +3,14 @@
 import pytest
 
 from tgi_conformance.contracts.adapter import METHODS, SETTINGS
-from tgi_conformance.contracts.capabilities import CAPABILITIES
+from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.script import always, status
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import expect, expect_success, only_request
-from tgi_conformance.suites._policy import PERMANENT
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import expect, expect_success, only_request
+from tgi_conformance.suites.harness.policy import PERMANENT
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 #: The methods that a capability obliges the adapter to have.
 OBLIGED: dict[str, tuple[str, ...]] = {

@@ -11,9 +11,10 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Server, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import (
+from tgi_conformance.suites.generated.requests import parameters
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import (
     describe,
     expect,
     expect_error,
@@ -21,11 +22,10 @@ from tgi_conformance.suites._expect import (
     expect_success,
     only_request,
 )
-from tgi_conformance.suites._generated_requests import parameters
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._request_bodies import same_float32
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, SHAPE_BY_NAME, Shape
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.request_bodies import same_float32
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, SHAPE_BY_NAME, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])

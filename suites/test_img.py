@@ -17,12 +17,18 @@ from hypothesis import strategies as st
 from tgi_conformance.contracts.error_kinds import kinds_for_status
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import always, status
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_success
-from tgi_conformance.suites._generated_images import BEGINNINGS
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._shapes import CHAT, NATIVE
+from tgi_conformance.suites.generated.images import BEGINNINGS
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import (
+    describe,
+    expect,
+    expect_error,
+    expect_requests,
+    expect_success,
+)
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE
 
 #: A pixel in PNG, whole and valid.
 PIXEL: Final = base64.b64decode(

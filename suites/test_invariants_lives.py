@@ -14,16 +14,16 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, overloaded, status
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import Condition, Space, WaitTimeout, connections_closed, gone
-from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import clause, timing
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success, expect_text
-from tgi_conformance.suites._generated_scripts import FAULTS, LASTING, PASSING, PlannedCall, loads, refusal
-from tgi_conformance.suites._oracles import find_key, leaks_in_outcomes, leaks_in_output, stray_keys
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
-from tgi_conformance.suites._streams import ALL, allowance
-from tgi_conformance.suites._waits import expect_open, expect_received, expect_turned_away
+from tgi_conformance.suites.generated.scripts import FAULTS, LASTING, PASSING, PlannedCall, loads, refusal
+from tgi_conformance.suites.harness.case import Case, Running
+from tgi_conformance.suites.harness.clause import clause, timing
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success, expect_text
+from tgi_conformance.suites.harness.oracles import find_key, leaks_in_outcomes, leaks_in_output, stray_keys
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.streams import ALL, allowance
+from tgi_conformance.suites.harness.waits import expect_open, expect_received, expect_turned_away
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 WORDS: Final = (" one", " two", " three", " four")

@@ -12,25 +12,25 @@ from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Server, overloaded
-from tgi_conformance.contracts.tgi_decoding import BodyError, decode
-from tgi_conformance.contracts.tgi_requests import RouteKind, request_of
-from tgi_conformance.contracts.tgi_validation import refusal, validate
+from tgi_conformance.contracts.tgi.requests.asked import RouteKind, request_of
+from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode
+from tgi_conformance.contracts.tgi.requests.validation import refusal, validate
 from tgi_conformance.contracts.unset import UNSET
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success, only_request
-from tgi_conformance.suites._generated_images import Image, images
-from tgi_conformance.suites._generated_requests import (
+from tgi_conformance.suites.generated.images import Image, images
+from tgi_conformance.suites.generated.requests import (
     all_parameters,
     bad_parameters,
     messages,
     parameters,
     violated,
 )
-from tgi_conformance.suites._generated_schemas import grammars, schemas, tools
-from tgi_conformance.suites._generated_texts import surrogate_texts, texts
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._request_bodies import (
+from tgi_conformance.suites.generated.schemas import grammars, schemas, tools
+from tgi_conformance.suites.generated.texts import surrogate_texts, texts
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success, only_request
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.request_bodies import (
     Number,
     bad_nulls,
     expect_strict,
@@ -38,8 +38,8 @@ from tgi_conformance.suites._request_bodies import (
     top_level_names,
     written_parameters,
 )
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape, healthy
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape, healthy
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 Given = Mapping[str, JSON]

@@ -15,9 +15,17 @@ from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply
-from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import clause, timing
-from tgi_conformance.suites._expect import (
+from tgi_conformance.suites.generated.errors import (
+    RetryAfter,
+    bad_retry_afters,
+    date_ahead,
+    huge_retry_afters,
+    whole_seconds,
+)
+from tgi_conformance.suites.generated.scripts import LASTING, refusal, status_runs
+from tgi_conformance.suites.harness.case import Case, Running
+from tgi_conformance.suites.harness.clause import clause, timing
+from tgi_conformance.suites.harness.expect import (
     describe,
     expect,
     expect_error,
@@ -25,17 +33,9 @@ from tgi_conformance.suites._expect import (
     expect_requests,
     expect_text,
 )
-from tgi_conformance.suites._generated_errors import (
-    RetryAfter,
-    bad_retry_afters,
-    date_ahead,
-    huge_retry_afters,
-    whole_seconds,
-)
-from tgi_conformance.suites._generated_scripts import LASTING, refusal, status_runs
-from tgi_conformance.suites._policy import EARLY, in_seconds, slack, wait_band
-from tgi_conformance.suites._properties import check_property, whole_of
-from tgi_conformance.suites._shapes import Shape
+from tgi_conformance.suites.harness.policy import EARLY, in_seconds, slack, wait_band
+from tgi_conformance.suites.harness.properties import check_property, whole_of
+from tgi_conformance.suites.shapes.calls import Shape
 
 T = TypeVar("T")
 

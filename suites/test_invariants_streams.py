@@ -6,21 +6,20 @@ from hypothesis import strategies as st
 
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, done, raw_event, tokens
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success
-from tgi_conformance.suites._generated_streams import (
+from tgi_conformance.suites.generated.streams import (
     Encoding,
     Telling,
     deliveries,
     failing_tellings,
     tellings,
 )
-from tgi_conformance.suites._generated_texts import token_lists
-from tgi_conformance.suites._oracles import in_band_fault
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
-from tgi_conformance.suites._streams import (
+from tgi_conformance.suites.generated.texts import token_lists
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
+from tgi_conformance.suites.harness.oracles import in_band_fault
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.streams import (
     ALL,
     bytes_reply,
     expect_end,
@@ -29,6 +28,7 @@ from tgi_conformance.suites._streams import (
     needs_stream_of,
     play,
 )
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 Tokens = tuple[str, ...]
 #: The first of these shapes that is claimed ends its streams with ``[DONE]``.

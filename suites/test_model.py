@@ -4,11 +4,11 @@ One machine a theme. A breach counts for the clause whose assertion failed: one 
 case's is ruled as that clause's run-wide ruling.
 """
 
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause, load
-from tgi_conformance.suites._load import CAPS, expect_load, loads
-from tgi_conformance.suites._model_machine import BackoffMachine, KeysMachine, QueueMachine
-from tgi_conformance.suites._stateful import check_examples, check_machine
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause, load
+from tgi_conformance.suites.model.load import CAPS, expect_load, loads
+from tgi_conformance.suites.model.machine import BackoffMachine, KeysMachine, QueueMachine
+from tgi_conformance.suites.model.stateful import check_examples, check_machine
 
 
 @clause("QUEUE-01", case="property-model")

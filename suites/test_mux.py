@@ -6,12 +6,18 @@ import pytest
 
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import Server, always, echo, overloaded
-from tgi_conformance.suites._case import ALIASES, Case
-from tgi_conformance.suites._clause import clause, load
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_success
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import healthy
-from tgi_conformance.suites._waits import expect_open, expect_received, expect_turned_away
+from tgi_conformance.suites.harness.case import ALIASES, Case
+from tgi_conformance.suites.harness.clause import clause, load
+from tgi_conformance.suites.harness.expect import (
+    describe,
+    expect,
+    expect_error,
+    expect_requests,
+    expect_success,
+)
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.waits import expect_open, expect_received, expect_turned_away
+from tgi_conformance.suites.shapes.calls import healthy
 
 
 @clause("MUX-01")

@@ -34,17 +34,24 @@ from tgi_conformance.suites import test_resp as resp
 from tgi_conformance.suites import test_stream_delivery as delivery
 from tgi_conformance.suites import test_stream_ends as ends
 from tgi_conformance.suites import test_stream_errors as errors
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_text
-from tgi_conformance.suites._oracles import in_band_fault
-from tgi_conformance.suites._persona_matrix import PERSONAS_TRIED, Pair, pairs
-from tgi_conformance.suites._personas import PersonaShape, dressed, served
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._session import SETTINGS
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Draft, Shape
-from tgi_conformance.suites._streams import ALL, expect_end, expect_heard, expect_same_events, heard, play
-from tgi_conformance.suites._tools import ask, calls_of, executable, expect_calls, needs_streamed_calls
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_text
+from tgi_conformance.suites.harness.oracles import in_band_fault
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.session import SETTINGS
+from tgi_conformance.suites.harness.streams import (
+    ALL,
+    expect_end,
+    expect_heard,
+    expect_same_events,
+    heard,
+    play,
+)
+from tgi_conformance.suites.harness.tools import ask, calls_of, executable, expect_calls, needs_streamed_calls
+from tgi_conformance.suites.personas.matrix import PERSONAS_TRIED, Pair, pairs
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Draft, Shape
+from tgi_conformance.suites.shapes.personas import PersonaShape, dressed, served
 
 WORDS: Final = (" Deep", " learning", " is", " fun")
 TEXT: Final = "".join(WORDS)

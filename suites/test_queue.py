@@ -8,13 +8,13 @@ from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, echo, overloaded, silence, status
 from tgi_conformance.fake_server.client import Space, WaitTimeout, open_requests, received
-from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import ahead, clause, load, timing
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success, expect_text
-from tgi_conformance.suites._oracles import in_band_fault
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import Shape, healthy
-from tgi_conformance.suites._waits import expect_open, expect_received, expect_turned_away
+from tgi_conformance.suites.harness.case import Case, Running
+from tgi_conformance.suites.harness.clause import ahead, clause, load, timing
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success, expect_text
+from tgi_conformance.suites.harness.oracles import in_band_fault
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.waits import expect_open, expect_received, expect_turned_away
+from tgi_conformance.suites.shapes.calls import Shape, healthy
 
 GATE = "go"
 #: How long a request that must not come is waited for (seconds).

@@ -10,24 +10,24 @@ from typing import Any, Final
 
 import pytest
 
+from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.loopback import leaves_here, stays_here
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.redaction import redact
-from tgi_conformance.contracts.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.script import Reply, always, failing, status
 from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
 from tgi_conformance.reports.results_map import roll_up
-from tgi_conformance.suites import _connects
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import ahead, clause, timing
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_requests, expect_text
-from tgi_conformance.suites._oracles import key_forms
-from tgi_conformance.suites._policy import most_attempts
-from tgi_conformance.suites._rulings import KitFault, NotApplicable
-from tgi_conformance.suites._shapes import Shape
-from tgi_conformance.suites._streams import each_shape, needs_stream_of
+from tgi_conformance.suites.harness import connects
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import ahead, clause, timing
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_requests, expect_text
+from tgi_conformance.suites.harness.oracles import key_forms
+from tgi_conformance.suites.harness.policy import most_attempts
+from tgi_conformance.suites.harness.rulings import KitFault, NotApplicable
+from tgi_conformance.suites.harness.streams import each_shape, needs_stream_of
+from tgi_conformance.suites.shapes.calls import Shape
 
 #: What the hosted router says while it starts a model.
 LOADING: Final = "Model google/t5-efficient-tiny is currently loading"
@@ -43,11 +43,11 @@ _503: Final = 503
 def test_the_kit_itself_stays_on_this_machine(case: Case) -> None:
     """Nobody who runs a test suite expects it to talk to strangers."""
     space = case.serve()
-    own = _connects.own_names()
-    if not _connects.watched() or not _connects.connects():
+    own = connects.own_names()
+    if not connects.watched() or not connects.connects():
         raise KitFault("the watch over the kit's own connects sees nothing, not even the control connection")
-    went = [where for where in _connects.connects() if leaves_here(where, own)]
-    asked = [name for name in _connects.lookups() if not stays_here(name, own)]
+    went = [where for where in connects.connects() if leaves_here(where, own)]
+    asked = [name for name in connects.lookups() if not stays_here(name, own)]
     if went or asked:
         raise KitFault(f"the kit connected to {went}, and looked up {asked}")
     host = space.base_url.partition("//")[2].partition("/")[0]

@@ -12,9 +12,10 @@ from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import overloaded, status
 from tgi_conformance.contracts.unset import UNSET
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import (
+from tgi_conformance.suites.generated.texts import texts
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import (
     describe,
     error_text,
     expect,
@@ -23,9 +24,8 @@ from tgi_conformance.suites._expect import (
     expect_success,
     expect_text,
 )
-from tgi_conformance.suites._generated_texts import texts
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._request_bodies import (
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.request_bodies import (
     Number,
     bad_nulls,
     expect_strict,
@@ -34,8 +34,8 @@ from tgi_conformance.suites._request_bodies import (
     top_level_names,
     written_parameters,
 )
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tgi_conformance.backends.driver import Driver
+from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, overloaded, status, tgi_error
@@ -19,9 +19,9 @@ from tgi_conformance.fake_server.client import (
     connections_closed,
     gone,
 )
-from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import clause, load, timing
-from tgi_conformance.suites._expect import (
+from tgi_conformance.suites.harness.case import Case, Running
+from tgi_conformance.suites.harness.clause import clause, load, timing
+from tgi_conformance.suites.harness.expect import (
     describe,
     expect,
     expect_error,
@@ -29,10 +29,10 @@ from tgi_conformance.suites._expect import (
     expect_success,
     expect_text,
 )
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import Shape
-from tgi_conformance.suites._streams import allowance
-from tgi_conformance.suites._waits import expect_open, expect_received
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.streams import allowance
+from tgi_conformance.suites.harness.waits import expect_open, expect_received
+from tgi_conformance.suites.shapes.calls import Shape
 
 WORDS = (" one", " two", " three", " four")
 #: Short delays for cases that are not about them (seconds).

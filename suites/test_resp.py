@@ -13,15 +13,15 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Body, Reply, Response, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success, expect_text
-from tgi_conformance.suites._generated_streams import stratified
-from tgi_conformance.suites._generated_texts import texts
-from tgi_conformance.suites._oracles import in_band_fault
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Draft, Shape
+from tgi_conformance.suites.generated.streams import stratified
+from tgi_conformance.suites.generated.texts import texts
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success, expect_text
+from tgi_conformance.suites.harness.oracles import in_band_fault
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Draft, Shape
 
 SHAPES: Final = (CHAT, NATIVE, COMPLETIONS)
 SHAPE = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)

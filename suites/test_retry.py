@@ -10,13 +10,26 @@ import pytest
 from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.script import Reply, always, overloaded, silence, status, stream, tgi_error
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import ahead, clause, timing
-from tgi_conformance.suites._expect import expect, expect_error, expect_in_time, expect_requests, expect_text
-from tgi_conformance.suites._policy import EARLY, PERMANENT, in_seconds, most_attempts, slack, wait_band
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import Shape
-from tgi_conformance.suites._waits import expect_received
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import ahead, clause, timing
+from tgi_conformance.suites.harness.expect import (
+    expect,
+    expect_error,
+    expect_in_time,
+    expect_requests,
+    expect_text,
+)
+from tgi_conformance.suites.harness.policy import (
+    EARLY,
+    PERMANENT,
+    in_seconds,
+    most_attempts,
+    slack,
+    wait_band,
+)
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.waits import expect_received
+from tgi_conformance.suites.shapes.calls import Shape
 
 #: Short delays for cases that are not about them (seconds).
 QUICK: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0, "max_retry_delay": 0.05}

@@ -18,12 +18,12 @@ from tgi_conformance.contracts.script import (
     status,
 )
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause, load
-from tgi_conformance.suites._expect import expect, expect_success, expect_text, only_request
-from tgi_conformance.suites._oracles import in_band_fault
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, SHAPE_BY_NAME, Shape
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause, load
+from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text, only_request
+from tgi_conformance.suites.harness.oracles import in_band_fault
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, SHAPE_BY_NAME, Shape
 
 SHAPES = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 #: From here on an integer is a time or an id.

@@ -11,14 +11,13 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Event, data, done, raw_event
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites._case import Case, Running
-from tgi_conformance.suites._clause import ahead, clause, load, timing
-from tgi_conformance.suites._expect import describe, expect, expect_error, expect_success
-from tgi_conformance.suites._generated_texts import token_lists
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import CHAT, COMPLETIONS, NATIVE, Draft, Shape
-from tgi_conformance.suites._streams import (
+from tgi_conformance.suites.generated.texts import token_lists
+from tgi_conformance.suites.harness.case import Case, Running
+from tgi_conformance.suites.harness.clause import ahead, clause, load, timing
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.streams import (
     ALL,
     allowance,
     each_shape,
@@ -27,6 +26,7 @@ from tgi_conformance.suites._streams import (
     needs_stream_of,
     play,
 )
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Draft, Shape
 
 WORDS = (" Deep", " learning", " is", " fun")
 TEXT = "".join(WORDS)

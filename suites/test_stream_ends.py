@@ -9,15 +9,14 @@ from hypothesis import strategies as st
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Event, Reply, raw_event
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, expect
-from tgi_conformance.suites._generated_streams import Encoding, frame_ends, stratified
-from tgi_conformance.suites._generated_texts import token_lists
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._rulings import NotApplicable
-from tgi_conformance.suites._shapes import CHAT, NATIVE, Draft, Shape
-from tgi_conformance.suites._streams import (
+from tgi_conformance.suites.generated.streams import Encoding, frame_ends, stratified
+from tgi_conformance.suites.generated.texts import token_lists
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.streams import (
     ALL,
     allowance,
     each_openai_shape,
@@ -28,6 +27,7 @@ from tgi_conformance.suites._streams import (
     needs_stream_of,
     play,
 )
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Draft, Shape
 
 WORDS = (" Deep", " learning", " is", " fun")
 TEXT = "".join(WORDS)

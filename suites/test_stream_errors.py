@@ -4,12 +4,11 @@ import pytest
 
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.script import Event, Reply, data, overloaded, raw_event, status, tgi_error
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, expect, expect_error
-from tgi_conformance.suites._oracles import in_band_fault
-from tgi_conformance.suites._shapes import CHAT, NATIVE, Shape
-from tgi_conformance.suites._streams import (
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error
+from tgi_conformance.suites.harness.oracles import in_band_fault
+from tgi_conformance.suites.harness.streams import (
     each_openai_shape,
     each_shape,
     expect_heard,
@@ -17,6 +16,7 @@ from tgi_conformance.suites._streams import (
     needs_stream_of,
     play,
 )
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
 
 WORDS = (" Deep", " learning", " is", " fun")
 #: Kinds that say "the server reported an error", whatever its reason.

@@ -7,10 +7,7 @@ from hypothesis import strategies as st
 
 from tgi_conformance.contracts.sse import BOM
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, expect, expect_requests
-from tgi_conformance.suites._generated_streams import (
+from tgi_conformance.suites.generated.streams import (
     Encoding,
     LineEnd,
     deliveries,
@@ -18,10 +15,12 @@ from tgi_conformance.suites._generated_streams import (
     stratified,
     utf8_places,
 )
-from tgi_conformance.suites._generated_texts import texts, token_lists
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._shapes import Shape
-from tgi_conformance.suites._streams import (
+from tgi_conformance.suites.generated.texts import texts, token_lists
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_requests
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.streams import (
     bytes_reply,
     each_shape,
     expect_end,
@@ -30,6 +29,7 @@ from tgi_conformance.suites._streams import (
     needs_stream_of,
     play,
 )
+from tgi_conformance.suites.shapes.calls import Shape
 
 #: Recorded streams of the genuine router, by call shape.
 RECORDED = {

@@ -11,13 +11,12 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, done
 from tgi_conformance.contracts.unset import UNSET
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import describe, error_text, expect
-from tgi_conformance.suites._oracles import in_band_fault
-from tgi_conformance.suites._properties import check_property
-from tgi_conformance.suites._shapes import CHAT
-from tgi_conformance.suites._tools import (
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, error_text, expect
+from tgi_conformance.suites.harness.oracles import in_band_fault
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.tools import (
     answer_of,
     ask,
     call,
@@ -31,6 +30,7 @@ from tgi_conformance.suites._tools import (
     needs_streamed_calls,
     recorded_stream,
 )
+from tgi_conformance.suites.shapes.calls import CHAT
 
 #: Arguments that clients have lost between text and object.
 ARGUMENTS: Final[Mapping[str, JSON]] = {

@@ -11,19 +11,19 @@ from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Generation, Reply, ScriptedToolCall, answer
-from tgi_conformance.contracts.tgi_decoding import BodyError, decode
-from tgi_conformance.contracts.tgi_requests import GenerationRequest, request_of
-from tgi_conformance.suites._case import Case
-from tgi_conformance.suites._clause import clause
-from tgi_conformance.suites._expect import (
+from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, request_of
+from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import (
     expect,
     expect_error,
     expect_success,
     expect_text,
     only_request,
 )
-from tgi_conformance.suites._shapes import CHAT, NATIVE
-from tgi_conformance.suites._tools import TIME, WEATHER
+from tgi_conformance.suites.harness.tools import TIME, WEATHER
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE
 
 #: A schema that a careless copy damages: non-ASCII names, references, escapes, null among the values.
 SCHEMA: Final[Mapping[str, JSON]] = {

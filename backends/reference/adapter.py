@@ -18,7 +18,7 @@ from tgi_conformance.contracts.adapter import (
     ToolCallDelta,
     Usage,
 )
-from tgi_conformance.contracts.capabilities import CAPABILITIES
+from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.unset import UNSET

@@ -1,0 +1,1 @@
+"""HTTP/1 requests parsed from bytes, without I/O."""

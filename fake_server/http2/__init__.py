@@ -1,0 +1,1 @@
+"""HTTP/2 with prior knowledge: frames, streams, windows, on a connection taken over from HTTP/1."""

@@ -1,0 +1,265 @@
+"""What one space saw, as it grows: mutable records inside, the frozen journal outside."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+from tgi_conformance.contracts import journal as contract
+from tgi_conformance.fake_server.http.parsing import Request
+
+if TYPE_CHECKING:
+    from tgi_conformance.fake_server.engine.answer_cache import Standing
+
+#: Bytes of heads and bodies that one journal keeps; beyond it bodies are dropped and a note says so.
+MAX_BYTES: Final = 256 * 1024 * 1024
+#: Exchanges, and connections, that one journal keeps unless told otherwise.
+MAX_EXCHANGES: Final = 200_000
+MAX_NOTES: Final = 200
+
+
+@dataclass(slots=True)
+class ConnectionRecord:
+    """One connection while it lives."""
+
+    id: int
+    origin: str
+    opened_at: float
+    closed_at: float | None = None
+    closed_by: contract.ClosedBy | None = None
+    requests: int = 0
+
+    def frozen(self) -> contract.Connection:
+        """The contract's form."""
+        return contract.Connection(
+            id=self.id,
+            origin=self.origin,
+            opened_at=self.opened_at,
+            closed_at=self.closed_at,
+            closed_by=self.closed_by,
+            requests=self.requests,
+        )
+
+
+@dataclass(slots=True)
+class ExchangeRecord:
+    """One exchange while it runs."""
+
+    id: int
+    connection: ConnectionRecord
+    request: Request
+    key: str
+    body: bytes
+    late: bool = False
+    reply: str | None = None
+    status: int | None = None
+    sent_bytes: int = 0
+    ending: contract.ReplyEnding = "open"
+    reply_at: float | None = None
+    replied_at: float | None = None
+    gone_at: float | None = None
+    #: Tells how many bytes the kernel has taken so far, while the answer runs.
+    progress: Callable[[], int] | None = field(default=None, repr=False)
+    #: The JSON text of it, once it is over.
+    text: str | None = field(default=None, repr=False)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen in it."""
+        return self.ending != "open"
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the client still waits for (the rest of) its answer."""
+        return self.ending == "open" and self.gone_at is None
+
+    def frozen(self) -> contract.Exchange:
+        """The contract's form."""
+        request = self.request
+        return contract.Exchange(
+            id=self.id,
+            connection=self.connection.id,
+            origin=self.connection.origin,
+            method=request.method,
+            target=request.target,
+            http_version=request.version,
+            headers=request.headers,
+            head=request.head,
+            body=self.body,
+            body_complete=request.complete,
+            key=self.key,
+            reply=self.reply,
+            status=self.status,
+            sent_bytes=self.progress() if self.progress else self.sent_bytes,
+            ending=self.ending,
+            first_byte_at=request.first_byte_at,
+            received_at=request.received_at,
+            reply_at=self.reply_at,
+            replied_at=self.replied_at,
+            gone_at=self.gone_at,
+            late=self.late,
+        )
+
+
+#: An exchange that got an answer that stands: number, connection, answer, body, and when it was received,
+#: its answer began and was over. Everything else is the answer's.
+_Answered: TypeAlias = "tuple[int, ConnectionRecord, Standing, bytes, tuple[float, float, float]]"
+
+
+def _record_of(answered: _Answered) -> ExchangeRecord:
+    number, connection, standing, body, (received_at, reply_at, replied_at) = answered
+    again = standing.request
+    request = Request(
+        again.method,
+        again.target,
+        again.version,
+        again.headers,
+        again.head,
+        received_at,
+        body,
+        received_at=received_at,
+        first=again.first,
+    )
+    return ExchangeRecord(
+        number,
+        connection,
+        request,
+        standing.key,
+        body,
+        reply=standing.reply,
+        status=standing.plan.status,
+        sent_bytes=standing.sent_bytes,
+        ending="complete",
+        reply_at=reply_at,
+        replied_at=replied_at,
+    )
+
+
+class JournalBuilder:
+    """The journal of one space; ``changed`` is called after each booking with the time of it."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_exchanges: int = MAX_EXCHANGES,
+    ) -> None:
+        self._exchanges: list[ExchangeRecord | _Answered] = []
+        #: Up to where they are records.
+        self._told = 0
+        self.connections: list[ConnectionRecord] = []
+        self.lag = 0.0
+        self.last_activity = clock()
+        self._clock = clock
+        self._notes: list[str] = []
+        self._bytes_left = max_bytes
+        self._most = max_exchanges
+        self._booked = 0
+        self._opened = 0
+        self._on_change: list[Callable[[], None]] = []
+
+    @property
+    def exchanges(self) -> "Sequence[ExchangeRecord]":
+        """The exchanges so far. What was answered without a record gets one when somebody looks."""
+        exchanges = self._exchanges
+        for place in range(self._told, len(exchanges)):
+            entry = exchanges[place]
+            if isinstance(entry, tuple):
+                exchanges[place] = _record_of(entry)
+        self._told = len(exchanges)
+        return cast("list[ExchangeRecord]", exchanges)
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody is to be called after each booking."""
+        return bool(self._on_change)
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after each booking; returns what ends that."""
+        self._on_change.append(callback)
+        return lambda: self._on_change.remove(callback)
+
+    def changed(self) -> None:
+        """Note that something was booked."""
+        self.last_activity = self._clock()
+        if self._on_change:
+            for callback in tuple(self._on_change):
+                callback()
+
+    def note(self, text: str) -> None:
+        """Add what the server itself has to say."""
+        if len(self._notes) < MAX_NOTES:
+            self._notes.append(text)
+        elif len(self._notes) == MAX_NOTES:
+            self._notes.append(f"more than {MAX_NOTES} notes; further ones are dropped")
+        self.changed()
+
+    def open_connection(self, origin: str, at: float) -> ConnectionRecord:
+        """Book a new connection."""
+        record = ConnectionRecord(self._opened, origin, at)
+        self._opened += 1
+        if self._opened <= self._most:
+            self.connections.append(record)
+        elif self._opened == self._most + 1:
+            self.note(f"more than {self._most} connections: later ones are served and not kept here")
+        self.changed()
+        return record
+
+    def close_connection(self, record: ConnectionRecord, by: contract.ClosedBy, at: float) -> None:
+        """Book the end of a connection; the first cause stands."""
+        if record.closed_at is None:
+            record.closed_at, record.closed_by = at, by
+            self.changed()
+
+    def book(self, request: Request, connection: ConnectionRecord, *, key: str, late: bool) -> ExchangeRecord:
+        """Book a request."""
+        record = ExchangeRecord(self._booked, connection, request, key, self._kept(request.body), late=late)
+        connection.requests += 1
+        self._booked += 1
+        if self._booked <= self._most:
+            self._exchanges.append(record)
+        elif self._booked == self._most + 1:
+            self._note_most()
+        self.changed()
+        return record
+
+    def book_answered(
+        self,
+        connection: ConnectionRecord,
+        standing: "Standing",
+        data: bytes,
+        times: tuple[float, float, float],
+    ) -> None:
+        """Book a request that got an answer that stands; ``data`` are its bytes, ``times`` the row's."""
+        number = self._booked
+        connection.requests += 1
+        self.last_activity = times[2]
+        if number < self._most:
+            body = self._kept(data[len(standing.request.head) :])
+            self._exchanges.append((number, connection, standing, body, times))
+        self._booked = number + 1
+        if number == self._most:
+            self._note_most()
+
+    def _note_most(self) -> None:
+        self.note(f"more than {self._most} exchanges: later ones are answered and not kept here")
+
+    def _kept(self, body: bytes) -> bytes:
+        if self._booked >= self._most:
+            return body
+        if len(body) > self._bytes_left:
+            self._notes.append(f"journal memory is used up: a body of {len(body)} bytes was not kept")
+            return b""
+        self._bytes_left -= len(body)
+        return body
+
+    def frozen(self, replies: tuple[contract.ReplyUse, ...], *, exchanges: bool = True) -> contract.Journal:
+        """The journal as it stands, or all of it but the exchanges."""
+        return contract.Journal(
+            exchanges=tuple(record.frozen() for record in self.exchanges) if exchanges else (),
+            connections=tuple(record.frozen() for record in self.connections),
+            replies=replies,
+            lag=self.lag,
+            notes=tuple(self._notes),
+            now=self._clock(),
+        )

@@ -1,0 +1,1 @@
+"""Recording a real server's exchanges, and replaying them."""

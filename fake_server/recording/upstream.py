@@ -1,0 +1,177 @@
+"""One exchange with a real server: the request goes there, head and parts come back as they arrive."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+import httptools
+
+from tgi_conformance.fake_server.http.parsing import Request
+
+#: Headers that belong to one connection (RFC 9110 section 7.6.1), and those that are made anew.
+_OF_A_CONNECTION: Final = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "te", "upgrade", "transfer-encoding", "expect"}
+)
+_MADE_ANEW: Final = frozenset({"host", "content-length", "accept-encoding"})
+_READ: Final = 65_536
+CONNECT_SECONDS: Final = 10.0
+
+Ending = Literal["complete", "fin", "rst"]
+
+
+class UpstreamError(Exception):
+    """The upstream server cannot be reached, or does not speak HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of an answer; ``after`` is seconds since the request was sent."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk of the body, or what one read gave; ``after`` is seconds since what came before."""
+
+    content: bytes
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the answer ended."""
+
+    ending: Ending
+
+
+class Upstream:
+    """A server by its base URL, http or https."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"--upstream {url!r}: an http or https URL is needed")
+        if parts.username or parts.query:
+            raise ValueError("--upstream: neither credentials nor a query; clients bring their own key")
+        self._host = parts.hostname
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if self._tls else 80)
+        self._netloc = parts.netloc
+        self._base = parts.path.rstrip("/")
+
+    async def exchange(self, request: Request) -> AsyncIterator[Head | Piece | End]:
+        """Send a request; yields the head, the pieces and the end. Raises :class:`UpstreamError`."""
+        try:
+            opening = asyncio.open_connection(self._host, self._port, ssl=self._tls)
+            reader, writer = await asyncio.wait_for(opening, CONNECT_SECONDS)
+        except (OSError, TimeoutError) as error:
+            raise UpstreamError(f"{self._netloc} cannot be reached: {error!r}") from error
+        try:
+            writer.write(self._bytes(request))
+            async for part in _answer(reader, request.method):
+                yield part
+        finally:
+            writer.close()
+
+    def _bytes(self, request: Request) -> bytes:
+        lines = [f"{request.method} {self._base}{request.target} HTTP/1.1", f"host: {self._netloc}"]
+        dropped = _OF_A_CONNECTION | _MADE_ANEW
+        lines += (f"{name}: {value}" for name, value in request.headers if name.lower() not in dropped)
+        # A compressed answer could not be read in the file, nor stripped of what it must not hold.
+        lines += ["accept-encoding: identity", "connection: close"]
+        if request.body or request.method in {"POST", "PUT", "PATCH"}:
+            lines.append(f"content-length: {len(request.body)}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + request.body
+
+
+async def _answer(reader: asyncio.StreamReader, method: str) -> AsyncIterator[Head | Piece | End]:
+    events = _Events(method)
+    while not events.complete:
+        try:
+            data = await reader.read(_READ)
+        except OSError:
+            yield End("rst")
+            return
+        if not data:
+            break
+        for part in events.feed(data):
+            yield part
+    if not events.begun:
+        raise UpstreamError("the connection ended before an answer")
+    yield End("complete" if events.complete or events.until_close else "fin")
+
+
+class _Events:
+    """Callbacks of httptools for one answer, interim answers passed over."""
+
+    def __init__(self, method: str) -> None:
+        self.complete = False
+        self.begun = False
+        self._bodiless = method == "HEAD"
+        self._since = monotonic()
+        self._out: list[Head | Piece] = []
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: list[tuple[str, str]] = []
+        self._chunk: bytes | None = None
+        self._interim = False
+
+    @property
+    def until_close(self) -> bool:
+        """Whether only the end of the connection ends the body."""
+        names = {name.lower() for name, _ in self._headers}
+        return not names & {"content-length", "transfer-encoding"}
+
+    def feed(self, data: bytes) -> list[Head | Piece]:
+        """Take bytes; returns what they complete."""
+        self._out = []
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            raise UpstreamError(f"the answer is no HTTP: {error}") from error
+        return self._out
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        self._interim = 100 <= status < 200
+        if self._interim:
+            self._headers.clear()
+            return
+        kept = tuple(pair for pair in self._headers if pair[0].lower() not in {"connection", "keep-alive"})
+        self.begun = True
+        self._out.append(Head(status, kept, self._lap()))
+        self.complete = self._bodiless or status in {204, 304}
+
+    def on_chunk_header(self) -> None:
+        self._chunk = b""
+
+    def on_body(self, body: bytes) -> None:
+        if self._chunk is None:
+            self._out.append(Piece(body, self._lap()))
+        else:
+            self._chunk += body
+
+    def on_chunk_complete(self) -> None:
+        if self._chunk:
+            self._out.append(Piece(self._chunk, self._lap()))
+        self._chunk = None
+
+    def on_message_complete(self) -> None:
+        if not self._interim:
+            self.complete = True
+
+    def _lap(self) -> float:
+        before, self._since = self._since, monotonic()
+        return self._since - before

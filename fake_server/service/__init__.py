@@ -1,0 +1,1 @@
+"""The fake server as a process: options, event loop, workers, live view, and a clean end."""

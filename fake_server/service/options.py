@@ -1,0 +1,133 @@
+"""Options for people at a desk: keys, TLS, the live view, the journal file, record and replay."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, Literal
+
+from tgi_conformance.contracts.script import Script
+from tgi_conformance.fake_server.service.observers import JournalFile, LiveView, Observer, all_of
+
+Live = Literal["auto", "on", "off"]
+STDIN: Final = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What was asked for beyond the server itself."""
+
+    live: Live = "auto"
+    journal: Path | None = None
+    record: Path | None = None
+    upstream: str | None = None
+    replay: Path | None = None
+    replay_speed: float = 1.0
+
+
+def add_desk_options(parser: argparse.ArgumentParser) -> None:
+    """Add them to a parser."""
+    group = parser.add_argument_group("at a desk")
+    group.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        metavar="ALIAS=KEY",
+        help="key that scripts and journals call by this alias; repeatable",
+    )
+    group.add_argument("--tls", action="store_true", help="speak TLS with a self-signed certificate")
+    group.add_argument("--nagle", action="store_true", help="delay small writes as TGI does (no TCP_NODELAY)")
+    group.add_argument(
+        "--live",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="show each exchange on standard error (auto: where that is a terminal)",
+    )
+    group.add_argument("--journal", type=Path, metavar="FILE", help="append a line of JSON for each exchange")
+    group.add_argument(
+        "--record", type=Path, metavar="DIR", help="pass requests on to --upstream and write each exchange"
+    )
+    group.add_argument("--upstream", metavar="URL", help="base URL of the server to record")
+    group.add_argument("--replay", type=Path, metavar="DIR", help="answer with what was recorded there")
+    group.add_argument(
+        "--replay-speed",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="2 halves the recorded waits, 0 leaves them out",
+    )
+
+
+def read_desk(given: argparse.Namespace) -> Desk:
+    """What was asked for; raises ValueError for what does not go together."""
+    if (given.record is None) != (given.upstream is None):
+        raise ValueError("--record and --upstream go together")
+    if given.record is not None and (given.replay is not None or given.script is not None):
+        raise ValueError("--record passes everything on: it goes with neither --script nor --replay")
+    if given.record is not None and (given.tls or given.journal is not None or given.api_key is not None):
+        raise ValueError("--record takes neither --tls, --journal nor --api-key")
+    if given.replay is not None and given.script is not None:
+        raise ValueError("--replay and --script exclude one another")
+    watched = (given.record, given.replay, given.journal)
+    if given.workers != 1 and (any(option is not None for option in watched) or given.live == "on"):
+        raise ValueError("--workers share nothing: no --record, --replay, --journal or --live on with them")
+    if given.replay_speed < 0:
+        raise ValueError("--replay-speed: a number from 0 on is needed")
+    return Desk(
+        live=given.live,
+        journal=given.journal,
+        record=given.record,
+        upstream=given.upstream,
+        replay=given.replay,
+        replay_speed=given.replay_speed,
+    )
+
+
+def read_keys(given: argparse.Namespace) -> dict[str, str]:
+    """Key by alias; ``--api-key`` is key A."""
+    keys = {} if given.api_key is None else {"A": given.api_key}
+    for pair in given.key:
+        alias, equals, key = pair.partition("=")
+        if not (alias and equals and key):
+            # Not quoted: it may be the key itself.
+            raise ValueError("--key: ALIAS=KEY is needed, as --key A=hf_...")
+        keys[alias] = key
+    return keys
+
+
+def script_at_desk(script: Script, given: argparse.Namespace) -> Script:
+    """The script with what the options change in it."""
+    changes: dict[str, object] = {}
+    if given.nagle:
+        changes["nagle"] = True
+    if given.tls:
+        changes["tls"] = tuple(name for name in script.origins if not name.startswith("refused:"))
+    return replace(script, **changes) if changes else script  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def observing(desk: Desk) -> Iterator[Observer | None]:
+    """Open the live view and the journal file as asked; gives who is to be told of each exchange."""
+    with contextlib.ExitStack() as stack:
+        observers: list[Observer] = []
+        if desk.live == "on" or (desk.live == "auto" and sys.stderr.isatty()):
+            observers.append(LiveView(sys.stderr))
+        if desk.journal is not None:
+            file = JournalFile(desk.journal)
+            stack.callback(file.close)
+            observers.append(file)
+        yield all_of(observers)
+
+
+def warn_of_reach(host: str) -> None:
+    """Say who can reach what, where the server is not bound to loopback."""
+    try:
+        inside = ip_address(host).is_loopback
+    except ValueError:
+        inside = host == "localhost"
+    if not inside:
+        text = f"{host} can be reached from other machines; the control API stays on loopback (127.0.0.1)"
+        print(f"fake server: warning: {text}", file=sys.stderr)  # noqa: T201

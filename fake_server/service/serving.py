@@ -1,0 +1,210 @@
+"""Ties spaces to the engine: hands it state and clocks, counts permits, names replies."""
+
+import time
+from dataclasses import replace
+from email.utils import formatdate
+
+from tgi_conformance.contracts.journal import GENERATION_ROUTES
+from tgi_conformance.contracts.script import Reply
+from tgi_conformance.contracts.tgi.personas import PERSONAS
+from tgi_conformance.fake_server.engine import decision as engine
+from tgi_conformance.fake_server.engine.answer_cache import Standing, is_whole, only_writes
+from tgi_conformance.fake_server.engine.chaos import Drawn
+from tgi_conformance.fake_server.engine.plan_cache import LARGEST_REQUEST
+from tgi_conformance.fake_server.engine.plans import Plan, plan_nothing, with_header
+from tgi_conformance.fake_server.http.parsing import Request
+from tgi_conformance.fake_server.http1.connection import Connection
+from tgi_conformance.fake_server.http1.slow_reading import SlowConnection
+from tgi_conformance.fake_server.journal.builder import ExchangeRecord
+from tgi_conformance.fake_server.space.spaces import Space
+
+
+class WallClock:
+    """Seconds since the epoch and the HTTP date of them, formatted once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._date = ""
+        #: Monotonic seconds at which this second ends.
+        self.until = 0.0
+
+    def read(self) -> tuple[int, str]:
+        """The second, and its date."""
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second, self._date = second, formatdate(second, usegmt=True)
+            self.until = time.monotonic() + (second + 1 - now)
+        return second, self._date
+
+
+_CLOCK = WallClock()
+
+
+def connect(space: Space, origin: str) -> Connection:
+    """Make the protocol of a new connection to a space."""
+    kind = Connection if space.script.reading is None else SlowConnection
+    return kind(
+        space, origin, respond=respond, accept=accept, refuse=refuse, early=answer_early, let_stand=let_stand
+    )
+
+
+def state_of(space: Space, record: ExchangeRecord) -> engine.State:
+    """What of a space decides the answer to a request."""
+    now, date = _CLOCK.read()
+    script, known_key, closed, permits = (
+        space.script,
+        space.admits(record.request.first.get("authorization")),
+        space.closed,
+        space.permits_used,
+    )
+    return space.memo.state(
+        (now, known_key, closed, permits, id(script)),
+        lambda: engine.State(
+            server=script.server,
+            mount=script.mount,
+            known_key=known_key,
+            closed=closed,
+            permits_used=permits,
+            persona=script.persona,
+            now=now,
+            date=date,
+            metrics=space.metrics.text,
+        ),
+    )
+
+
+def respond(space: Space, request: Request, record: ExchangeRecord) -> Plan:
+    """Decide what a request gets, and note the reply that serves it."""
+    state = state_of(space, record)
+    early = engine.before_script(request, state)
+    if early is not None:
+        return early
+    path = engine.served_path(request.path, state) or "/"
+    drawn: Drawn | None = None
+    if space.unsettled and request.method == "POST" and path in GENERATION_ROUTES:
+        refusal = None if space.traffic is None else space.traffic.refusal(record, request.received_at)
+        if refusal is not None:
+            record.reply, refusing = refusal
+            return engine.play(refusing, request, state).plan
+        drawn = None if space.lots is None else space.lots.draw(request, record.key)
+        if drawn is not None and drawn.reply is not None:
+            record.reply = drawn.name
+            return engine.play(drawn.reply, request, state).plan
+    taken = space.replies.take(request, path, key=record.key, origin=record.connection.origin)
+    served: Reply = space.script.otherwise or engine.HEALTHY
+    if taken is not None:
+        record.reply, served = taken
+    if drawn is not None:
+        played = _played(drawn.applied(served), request, state, scripted=taken is not None)
+    else:
+        played = _remembered(space, served, request, state, scripted=taken is not None)
+    if played.permits:
+        space.hold_permits(record, played.permits)
+    if played.seen is not None:
+        space.metrics.book(record, played.seen)
+    if PERSONAS[space.script.persona].request_id:
+        return with_header(played.plan, "x-request-id", f"{state.now:08x}-{space.id}-{record.id:06x}")
+    return played.plan
+
+
+def _played(served: Reply, request: Request, state: engine.State, *, scripted: bool) -> engine.Played:
+    if scripted:
+        return engine.play(served, request, state)
+    return engine.without_reply(request, state, served)
+
+
+def _remembered(
+    space: Space, served: Reply, request: Request, state: engine.State, *, scripted: bool
+) -> engine.Played:
+    """What ``_played`` gives, looked up where the same was asked in this second.
+
+    Only POSTs are remembered: a GET may ask for metrics, which move.
+    """
+    body = request.body if engine.reads_body(served) else b""
+    if request.method != "POST" or len(request.head) + len(body) > LARGEST_REQUEST:
+        return _played(served, request, state, scripted=scripted)
+    question = (request.head, body, request.too_large, scripted, state.permits_used, state.known_key)
+    return space.memo.played(
+        served, question, state.now, lambda: _played(served, request, state, scripted=scripted)
+    )
+
+
+def let_stand(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -> None:
+    """Let the answer that a request got stand, if the next such request is to get the same.
+
+    Whoever is told of each exchange is told on the ordinary way, and chance and limits have their say there.
+    """
+    writes = only_writes(plan)
+    if writes is None or space.unsettled or space.observe is not None or space.closed:
+        return
+    if request.method != "POST" or not is_whole(request):
+        return
+    state = state_of(space, record)
+    path = engine.served_path(request.path, state) or "/"
+    chosen = space.replies.standing(request, path, key=record.key, origin=record.connection.origin)
+    if chosen is None or chosen.name != record.reply:
+        return
+    served = chosen.reply or space.script.otherwise or engine.HEALTHY
+    asked = request.head + request.body if engine.reads_body(served) else request.head
+    standings = space.standings(record.connection.origin)
+    if not standings.is_worth(asked) or engine.before_script(request, state) is not None:
+        return
+    played = _remembered(space, served, request, state, scripted=chosen.reply is not None)
+    # With a request id of its own, or after a second has begun, it is not the plan that was decided on.
+    if played.plan is not plan:
+        return
+    standings.keep(
+        Standing(
+            asked=asked,
+            request=request,
+            size=len(request.head) + len(request.body),
+            key=record.key,
+            reply=record.reply,
+            plan=plan,
+            writes=writes,
+            sent_bytes=sum(map(len, writes)),
+            until=_CLOCK.until,
+            permits_used=state.permits_used,
+            permits=played.permits,
+            seen=played.seen,
+            count=chosen.use,
+        )
+    )
+
+
+def answer_early(space: Space, request: Request, size: int, origin: str) -> Plan | None:
+    """What a request gets before its body is whole: ``size`` bytes of it have come. None: read on."""
+    now, date = _CLOCK.read()
+    key = space.alias(request.first.get("authorization"))
+    state = engine.State(
+        server=space.script.server,
+        mount=space.script.mount,
+        known_key=space.admits(request.first.get("authorization")),
+        closed=space.closed,
+        persona=space.script.persona,
+        now=now,
+        date=date,
+    )
+    path = engine.served_path(request.path, state) or "/"
+    plan = engine.before_script(request, state)
+    if plan is None and not space.replies.could_serve(request, path, key=key, origin=origin):
+        otherwise = space.script.otherwise
+        if otherwise is None or otherwise.tgi is not None:
+            plan = engine.before_body(request, size, state)
+    return None if plan is None else replace(plan, ending="linger")
+
+
+def accept(space: Space, origin: str) -> tuple[str, Plan] | None:
+    """What a new connection gets before it has said anything."""
+    taken = space.replies.take_at_accept(origin)
+    if taken is None:
+        return None
+    name, reply = taken
+    fault = reply.delivery.fault
+    return None if fault is None else (name, plan_nothing(fault))
+
+
+def refuse(status: int) -> bytes:
+    """The answer to bytes that are no request (its status), or to a body that broke off (0)."""
+    return engine.refuse_bytes(status, _CLOCK.read()[1])

@@ -1,0 +1,1 @@
+"""A space: one case's listeners, sockets, keys, gates and certificates."""

@@ -1,0 +1,385 @@
+"""A space: one case's listeners, script, keys, gates and journal."""
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping
+from errno import EMFILE, ENFILE
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from tgi_conformance.contracts.script import Limits, Reply, Script
+from tgi_conformance.contracts.script.places import script_with_origins, with_origins
+from tgi_conformance.fake_server.engine.answer_cache import Standings
+from tgi_conformance.fake_server.engine.chaos import Lots
+from tgi_conformance.fake_server.engine.plan_cache import Memo
+from tgi_conformance.fake_server.engine.selection import Replies, ReplySource
+from tgi_conformance.fake_server.engine.traffic import Traffic
+from tgi_conformance.fake_server.journal.builder import MAX_EXCHANGES, ExchangeRecord, JournalBuilder
+from tgi_conformance.fake_server.journal.json_form import encoded
+from tgi_conformance.fake_server.journal.metrics import Metrics
+from tgi_conformance.fake_server.space.certificates import Certificate, self_signed
+from tgi_conformance.fake_server.space.disconnects import Hangups
+from tgi_conformance.fake_server.space.readiness import Readiness, readiness_here
+from tgi_conformance.fake_server.space.tls_listening import TLSListener
+
+if TYPE_CHECKING:
+    from tgi_conformance.fake_server.http1.connection import Connection
+    from tgi_conformance.fake_server.space.open_connection import OpenConnection
+
+BACKLOG: Final = 1024
+REFUSED: Final = "refused:"
+_NO_DESCRIPTORS: Final = frozenset({EMFILE, ENFILE})
+RECEIVE_BUFFER: Final = 4096
+"""Bytes that the kernel may hold for a slow reader; with its usual megabytes no client would notice."""
+NAMES: Final = ("127.0.0.1", "localhost", "::1")
+"""Names in the certificate of TLS origins."""
+
+
+def self_signed_here() -> Certificate:
+    """A new certificate for this machine."""
+    return self_signed(NAMES)
+
+
+class SpaceGate:
+    """Holds that wait under one name."""
+
+    def __init__(self) -> None:
+        self._permits = 0
+        self._open = False
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def enter(self, passed: Callable[[], None]) -> bool:
+        """True if the hold passes at once; otherwise ``passed`` is called when it may."""
+        if self._open:
+            return True
+        if self._permits:
+            self._permits -= 1
+            return True
+        self._waiting.append(passed)
+        return False
+
+    def leave(self, passed: Callable[[], None]) -> None:
+        """Take a waiting hold back (its connection is gone)."""
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(passed)
+
+    def release(self, count: int | None) -> None:
+        """Let ``count`` holds pass, now or later; None opens the gate for good."""
+        if count is None:
+            self._open = True
+            count = len(self._waiting)
+        self._permits += count
+        while self._permits and self._waiting:
+            self._permits -= 1
+            self._waiting.popleft()()
+        if self._open:
+            self._permits = 0
+
+
+class Space:
+    """What one case has to itself. Times are monotonic seconds."""
+
+    def __init__(
+        self,
+        space_id: str,
+        script: Script,
+        keys: Mapping[str, str],
+        *,
+        max_body: int,
+        max_exchanges: int = MAX_EXCHANGES,
+    ) -> None:
+        self.id = space_id
+        self.script = script
+        self.max_body = max_body
+        self.journal = JournalBuilder(monotonic, max_exchanges=max_exchanges)
+        self.replies: ReplySource = Replies(script.replies)
+        self.traffic = Traffic(script.limits) if script.limits != Limits() else None
+        self.lots = None if script.chaos is None else Lots(script.chaos)
+        #: Whether something may stand between a request and the replies.
+        self.unsettled = self.traffic is not None or self.lots is not None
+        #: Told of each exchange that is over.
+        self.observe: Callable[[Space, ExchangeRecord], None] | None = None
+        #: PEM of the certificate that the TLS origins show.
+        self.certificate: str | None = None
+        self.connections: set[OpenConnection] = set()
+        self.hangups = Hangups()
+        #: What reads the plain connections; None: their transports do.
+        self.readiness: Readiness | None = None
+        #: When, in monotonic seconds, what was read was read just before the kernel was last asked who left.
+        self.peeked_at = 0.0
+        self.memo = Memo()
+        #: Whether other processes listen on the same port.
+        self.shared_port = False
+        self.ports: dict[str, int] = {}
+        #: Scheme, host and port of each origin.
+        self.origins: dict[str, str] = {}
+        self.closed = False
+        self.metrics = Metrics(script.server)
+        #: Exchange, and how many permits it holds.
+        self._permits: list[tuple[ExchangeRecord, int]] = []
+        self._keys = {value: alias for alias, value in keys.items()}
+        self._admitted = frozenset(f"bearer {value}".lower() for value in keys.values())
+        self._standings: dict[str, Standings] = {}
+        self._gates: dict[str, SpaceGate] = {}
+        self._servers: list[asyncio.Server | TLSListener] = []
+        self._refusing: list[socket.socket] = []
+
+    async def listen(
+        self,
+        connect: Callable[["Space", str], "Connection"],
+        host: str,
+        port: int = 0,
+        certificate: Callable[[], Certificate] = self_signed_here,
+    ) -> None:
+        """Open a listener for each origin; a refused one has its port bound, and nobody listens."""
+        loop = asyncio.get_running_loop()
+        listeners = self._bind(host, port)
+        self._fill_in(host)
+        for origin, listener in listeners.items():
+            made_for = partial(connect, self, origin)
+            if origin in self.script.tls:
+                made = certificate()
+                self.certificate = made.pem
+                context = made.server_context()
+                self._servers.append(TLSListener(listener, context, made_for, self.journal, origin, BACKLOG))
+            else:
+                self._servers.append(await loop.create_server(made_for, sock=listener, backlog=BACKLOG))
+
+    def _bind(self, host: str, port: int) -> dict[str, socket.socket]:
+        """Bind a port for each origin; returns the sockets of those that are to listen."""
+        listeners: dict[str, socket.socket] = {}
+        for origin in self.script.origins:
+            try:
+                listener = _bound(host, port, shared=self.shared_port)
+            except OSError:
+                for bound in listeners.values():
+                    bound.close()
+                raise
+            port = 0
+            self.ports[origin] = listener.getsockname()[1]
+            if origin.startswith(REFUSED):
+                self._refusing.append(listener)
+                continue
+            if self.script.reading is not None:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            listeners[origin] = listener
+        return listeners
+
+    def _fill_in(self, host: str) -> None:
+        """Put the origins' addresses where the script names them, now that their ports are known."""
+        shown = f"[{host}]" if ":" in host else host
+        for origin, port in self.ports.items():
+            scheme = "https" if origin in self.script.tls else "http"
+            self.origins[origin] = f"{scheme}://{shown}:{port}"
+        script = script_with_origins(self.script, self.origins)
+        if script != self.script:
+            self.script = script
+            self.replies = Replies(script.replies)
+            self.traffic = None if self.traffic is None else Traffic(script.limits)
+            self.lots = None if script.chaos is None else Lots(script.chaos)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Base URL of each origin, the mount included."""
+        return {origin: address + self.script.mount for origin, address in self.origins.items()}
+
+    def alias(self, authorization: str | None) -> str:
+        """The alias of the key in an Authorization value: "none" without one, "other" if unknown."""
+        if authorization is None:
+            return "none"
+        scheme, _, key = authorization.partition(" ")
+        return self._keys.get(key, "other") if scheme.lower() == "bearer" else "other"
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Key by alias."""
+        return {alias: value for value, alias in self._keys.items()}
+
+    def admits(self, authorization: str | None) -> bool:
+        """Whether TGI lets a request in: it compares the whole value, without regard to case."""
+        return authorization is not None and authorization.lower() in self._admitted
+
+    @property
+    def permits_used(self) -> int:
+        """How many permits are held by requests that are being answered as TGI would."""
+        if self._permits:
+            self._permits = [held for held in self._permits if held[0].unanswered]
+        return sum(count for _, count in self._permits)
+
+    def hold_permits(self, record: ExchangeRecord, count: int) -> None:
+        """Count an exchange among those that hold permits until it is over."""
+        self._permits.append((record, count))
+
+    def gate(self, name: str) -> SpaceGate:
+        """The gate of a name."""
+        return self._gates.setdefault(name, SpaceGate())
+
+    def play(self, replies: tuple[Reply, ...]) -> None:
+        """Append replies."""
+        self._forget_standings()
+        self.replies.extend(with_origins(reply, self.origins) for reply in replies)
+
+    def standings(self, origin: str) -> Standings:
+        """The answers that stand for requests to an origin."""
+        return self._standings.setdefault(origin, Standings())
+
+    def _forget_standings(self) -> None:
+        for standings in self._standings.values():
+            standings.forget()
+
+    def peek(self, at: float | None = None) -> None:
+        """Book the closes that clients have sent but the loop has not yet reported; ``at``: as of then."""
+        for connection in self.hangups.suspects():
+            connection.peek(at)
+
+    def encoded(self) -> str:
+        """The journal as it stands, as JSON text."""
+        self.peek()
+        return encoded(self.journal, self.replies.uses())
+
+    def close(self) -> str:
+        """End what still runs and return the journal; the listeners stay, for what comes late."""
+        journal = self.encoded()
+        self.closed = True
+        self._forget_standings()
+        for connection in tuple(self.connections):
+            connection.end_with_space()
+        return journal
+
+    def stop_listening(self) -> None:
+        """Close the listeners; connections go on."""
+        for server in self._servers:
+            server.close()
+
+    def retire(self) -> None:
+        """Close the listeners and whatever still hangs on them."""
+        for server in self._servers:
+            server.close()
+        for refusing in self._refusing:
+            refusing.close()
+        for connection in tuple(self.connections):
+            connection.abort()
+
+
+def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sets TCP_NODELAY only where the protocol was named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+        listener.setblocking(False)  # noqa: FBT003
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class Spaces:
+    """All spaces of the process; a closed one stays reachable for the next ``kept`` spaces."""
+
+    def __init__(
+        self,
+        connect: Callable[[Space, str], "Connection"],
+        host: str,
+        *,
+        max_body: int,
+        max_exchanges: int = MAX_EXCHANGES,
+        shared_port: bool = False,
+    ) -> None:
+        self._connect = connect
+        self._max_exchanges = max_exchanges
+        self._shared_port = shared_port
+        self._host = host
+        self._max_body = max_body
+        self._spaces: dict[str, Space] = {}
+        self._closed: deque[Space] = deque()
+        self._count = 0
+        self.kept = 200
+        #: Told of each exchange that is over, in any space.
+        self.observe: Callable[[Space, ExchangeRecord], None] | None = None
+        self._certificate: Certificate | None = None
+        self._readiness: Readiness | None = None
+
+    def __len__(self) -> int:
+        return sum(not space.closed for space in self._spaces.values())
+
+    async def open(self, script: Script, keys: Mapping[str, str], *, port: int = 0) -> Space:
+        """Open a space; raises OSError if a port cannot be had (then nothing of it is left)."""
+        self._count += 1
+        limits = {"max_body": self._max_body, "max_exchanges": self._max_exchanges}
+        space = Space(str(self._count), script, keys, **limits)
+        space.shared_port = self._shared_port
+        if self._readiness is None:
+            self._readiness = readiness_here()
+        space.readiness = self._readiness
+        try:
+            await space.listen(self._connect, self._host, port, self._certify)
+        except OSError as error:
+            space.retire()
+            if error.errno not in _NO_DESCRIPTORS or not self._closed:
+                raise
+            # What came late to a closed space is lost now; to open none would be worse.
+            self._retire_old(kept=0)
+            return await self.open(script, keys, port=port)
+        space.observe = self.observe
+        self._spaces[space.id] = space
+        self._retire_old()
+        return space
+
+    def _certify(self) -> Certificate:
+        """The certificate of this process, made when the first TLS origin needs it."""
+        if self._certificate is None:
+            self._certificate = self_signed((*NAMES, self._host) if self._host not in NAMES else NAMES)
+        return self._certificate
+
+    def get(self, space_id: str) -> Space | None:
+        """The space of an id, also a closed one that is still kept."""
+        return self._spaces.get(space_id)
+
+    def close(self, space: Space) -> str:
+        """Close a space and return its journal; its listeners stay bound for the spaces to come."""
+        if space.closed:
+            return space.encoded()
+        journal = space.close()
+        self._closed.append(space)
+        return journal
+
+    def late(self, lag: float) -> None:
+        """Book a lateness of the heartbeat with every space that lives."""
+        for space in self._spaces.values():
+            if not space.closed and lag > space.journal.lag:
+                space.journal.lag = lag
+
+    def stop_listening(self) -> None:
+        """Take no new connections, in any space."""
+        for space in self._spaces.values():
+            space.stop_listening()
+
+    def drain(self) -> bool:
+        """Let every connection end after its exchange; false once none is left."""
+        left = [connection for space in self._spaces.values() for connection in tuple(space.connections)]
+        for connection in left:
+            connection.drain()
+        return bool(left)
+
+    def retire_all(self) -> None:
+        """Close everything."""
+        for space in self._spaces.values():
+            space.retire()
+        self._spaces.clear()
+        if self._readiness is not None:
+            self._readiness.close()
+            self._readiness = None
+
+    def _retire_old(self, kept: int | None = None) -> None:
+        while len(self._closed) > (self.kept if kept is None else kept):
+            space = self._closed.popleft()
+            space.retire()
+            del self._spaces[space.id]

@@ -1,0 +1,238 @@
+"""The command ``tgi-conformance``: run, doctor, serve, list, explain.
+
+Each command's work is in a module of its own, imported when the command is called: ``--help`` must not cost
+what a run costs.
+"""
+
+import os
+import shlex
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from tgi_conformance import __version__
+
+_USAGE: Final = 4
+_INTERRUPTED: Final = 2
+_INTERNAL: Final = 3
+_ENDPOINT_UNUSABLE: Final = 14
+_STANDARD_INPUT: Final = "/dev/stdin"
+
+EXIT_CODES: Final = """\b
+Exit codes:
+   0  all that was judged is as it must be
+   1  the backend breaks a clause, or the kit could not tell
+   2  interrupted            3  internal error of pytest
+   4  wrong use              5  no case was selected
+  10  differs from the baseline
+  11  the kit itself is at fault
+  12  the backend did not start or describe itself
+  13  fewer than 95 % of the applicable MUST cases were decided
+  14  the real endpoint is unusable, or its budget is used up
+"""
+
+_CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_CONTEXT, epilog=EXIT_CODES)
+@click.version_option(__version__, prog_name="tgi-conformance")
+def cli() -> None:
+    """Show whether a client backend of Text Generation Inference behaves, judged on the wire."""
+
+
+def _backend_options(command: Any) -> Any:
+    for option in reversed(
+        (
+            click.option(
+                "--backend",
+                "backends",
+                multiple=True,
+                metavar="SPEC",
+                help="Adapter under test: mypkg.adapter:MyAdapter or path/adapter.py:MyAdapter; repeatable. "
+                "Default: the reference backend.",
+            ),
+            click.option("--backend-python", metavar="PATH", help="Interpreter for the backend's process."),
+            click.option(
+                "--backend-command", metavar="CMD", help='Host in another language, as "node adapter.mjs".'
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@cli.command("run", context_settings=_CONTEXT, epilog=EXIT_CODES)
+@_backend_options
+@click.option(
+    "--profile",
+    type=click.Choice(["default", "thorough", "quick", "tgi-guide"]),
+    help="How much is tried; quick: one case a clause; tgi-guide demands all 22 keys.",
+)
+@click.option(
+    "--focus",
+    multiple=True,
+    metavar="CLAUSE",
+    help="With --profile quick: all cases of this clause, as 'RETRY-*'; repeatable.",
+)
+@click.option("--seed", metavar="N|random", help="Seed of properties, chaos and canary keys.")
+@click.option(
+    "-n",
+    "--workers",
+    metavar="N|auto",
+    default="auto",
+    show_default=True,
+    help="Processes that run cases; 0: this one. auto: one a core, four at most.",
+)
+@click.option("-k", "expression", metavar="EXPR", help="Only cases whose test matches, as in pytest.")
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    metavar="ID",
+    help="Only this clause or case, as STREAM-12/*; repeatable.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["longest", "random"]),
+    help="Longest first by earlier runs, or shuffled by the seed.  [default: longest]",
+)
+@click.option("--last-failed", is_flag=True, help="Only the cases that were red in the last run.")
+@click.option("--results", metavar="DIR", help="Folder that reports go to.  [default: collected_results]")
+@click.option(
+    "--enforce", type=click.Choice(["must", "should"]), help="should: a failed SHOULD fails the run."
+)
+@click.option("--inproc", is_flag=True, help="Run the backend in this process, for a debugger; implies -n 0.")
+@click.option("--durations", type=click.IntRange(0), default=0, metavar="N", help="Show the N slowest cases.")
+@click.option("--deadline", type=float, metavar="S", help="Seconds a call may take before it is a hang.")
+@click.option(
+    "--evidence",
+    type=click.Choice(["failures", "all"]),
+    help="Cases whose scripts, journals and outcomes are kept.  [default: failures]",
+)
+@click.option("--allure", metavar="DIR", help="Write results for Allure to this folder as well.")
+@click.option("-v", "--verbose", is_flag=True, help="A line for each case, not for each failure only.")
+@click.pass_obj  # the words of the command line, for the report to repeat
+def run_command(
+    words: tuple[str, ...],
+    /,
+    workers: str,
+    *,
+    last_failed: bool,
+    durations: int,
+    verbose: bool,
+    **chosen: Any,
+) -> int:
+    """Run the suites against a backend and write the reports."""
+    if os.environ.get("TGI_ENDPOINT"):
+        click.echo(f"Error: {import_module('tgi_conformance.plugin.options').NO_REAL_ENDPOINT}", err=True)
+        return _ENDPOINT_UNUSABLE
+    module = import_module("tgi_conformance.cli.run")
+    count = 0 if chosen["inproc"] else _workers(workers, module.default_workers)
+    arguments = import_module("tgi_conformance.cli.pytest_arguments")
+    choice = arguments.Choice(workers=count, **chosen)
+    return int(
+        module.run(
+            choice,
+            only_last_failed=last_failed,
+            durations=durations,
+            verbose=verbose,
+            command=["tgi-conformance", *map(shlex.quote, words)],
+        )
+    )
+
+
+@cli.command("doctor", context_settings=_CONTEXT)
+@_backend_options
+@click.option("--inproc", is_flag=True, help="Run the backend in this process.")
+def doctor_command(
+    backends: tuple[str, ...], backend_python: str | None, backend_command: str | None, *, inproc: bool
+) -> int:
+    """Examine an adapter: what it claims and has, and one healthy call of each kind.
+
+    Exit code 0: fit for a run; 1: problems; 12: it does not start or describe itself.
+    """
+    if not backends:
+        reference = import_module("tgi_conformance.plugin.options").REFERENCE
+        backends = ("",) if backend_command else (reference,)
+    module = import_module("tgi_conformance.cli.doctor")
+    return int(module.examine(backends, python=backend_python, command=backend_command, inproc=inproc))
+
+
+@cli.command(
+    "serve",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    add_help_option=False,
+)
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def serve_command(flags: tuple[str, ...]) -> int:
+    """Start the fake TGI server; prints one line of JSON when it is ready, ends with Ctrl-C.
+
+    Flags are those of TGI's launcher (--port, --hostname, --model-id, ...) and --script FILE, or - for
+    standard input; `serve --help` names them all.
+    """
+    process = import_module("tgi_conformance.fake_server.service.process")
+    words = [word.replace("--script=-", f"--script={_STANDARD_INPUT}") for word in flags]
+    try:
+        return _USAGE if process.main([_STANDARD_INPUT if word == "-" else word for word in words]) else 0
+    except SystemExit as end:  # argparse's own way out
+        return _USAGE if end.code else 0
+
+
+@cli.command("list", context_settings=_CONTEXT)
+@click.option("--area", "areas", multiple=True, metavar="A", help="Only this area, as STREAM; repeatable.")
+@click.option("--level", type=click.Choice(["MUST", "SHOULD", "MAY"], case_sensitive=False))
+@click.option("--cases", "with_cases", is_flag=True, help="With the cases that decide each clause.")
+@click.option(
+    "--coverage", is_flag=True, help="How many cases stand behind each clause, and which have none."
+)
+@click.option("--invariants", is_flag=True, help="The properties of the catalogue, and their cases.")
+@click.option("--personas", is_flag=True, help="Which clauses are tried with which other server generation.")
+@click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+def list_command(**chosen: Any) -> int:
+    """List the clauses."""
+    return _listing("show_list", **chosen)
+
+
+@cli.command("explain", context_settings=_CONTEXT)
+@click.argument("name", metavar="CLAUSE|CASE")
+@click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
+def explain_command(**chosen: Any) -> int:
+    """Say all there is to know of a clause or case: statement, sources, what decides it, how to run it."""
+    return _listing("explain", **chosen)
+
+
+def _listing(function: str, **chosen: Any) -> int:
+    module = import_module("tgi_conformance.cli.catalogue")
+    listing = import_module("tgi_conformance.cli.case_listing")
+    try:
+        return int(getattr(module, function)(**chosen))
+    except listing.ListingError as error:
+        raise click.ClickException(f"the suites could not be collected:\n{error}") from error
+
+
+def _workers(word: str, automatic: Any) -> int:
+    if word == "auto":
+        return int(automatic())
+    if not word.isdecimal():
+        raise click.BadParameter(f"{word}: a whole number, or auto", param_hint="-n")
+    return int(word)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(args=words, prog_name="tgi-conformance", standalone_mode=False, obj=tuple(words))
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except click.UsageError as error:
+        error.show()
+        return _USAGE
+    except click.ClickException as error:
+        error.show()
+        return _INTERNAL
+    return code if isinstance(code, int) else 0

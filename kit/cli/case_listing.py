@@ -1,0 +1,59 @@
+"""The cases that the suites hold for a backend, found by collecting them with pytest."""
+
+import io
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+
+import pytest
+
+from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
+from tgi_conformance.suites.harness.session import CASE_ID
+
+
+class ListingError(RuntimeError):
+    """The suites could not be collected; holds what pytest said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One case and the test that it is."""
+
+    case: str
+    clause: str
+    nodeid: str
+    doc: str
+
+
+class _Taker:
+    """Takes the cases off a collection."""
+
+    def __init__(self) -> None:
+        self.cases: list[Listed] = []
+
+    @pytest.hookimpl
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Keep each case once, whatever the number of backends."""
+        found = {}
+        for item in session.items:
+            if CASE_ID in item.stash:
+                case = item.stash[CASE_ID]
+                doc = getattr(getattr(item, "obj", None), "__doc__", None) or ""
+                found[case.text] = Listed(
+                    case=case.text, clause=case.clause, nodeid=item.nodeid, doc=" ".join(doc.split())
+                )
+        self.cases = [found[name] for name in sorted(found)]
+
+
+def list_cases(patterns: tuple[str, ...] = (), backends: tuple[str, ...] = ()) -> list[Listed]:
+    """Collect the cases in order of their ids; raises :class:`ListingError`.
+
+    Run-wide rulings are no cases of their own: they rest on all others.
+    """
+    taker = _Taker()
+    words = [*arguments(Choice(cases=patterns, backends=backends)), "--collect-only", "-q"]
+    said = io.StringIO()
+    with own_environment(), redirect_stdout(said), redirect_stderr(said):
+        code = pytest.main(words, plugins=[taker])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise ListingError(said.getvalue().strip())
+    return taker.cases

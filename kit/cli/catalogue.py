@@ -1,0 +1,146 @@
+"""``tgi-conformance list`` and ``explain``: the catalogue, and the cases that decide it."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+
+import click
+
+from tgi_conformance.cli.case_listing import Listed, list_cases
+from tgi_conformance.cli.coverage import show_coverage
+from tgi_conformance.cli.invariants import show_invariants
+from tgi_conformance.cli.persona_pairs import show_personas
+from tgi_conformance.contracts.catalogue.clauses import Clause, load_catalogue
+
+_WIDTH = 100
+
+
+def show_list(
+    *,
+    areas: Sequence[str],
+    level: str | None,
+    with_cases: bool,
+    coverage: bool,
+    invariants: bool,
+    personas: bool,
+    backends: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Print the clauses, with their cases or coverage; or the invariants, or the pairs with personas."""
+    clauses = _chosen(areas, level)
+    if personas:
+        show_personas(clauses, list_cases(backends=backends), as_json=as_json)
+        return 0
+    if invariants:
+        chosen = {clause.area for clause in clauses}
+        show_invariants(chosen, list_cases(backends=backends), as_json=as_json)
+        return 0
+    if coverage:
+        show_coverage(clauses, list_cases(backends=backends), as_json=as_json)
+        return 0
+    cases: dict[str, list[Listed]] = defaultdict(list)
+    if with_cases:
+        for listed in list_cases(backends=backends):
+            cases[listed.clause].append(listed)
+    if as_json:
+        click.echo(json.dumps([_row(clause, cases[clause.id], with_cases) for clause in clauses], indent=2))
+        return 0
+    for clause in clauses:
+        click.echo(_one_line(clause))
+        for listed in cases[clause.id]:
+            click.echo(f"    {listed.case}")
+        if with_cases and not cases[clause.id]:
+            click.echo("    (no case of its own)")
+    counted = f", {sum(len(cases[clause.id]) for clause in clauses)} cases" if with_cases else ""
+    click.echo(f"{len(clauses)} clauses{counted}")
+    return 0
+
+
+def _chosen(areas: Sequence[str], level: str | None) -> list[Clause]:
+    """The clauses of these areas (all if none is named) and this level."""
+    catalogue = load_catalogue()
+    known = [area.name for area in catalogue.areas]
+    wanted = {area.upper() for area in areas}
+    if unknown := sorted(wanted - set(known)):
+        raise click.BadParameter(f"{', '.join(unknown)}; areas: {', '.join(known)}", param_hint="--area")
+    return [
+        clause
+        for clause in catalogue
+        if (not wanted or clause.area in wanted) and (level is None or clause.level == level)
+    ]
+
+
+def explain(name: str, backends: tuple[str, ...]) -> int:
+    """Print all that is known of a clause or a case."""
+    catalogue = load_catalogue()
+    clause_id, _, slug = name.partition("/")
+    clause_id = clause_id.upper()
+    if clause_id not in catalogue:
+        near = [clause.id for clause in catalogue if clause.area == clause_id.partition("-")[0]]
+        hint = f"; {near[0]} to {near[-1]} are there" if near else "; `tgi-conformance list` names them"
+        raise click.UsageError(f"no clause {clause_id}{hint}")
+    cases = list_cases((clause_id,), backends)
+    if slug:
+        cases = [listed for listed in cases if listed.case == f"{clause_id}/{slug}"]
+        if not cases and slug != "run-wide":
+            raise click.UsageError(
+                f"no case {name}; `tgi-conformance explain {clause_id}` names those it has"
+            )
+    _print_clause(catalogue[clause_id])
+    _print_cases(clause_id, slug, cases)
+    return 0
+
+
+def _print_clause(clause: Clause) -> None:
+    click.echo(f"{clause.id}  {clause.level}\n")
+    click.echo(click.wrap_text(clause.statement, _WIDTH, "  ", "  "))
+    rows = [
+        ("binds", "backends that claim " + ", ".join(clause.capabilities)),
+        ("needs", ", ".join(clause.needs)),
+        ("stimulus", clause.stimulus),
+        ("decided by", clause.observable),
+        ("counts for", clause.results_key),
+        ("evidence", ", ".join(clause.evidence)),
+    ]
+    click.echo()
+    for head, text in rows:
+        if text:
+            click.echo(click.wrap_text(text, _WIDTH, f"  {head + ':':<12}", " " * 14))
+    click.echo("  sources:")
+    for source in clause.sources:
+        click.echo(f"    {source.text}" + (f"  {source.url}" if source.url else ""))
+
+
+def _print_cases(clause_id: str, slug: str, cases: Sequence[Listed]) -> None:
+    if not cases:
+        click.echo(
+            "\n  no case of its own: it is watched in every case and ruled once a run, or not built yet"
+        )
+        return
+    click.echo("\n  cases:")
+    shown = ""
+    for listed in cases:
+        if listed.doc and listed.doc != shown:
+            shown = listed.doc
+            click.echo(click.wrap_text(shown, _WIDTH, "    # ", "    # "))
+        click.echo(f"    {listed.case}  ({listed.nodeid.partition('::')[0]})")
+    click.echo(f"\n  run: tgi-conformance run --case '{clause_id}{'/' + slug if slug else ''}'")
+
+
+def _row(clause: Clause, cases: Sequence[Listed], with_cases: bool) -> dict[str, object]:  # noqa: FBT001
+    row: dict[str, object] = {
+        "id": clause.id,
+        "level": str(clause.level),
+        "area": clause.area,
+        "capabilities": list(clause.capabilities),
+        "results_key": clause.results_key,
+        "statement": clause.statement,
+    }
+    return row | {"cases": [listed.case for listed in cases]} if with_cases else row
+
+
+def _one_line(clause: Clause) -> str:
+    head = f"{clause.id:<10} {clause.level:<6} "
+    room = _WIDTH + 20 - len(head)
+    text = clause.statement if len(clause.statement) <= room else f"{clause.statement[: room - 1]}…"
+    return head + text

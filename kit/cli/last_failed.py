@@ -1,0 +1,33 @@
+"""The cases that were red when they were last run, for ``--last-failed``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.plugin.ids import RUN_WIDE
+from tgi_conformance.reports.layout import Layout
+from tgi_conformance.reports.verdict_lines import read_verdicts
+
+
+def last_failed(folder: Path) -> tuple[str, ...]:
+    """Return the ids of the cases that were red, in the whole run and in a narrowed run after it.
+
+    For a red run-wide ruling, the cases that it was seen in. Raises ``OSError`` or ``VerdictLinesError`` for
+    files that cannot be read; none at all: no case.
+    """
+    files = [path for narrowed in (False, True) if (path := Layout(folder, narrowed).verdicts).is_file()]
+    latest: dict[tuple[str, str], Verdict] = {}
+    for path in sorted(files, key=lambda file: file.stat().st_mtime_ns):
+        latest |= {(v.backend, v.case): v for v in read_verdicts(path).verdicts}
+    return tuple(dict.fromkeys(_red_cases(latest.values())))
+
+
+def _red_cases(verdicts: Iterable[Verdict]) -> Iterable[str]:
+    verdicts = tuple(verdicts)
+    run_wide = {v.clause for v in verdicts if v.red and v.case.endswith(f"/{RUN_WIDE}")}
+    for verdict in verdicts:
+        if verdict.case.endswith(f"/{RUN_WIDE}"):
+            continue
+        shown = any(finding.breach and finding.clause in run_wide for finding in verdict.findings)
+        if verdict.red or shown:
+            yield verdict.case

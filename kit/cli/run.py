@@ -1,0 +1,109 @@
+"""``tgi-conformance run``: pytest in this process, with its own settings, and what is shown of it."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from tgi_conformance.cli.last_failed import last_failed
+from tgi_conformance.cli.progress import Watcher, display_for
+from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
+from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.plugin.options import DEFAULT_RESULTS, REFERENCE
+from tgi_conformance.plugin.summary import summary_lines
+from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.verdict_lines import VerdictLinesError
+
+#: More processes than this do not make a run shorter: the cases' own waits bound it.
+_MOST_WORKERS: Final = 4
+_PLAIN_WIDTH: Final = 120
+
+
+def default_workers() -> int:
+    """How many processes run the cases where the user did not say."""
+    return min(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        _MOST_WORKERS,
+    )
+
+
+def run(
+    choice: Choice, *, only_last_failed: bool, durations: int, verbose: bool, command: Sequence[str]
+) -> int:
+    """Run the suites and show the result; returns the exit code."""
+    console = real_console()
+    if not choice.backends and not choice.backend_command:
+        choice = replace(choice, backends=(REFERENCE,))
+    if only_last_failed:
+        try:
+            cases = last_failed(Path(choice.results or DEFAULT_RESULTS))
+        except (OSError, VerdictLinesError) as problem:
+            console.print(f"--last-failed: {problem}", style="red", markup=False)
+            return Exit.USAGE
+        if not cases:
+            console.print("--last-failed: no case was red in the last run", markup=False)
+            return Exit.NOTHING_COLLECTED
+        choice = replace(choice, cases=(*choice.cases, *cases))
+    display = display_for(console)
+    watcher = Watcher(display, command=" ".join(command), verbose=verbose)
+    try:
+        with own_environment():
+            code = int(pytest.main(arguments(choice), plugins=[watcher]))
+    finally:
+        display.close()
+    return _show(console, watcher, code, durations)
+
+
+def real_console() -> Console:
+    """A console on standard output itself: pytest puts a file in its place while cases run."""
+    stream = (
+        os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace") if _has_descriptor() else sys.stdout
+    )
+    console = Console(file=stream, soft_wrap=False)
+    return console if console.is_terminal else Console(file=stream, width=_PLAIN_WIDTH)
+
+
+def _has_descriptor() -> bool:
+    try:
+        return sys.stdout.fileno() == 1
+    except (OSError, ValueError):
+        return False
+
+
+def _show(console: Console, watcher: Watcher, code: int, durations: int) -> int:
+    for error in watcher.collection_errors:
+        console.print(f"not collected: {error}", style="red", markup=False, highlight=False)
+    finished = watcher.finished
+    if finished is None:
+        if code in (Exit.INTERNAL_ERROR, Exit.INTERRUPTED) or not watcher.collection_errors:
+            console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
+        if code == Exit.NOTHING_COLLECTED:
+            console.print("no case was selected; `tgi-conformance list --cases` names them", markup=False)
+        return code
+    if code == Exit.INTERNAL_ERROR:
+        console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
+    if durations:
+        _print(console, _slowest(finished.run.verdicts, durations))
+    _print(console, summary_lines(finished, console.width))
+    return code
+
+
+def _print(console: Console, lines: Sequence[Text]) -> None:
+    for line in lines:
+        console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
+
+
+def _slowest(verdicts: Sequence[Verdict], count: int) -> list[Text]:
+    slowest = sorted(verdicts, key=lambda verdict: -verdict.duration)[:count]
+    rows = [Text(f"  {verdict.duration:7.2f} s  {verdict.case}{_waits(verdict)}") for verdict in slowest]
+    return [Text(), Text("  slowest cases", "bold"), *rows]
+
+
+def _waits(verdict: Verdict) -> str:
+    return f"  waited {verdict.waited:.2f} s: {verdict.waited_for}" if verdict.waited_for else ""

@@ -1,0 +1,261 @@
+"""The plugin's hooks around each case: its record, its lock, its phases, its verdict."""
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import Final, cast
+
+import pytest
+
+from tgi_conformance.backends.driver.driver import BackendStartError, Driver
+from tgi_conformance.contracts.catalogue.clauses import Clause, Level
+from tgi_conformance.contracts.codec import to_json
+from tgi_conformance.contracts.redaction import redact_verdict
+from tgi_conformance.contracts.verdict import RED, Evidence, Ruling, Verdict
+from tgi_conformance.plugin.ahead import Ahead
+from tgi_conformance.plugin.backends_seen import note_backend, note_down
+from tgi_conformance.plugin.collected import Collected
+from tgi_conformance.plugin.collection import BACKEND, PROBLEM, SUITES, new_record
+from tgi_conformance.plugin.ids import find_clause
+from tgi_conformance.plugin.judging import (
+    ERROR_ATTRIBUTE,
+    VERDICT_ATTRIBUTE,
+    Phase,
+    Ruled,
+    at_level,
+    rule_exception,
+)
+from tgi_conformance.plugin.locks import LOCK_FILE, held, share_of
+from tgi_conformance.reports.evidence_files import write_evidence
+from tgi_conformance.suites.harness.judged import BEGUN
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.scripted_waits import in_words, total
+from tgi_conformance.suites.harness.session import CASE_ID, RECORD, SETTINGS, CaseRecord
+
+_WORST_FIRST: Final = (Ruling.KIT_FAULT, Ruling.FAILED, Ruling.UNTESTABLE)
+_AS_XFAIL: Final = frozenset({Ruling.ADVISORY, Ruling.RECORDED})
+_AS_ERROR: Final = frozenset({Ruling.UNTESTABLE, Ruling.KIT_FAULT})
+
+
+class KitFault(Exception):
+    """Something is wrong with a test's marker or id."""
+
+    ruling = Ruling.KIT_FAULT
+
+
+@dataclass(slots=True)
+class _Phases:
+    """What is known of a case while it runs."""
+
+    rulings: list[Ruled] = field(default_factory=list)
+    longrepr: list[str] = field(default_factory=list)
+    duration: float = 0.0
+    failed: bool = False
+
+
+_PHASES: Final = pytest.StashKey[_Phases]()
+
+
+class Cases:
+    """One a process that runs tests."""
+
+    def __init__(self, config: pytest.Config, scratch: Path, ahead: Ahead) -> None:
+        self.ahead = ahead
+        self.settings = config.stash[SETTINGS]
+        self.scratch = scratch
+        self.enforced = config.option.tgi_enforce == "should"
+        self.keep_all = config.option.tgi_evidence == "all"
+        self.writes = config.option.tgi_report != "none"
+        self.worker = str(getattr(config, "workerinput", {}).get("workerid", ""))
+        self.label = _label(config)
+        #: Set when collection is over.
+        self.narrowed = False
+        self._seen_backends: set[str] = set()
+
+    def told(self, collected: Collected) -> None:
+        """Learn what was collected."""
+        self.narrowed = collected.narrowed
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Hold the run-wide lock from setup to teardown; a case that was begun ahead has held it."""
+        begun = self.ahead.take(item)
+        if begun is not None:
+            item.stash[BEGUN] = begun
+        plays = CASE_ID in item.stash and begun is None
+        with held(self.scratch / LOCK_FILE, share_of(item) if plays else None):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Lay out the record before the fixtures; after them, refuse what the backend does not claim."""
+        if CASE_ID in item.stash:
+            item.stash[RECORD] = item.stash[BEGUN].case.record if BEGUN in item.stash else new_record(item)
+            if problem := item.stash.get(PROBLEM, ""):
+                raise KitFault(problem)
+        yield
+        driver = getattr(item, "funcargs", {}).get("tgi_backend")
+        if CASE_ID in item.stash and driver is not None:
+            self._meet(item, driver)
+
+    def _meet(self, item: pytest.Item, driver: Driver) -> None:
+        """Take note of what the backend says of itself, and of what it does not claim."""
+        backend = item.stash[BACKEND]
+        if backend not in self._seen_backends:
+            self._seen_backends.add(backend)
+            note_backend(self.scratch, backend, driver)
+        item.stash[RECORD].backend = driver.description.name
+        clause = _clause(item)
+        missing = sorted(set(clause.capabilities) - driver.description.capabilities) if clause else []
+        if missing:
+            noun, verb = ("capability", "is") if len(missing) == 1 else ("capabilities", "are")
+            raise NotApplicable(f"{noun} {', '.join(missing)} {verb} not claimed")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Rule on the phase; after the last one, attach the verdict."""
+        report = yield
+        if CASE_ID not in item.stash:
+            return report
+        phases = item.stash.setdefault(_PHASES, _Phases())
+        self._phase(item, call, report, phases)
+        if report.when == "teardown":
+            self._conclude(item, report, phases)
+        return report
+
+    def _phase(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, phases: _Phases
+    ) -> None:
+        phases.duration += report.duration
+        if call.excinfo is None and not report.failed:
+            return
+        ruled = self._rule(item, call, report)
+        phases.rulings.append(ruled)
+        if report.longrepr is not None:
+            phases.longrepr.append(report.longreprtext)
+        if ruled.ruling in _AS_XFAIL:
+            report.outcome = "skipped"
+            report.wasxfail = f"{ruled.ruling}: {ruled.reason}"
+        elif ruled.ruling in _AS_ERROR and report.failed:
+            setattr(report, ERROR_ATTRIBUTE, True)
+        phases.failed |= report.failed
+
+    def _rule(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Ruled:
+        if hasattr(report, "wasxfail"):
+            return Ruled(ruling=Ruling.EXPECTED, reason=f"marked xfail: {report.wasxfail}")
+        if call.excinfo is None:  # a strict xfail that passed
+            return Ruled(ruling=Ruling.KIT_FAULT, reason=report.longreprtext)
+        error = call.excinfo.value
+        if isinstance(error, BackendStartError):
+            return self._down(item, error)
+        ruled = rule_exception(error, cast("Phase", call.when))
+        record = item.stash.get(RECORD, None)
+        if record is not None and record.forced:
+            ruled = replace(ruled, ruling=Ruling(record.forced))
+        return at_level(ruled, _level(item), enforced=self.enforced)
+
+    def _down(self, item: pytest.Item, error: BackendStartError) -> Ruled:
+        first = next((line for line in error.text.splitlines() if line.strip()), "no reason given")
+        reason = f"the backend did not start ({error.stage}): {first.strip()}"
+        note_down(self.scratch, item.stash[BACKEND], reason)
+        return Ruled(ruling=Ruling.FAILED, reason=reason)
+
+    def _conclude(self, item: pytest.Item, report: pytest.TestReport, phases: _Phases) -> None:
+        record = item.stash.get(RECORD, None) or new_record(item)
+        ruled = self._final(item, record, phases)
+        keys = record.keys | {given.alias: given.key for given in self.settings.endpoints}
+        evidence = self._evidence(record, ruled, phases, keys)
+        verdict = redact_verdict(self._verdict(item, record, ruled, phases, evidence), keys)
+        if self.label is not None:
+            self.label(verdict)
+        setattr(report, VERDICT_ATTRIBUTE, json.dumps(to_json(verdict)))
+        if ruled.ruling in RED and not phases.failed:
+            report.outcome, report.longrepr = "failed", f"{ruled.ruling}: {ruled.reason}"
+
+    def _final(self, item: pytest.Item, record: CaseRecord, phases: _Phases) -> Ruled:
+        for ruling in _WORST_FIRST:
+            if found := next((ruled for ruled in phases.rulings if ruled.ruling is ruling), None):
+                return found
+        if phases.rulings:
+            return phases.rulings[0]
+        if record.forced:
+            ruled = Ruled(ruling=Ruling(record.forced), reason=record.reason)
+        else:
+            ruled = Ruled(ruling=Ruling.PASSED)
+        return at_level(ruled, _level(item), enforced=self.enforced)
+
+    def _evidence(self, record: CaseRecord, ruled: Ruled, phases: _Phases, keys: dict[str, str]) -> str:
+        wanted = (
+            self.keep_all or record.keep_evidence or ruled.ruling in RED or ruled.ruling is Ruling.ADVISORY
+        )
+        if not wanted or not self.writes:
+            return ""
+        evidence = Evidence(
+            case=record.case,
+            backend=record.backend,
+            spaces=tuple(map(to_json, record.spaces)),
+            calls=tuple(map(to_json, record.calls)),
+            longrepr="\n\n".join(phases.longrepr),
+            output=record.output,
+        )
+        return write_evidence(self.settings.folder, evidence, keys, narrowed=self.narrowed)
+
+    def _verdict(
+        self, item: pytest.Item, record: CaseRecord, ruled: Ruled, phases: _Phases, evidence: str
+    ) -> Verdict:
+        clause = _clause(item)
+        return Verdict(
+            case=record.case,
+            clause=record.clause,
+            ruling=ruled.ruling,
+            backend=record.backend,
+            level=str(_level(item)),
+            results_key=clause.results_key if clause else "",
+            area=clause.area if clause else record.clause.partition("-")[0],
+            reason=ruled.reason or record.reason,
+            expected=ruled.expected or record.expected,
+            observed=ruled.observed or record.observed,
+            nodeid=item.nodeid,
+            duration=round(phases.duration + record.seconds_ahead, 4),
+            ahead=BEGUN in item.stash,
+            waited=round(total(chain.from_iterable(record.waits.values())), 4),
+            waited_for=in_words(record.waits),
+            worker=self.worker,
+            seed=self.settings.seed,
+            unsteady=record.unsteady,
+            evidence=evidence,
+            record=record.record,
+            findings=tuple(record.findings),
+        )
+
+
+def play(config: pytest.Config, scratch: Path) -> Cases:
+    """Register what a process that runs tests does."""
+    ahead = Ahead(config, scratch)
+    cases = Cases(config, scratch, ahead)
+    config.pluginmanager.register(ahead, "tgi-ahead")
+    config.pluginmanager.register(cases, "tgi-cases")
+    config.pluginmanager.import_plugin(f"{SUITES}._fixtures")
+    return cases
+
+
+def _label(config: pytest.Config) -> Callable[[Verdict], None] | None:
+    """What labels verdicts for Allure; None, and nothing imported, where Allure is not asked for."""
+    if not getattr(config.option, "allure_report_dir", None):
+        return None
+    module = import_module("tgi_conformance.plugin.allure")
+    return cast("Callable[[Verdict], None]", module.label)
+
+
+def _clause(item: pytest.Item) -> Clause | None:
+    return find_clause(item.stash[CASE_ID].clause)
+
+
+def _level(item: pytest.Item) -> Level:
+    clause = _clause(item)
+    return clause.level if clause else Level.MUST

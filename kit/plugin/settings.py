@@ -1,0 +1,101 @@
+"""The settings of one run: built once by the controller, sent to xdist's workers as JSON."""
+
+import json
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import cast, get_args
+
+import pytest
+
+from tgi_conformance.backends.driver.spec import BackendSpec, parse_backend
+from tgi_conformance.contracts.codec import from_json, to_json
+from tgi_conformance.plugin.environment import EnvironmentProblem, endpoints_given
+from tgi_conformance.plugin.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_SEED,
+    ENDPOINT_UNUSABLE,
+    ENDPOINT_VARIABLE,
+    NO_REAL_ENDPOINT,
+    REFERENCE,
+    text,
+)
+from tgi_conformance.suites.harness.session import Profile, Settings
+
+DEFAULT_DEADLINE = 10.0
+
+
+def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read options and environment.
+
+    Raises ``pytest.UsageError`` that says what is wrong and what to do.
+    """
+    if environment.get(ENDPOINT_VARIABLE):
+        pytest.exit(NO_REAL_ENDPOINT, returncode=ENDPOINT_UNUSABLE)
+    profile = _profile(text(config, "--tgi-profile", "default"))
+    if config.option.tgi_focus and profile != "quick":
+        raise pytest.UsageError(f"--tgi-focus: profile {profile} runs all cases anyway; it goes with quick")
+    seed = read_seed(text(config, "--tgi-seed", str(DEFAULT_SEED)))
+    try:
+        return Settings(
+            backends=_backends(config),
+            profile=profile,
+            seed=seed,
+            folder=Path(text(config, "--tgi-results", DEFAULT_RESULTS)).absolute(),
+            inproc=bool(config.option.tgi_inproc),
+            endpoints=endpoints_given(environment, seed),
+            deadline=_deadline(config.option.tgi_deadline),
+        )
+    except (EnvironmentProblem, ValueError) as problem:
+        raise pytest.UsageError(str(problem)) from problem
+
+
+def settings_to_text(settings: Settings) -> str:
+    """Write settings as one line of JSON."""
+    return json.dumps({**cast("dict[str, object]", to_json(settings)), "folder": str(settings.folder)})
+
+
+def settings_from_text(line: str) -> Settings:
+    """Read what :func:`settings_to_text` wrote."""
+    value = json.loads(line)
+    folder = Path(value.pop("folder"))
+    return replace(from_json(Settings, value), folder=folder)
+
+
+def read_seed(word: str) -> int:
+    """Read ``--tgi-seed``: a number, or "random" for a new one."""
+    if word == "random":
+        return random.SystemRandom().randrange(2**32)
+    if not word.isdecimal():
+        raise pytest.UsageError(f"--tgi-seed {word}: give a whole number from 0 up, or random")
+    return int(word)
+
+
+def _backends(config: pytest.Config) -> tuple[BackendSpec, ...]:
+    command: str | None = config.option.tgi_backend_command
+    python: str | None = config.option.tgi_backend_python
+    words: list[str] = config.option.tgi_backend or ([""] if command else [REFERENCE])
+    specs = tuple(
+        parse_backend(word, python=python, command=command, folder=Path(config.invocation_params.dir))
+        for word in words
+    )
+    labels = [spec.label for spec in specs]
+    if doubled := sorted({label for label in labels if labels.count(label) > 1}):
+        raise pytest.UsageError(f"--tgi-backend: {', '.join(doubled)} is given twice")
+    return specs
+
+
+def _profile(word: str) -> Profile:
+    if word not in get_args(Profile):
+        raise pytest.UsageError(f"--tgi-profile {word}: one of {', '.join(get_args(Profile))}")
+    return cast("Profile", word)
+
+
+def _deadline(given: float | None) -> float:
+    if given is None:
+        return DEFAULT_DEADLINE
+    if not 0 < given < float("inf"):
+        raise pytest.UsageError(f"--tgi-deadline {given}: give a number of seconds above 0")
+    return given

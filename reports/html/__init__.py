@@ -1,0 +1,1 @@
+"""The HTML report: one page, its views and its templates."""

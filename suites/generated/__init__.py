@@ -1,0 +1,1 @@
+"""Hypothesis generators: requests, streams, errors, schemas, images, texts and server scripts."""

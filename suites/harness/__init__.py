@@ -1,0 +1,1 @@
+"""What every case works with: calls, probes, expectations, run-wide oracles, waits and rulings."""

@@ -1,0 +1,420 @@
+"""One case at work: its spaces on the fake server, its endpoints and calls on the backend."""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from tgi_conformance.backends.driver.driver import BackendGoneError, BackendStartError, Call, Driver
+from tgi_conformance.contracts.adapter import Description, Piece, RetryPolicy
+from tgi_conformance.contracts.codec import to_json
+from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Persona, Reply, Script
+from tgi_conformance.contracts.verdict import Finding
+from tgi_conformance.fake_server.client import FakeServer, Space, connections_closed
+from tgi_conformance.suites.harness import connects, oracles
+from tgi_conformance.suites.harness.expect import ClauseFailed, describe, expect
+from tgi_conformance.suites.harness.keys import canary
+from tgi_conformance.suites.harness.oracles import CallMade
+from tgi_conformance.suites.harness.policy import RetrySettings, effective, most_attempts
+from tgi_conformance.suites.harness.probes import Probes
+from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
+from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, waits_of
+from tgi_conformance.suites.harness.session import CallSeen, CaseRecord, Settings, SpaceSeen
+from tgi_conformance.suites.shapes.calls import SHAPE_BY_NAME, SHAPES, Shape, healthy
+from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, dressed, model_served, served
+
+#: Aliases of the keys that each space knows.
+ALIASES: Final = ("A", "B", "C", "D", "E", "F", "G", "H")
+#: Settings of the retry policy; a case that gives none of them asks for no retries.
+_RETRY_SETTINGS: Final = tuple(f.name for f in dataclasses.fields(RetrySettings))
+#: Calls and spaces kept as evidence of one case.
+_EVIDENCE_LIMIT: Final = 40
+#: Methods whose values list the backend's state: a key there is judged by SEC-08.
+_LISTINGS: Final = frozenset({"create_endpoint", "get_stats", "public_objects"})
+#: Seconds that connections may take to close after close() (clause RES-05).
+_CLOSING: Final = 1.0
+#: After so many cases with connections left the oracle has seen enough.
+_LINGERING_LIMIT: Final = 5
+
+
+@dataclass(slots=True)
+class Running:
+    """A call under way."""
+
+    call: Call
+    what: str
+    deadline: float
+    _outcome: Outcome | None = None
+
+    def wait(self, deadline: float | None = None) -> Outcome:
+        """Wait for the end (a stream is read to its end); silence past the deadline is a hang."""
+        if self._outcome is None:
+            self._outcome = self.call.wait(self.deadline if deadline is None else deadline)
+        return self._outcome
+
+    def wait_briefly(self, seconds: float) -> Outcome | None:
+        """Wait that long for the end; None: still running, which is no fault."""
+        return self.wait() if self.call.wait_done(seconds) else None
+
+    def read(self, count: int) -> tuple[Piece, ...]:
+        """Pull that many pieces of a stream; fewer: it ended before."""
+        return self.call.read(count, self.deadline)
+
+    def leave(self, how: str = "close") -> Outcome:
+        """Leave a stream early: close it, drop the last reference, or throw into it."""
+        self._outcome = self.call.leave(how, self.deadline)
+        return self._outcome
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended."""
+        return self.call.done
+
+    def cancel(self, how: str = "cancel") -> None:
+        """Ask for the call's cancellation."""
+        self.call.cancel(how)
+
+
+@dataclass(slots=True)
+class Case:
+    """What a test works with; made by the ``case`` fixture, closed by it."""
+
+    server: FakeServer
+    driver: Driver
+    probes: Probes
+    record: CaseRecord
+    settings: Settings
+    #: The server itself shows the key in its answers: a key in an outcome is then advisory (SEC-01).
+    key_echoed: bool = False
+    #: The server generation that its spaces imitate, and its shapes speak.
+    persona: Persona = NATIVE_PERSONA
+    _spaces: list[Space] = field(default_factory=list)
+    _scripts: list[Script] = field(default_factory=list)
+    #: Ids of spaces that had connections when the script was looked at.
+    _connected: set[str] = field(default_factory=set)
+    _endpoints: dict[str, RetryPolicy] = field(default_factory=dict)
+    #: Endpoint -> generation of the backend's process that it was made in.
+    _born: dict[str, int] = field(default_factory=dict)
+    #: Ids of endpoints that are to be closed at the end.
+    _open: list[object] = field(default_factory=list)
+    _running: list[Running] = field(default_factory=list)
+    _calls: list[CallMade] = field(default_factory=list)
+    _outcomes: list[tuple[str, Outcome]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def replayable(self) -> bool:
+        """Whether a failure of this case can be tried again at a bounded price."""
+        ended = [outcome for _, outcome in self._outcomes]
+        ended += [running.wait(0) for running in self._running if running.over]
+        return bool(self._spaces) and not any(outcome.ending in ("hang", "crash") for outcome in ended)
+
+    def again(self) -> "Case":
+        """A case like this one with nothing done yet; its evidence goes to the same record."""
+        return Case(self.server, self.driver, self.probes, self.record, self.settings)
+
+    # --- what the backend claims -------------------------------------------------------------------------
+
+    @property
+    def description(self) -> Description:
+        """What the adapter declares."""
+        return self.driver.description
+
+    def claims(self, *capabilities: str) -> bool:
+        """Whether all these capabilities are claimed."""
+        return set(capabilities) <= self.description.capabilities
+
+    def needs(self, *capabilities: str) -> None:
+        """End the case as not applicable unless all these capabilities are claimed."""
+        missing = sorted(set(capabilities) - self.description.capabilities)
+        if missing:
+            raise NotApplicable(f"capability {', '.join(missing)} is not claimed")
+
+    def needs_setting(self, *names: str) -> None:
+        """End the case as not applicable unless ``create_endpoint`` takes these settings."""
+        missing = sorted(set(names) - self.description.settings)
+        if missing:
+            raise NotApplicable(f"setting {', '.join(missing)} is not declared")
+
+    def needs_parameter(self, shape: Shape, *names: str) -> None:
+        """End the case as not applicable unless the call of that shape offers these parameters."""
+        offered = self.description.parameters.get(shape.method, frozenset())
+        missing = sorted(set(names) - offered)
+        if missing:
+            raise NotApplicable(f"parameter {', '.join(missing)} of {shape.method} is not offered")
+
+    def shape(self, *wanted: Shape, having: tuple[str, ...] = ()) -> Shape:
+        """The first claimed call shape (of those wanted) whose call offers these parameters.
+
+        A shape whose healthy calls fail is passed over where another works, so that a dead route reddens
+        the cases of that route only.
+        """
+        claimed = [
+            dressed(shape, self.persona)
+            for shape in wanted or SHAPES
+            if shape in served(self.persona)
+            and shape.capability in self.description.capabilities
+            and set(having) <= self.description.parameters.get(shape.method, frozenset())
+        ]
+        if claimed:
+            return next(filter(self._works, claimed), claimed[0]) if len(claimed) > 1 else claimed[0]
+        names = " or ".join(shape.capability for shape in wanted or SHAPES)
+        extra = f" with {', '.join(having)}" if having else ""
+        raise NotApplicable(f"no call of {names}{extra} is claimed")
+
+    def _works(self, shape: Shape) -> bool:
+        streams = [False, True] if self.claims("stream") else [False]
+        plain = SHAPE_BY_NAME[shape.name]
+        return all(self.probes.works(plain, streaming=streaming) for streaming in streams)
+
+    def policy(self, endpoint: str) -> RetryPolicy:
+        """The retry policy in force for an endpoint."""
+        return self._endpoints[endpoint]
+
+    # --- the server --------------------------------------------------------------------------------------
+
+    def key(self, alias: str = "A") -> str:
+        """The canary key of that alias in this case; from now on it is looked for wherever it may leak."""
+        return self.record.keys.setdefault(alias, self._canary(alias))
+
+    def _canary(self, alias: str) -> str:
+        return canary(self.settings.seed, self.record.case, alias)
+
+    def serve(self, *replies: Reply, **script: object) -> Space:
+        """Open a space that plays these replies; further fields are :class:`Script`'s."""
+        loaded = Script(replies=replies, persona=self.persona, **script)  # type: ignore[arg-type]
+        space = self.server.space(loaded, keys={alias: self._canary(alias) for alias in ALIASES})
+        self._spaces.append(space)
+        self._scripts.append(loaded)
+        return space
+
+    def serve_healthy(self, **script: object) -> Space:
+        """Open a space in which TGI answers every request with its prompt."""
+        return self.serve(healthy().times(0, None), **script)
+
+    def show_script(self, script: Script) -> None:
+        """Have the evidence show this script for the space opened last: replies were added as it went."""
+        self._scripts[-1] = script
+
+    @property
+    def space(self) -> Space:
+        """The space opened last."""
+        return self._spaces[-1]
+
+    def journal(self) -> Journal:
+        """What the space opened last has seen so far."""
+        return self.space.journal()
+
+    # --- the backend -------------------------------------------------------------------------------------
+
+    def endpoint(
+        self, *, key: str | None = "A", url: str | None = None, model: str | None = None, **settings: object
+    ) -> str:
+        """Create an endpoint for the space opened last (or for a URL) and give its id.
+
+        Settings that are not declared are left out; unless retry settings are given, retries are switched off
+        where the backend can.
+        """
+        created = self.try_endpoint(key=key, url=url, model=model, **settings)
+        expect(
+            created.returned and isinstance(created.value, str | int),
+            expected="create_endpoint gives an id",
+            observed=describe(created),
+        )
+        endpoint = str(created.value) if isinstance(created.value, str) else created.value
+        given = RetrySettings(**{k: v for k, v in self._effective(settings).items() if k in _RETRY_SETTINGS})  # type: ignore[arg-type]
+        self._endpoints[endpoint] = effective(self.description, given)  # type: ignore[index]
+        self._born[endpoint] = self.driver.generation  # type: ignore[index]
+        return endpoint  # type: ignore[return-value]
+
+    def try_endpoint(
+        self, *, key: str | None = "A", url: str | None = None, model: str | None = None, **settings: object
+    ) -> Outcome:
+        """Call ``create_endpoint`` and give the outcome, whatever it is."""
+        self._probe_first()
+        arguments: dict[str, object] = {
+            "base_url": self.space.base_url if url is None else url,
+            "api_key": None if key is None else self.key(key),
+        }
+        model = model_served(self.persona) if model is None else model
+        if model is not None and "model" in self.description.settings:
+            arguments["model"] = model
+        outcome = self.ask("create_endpoint", **arguments, **self._effective(settings))
+        if outcome.returned and isinstance(outcome.value, str | int):
+            self._open.append(outcome.value)
+        return outcome
+
+    def _probe_first(self) -> None:
+        """Make the probes that calls will ask for before the case has an endpoint of its own.
+
+        A backend of one endpoint (capability ``keys`` not claimed) would lose the case's endpoint to a probe
+        made between its creation and the call.
+        """
+        self.probes.require_endpoint()
+        for shape in SHAPES:
+            if self.claims(shape.capability):
+                self._works(shape)
+
+    def _effective(self, settings: dict[str, object]) -> dict[str, object]:
+        chosen = {name: value for name, value in settings.items() if name in self.description.settings}
+        if (
+            not any(name in settings for name in _RETRY_SETTINGS)
+            and "max_retries" in self.description.settings
+        ):
+            chosen["max_retries"] = 0
+        return chosen
+
+    def prompt(self, text: str = "Say it.") -> str:
+        """A prompt that occurs once in the case."""
+        return f"{text} [{self.record.case}:{next(self._numbers)}]"
+
+    def start(
+        self,
+        prompt: str | None = None,
+        *,
+        endpoint: str,
+        shape: Shape | None = None,
+        stream: bool = False,
+        attempts: int | None = None,
+        method: str | None = None,
+        subject: object = None,
+        **arguments: object,
+    ) -> Running:
+        """Start a generation call; ``attempts`` overrides what the endpoint's policy allows.
+
+        ``subject`` is passed in the prompt's place: a list of prompts, of messages, of texts and images.
+        """
+        shape = shape or self.shape()
+        self.probes.require(SHAPE_BY_NAME[shape.name], streaming=stream)
+        lost = self._born.get(endpoint, self.driver.generation) != self.driver.generation
+        expect(
+            not lost,
+            expected="a process that lives from create_endpoint to the call",
+            observed="it ended in between, and its endpoints with it",
+        )
+        prompt = self.prompt() if prompt is None else prompt
+        sent = shape.arguments(prompt) | {"endpoint_id": endpoint} | arguments
+        if subject is not None:
+            sent["messages" if shape.method == "chat" else "prompt"] = subject
+        if stream:
+            sent["stream"] = True
+        policy = self._endpoints.get(endpoint, RetryPolicy())
+        self._calls.append(
+            CallMade(
+                prompt=prompt,
+                most_attempts=most_attempts(policy) if attempts is None else attempts,
+            )
+        )
+        call = self.driver.call(method or shape.method, sent, stream=stream)
+        running = Running(call, f"{shape.method}({prompt!r})", self.settings.deadline)
+        self._running.append(running)
+        return running
+
+    def call(self, prompt: str | None = None, /, *, endpoint: str, **arguments: object) -> Outcome:
+        """Make a generation call and wait for its end."""
+        return self.start(prompt, endpoint=endpoint, **arguments).wait()  # type: ignore[arg-type]
+
+    def ask(self, method: str, **arguments: object) -> Outcome:
+        """Call a method that generates nothing (``get_stats``, ``test_endpoint``, ``close``, ...)."""
+        outcome = self.probes.ask(method, arguments, self.settings.deadline)
+        self._outcomes.append((method, outcome))
+        return outcome
+
+    def statistics(self, endpoint: str | None = None) -> dict[str, object]:
+        """The statistics of one endpoint, or of all."""
+        outcome = self.ask("get_stats", **({} if endpoint is None else {"endpoint_id": endpoint}))
+        expect(
+            outcome.returned and isinstance(outcome.value, dict),
+            expected="get_stats gives a mapping",
+            observed=describe(outcome),
+        )
+        return dict(outcome.value)  # type: ignore[arg-type]
+
+    def close_endpoint(self, endpoint: str) -> Outcome:
+        """Close an endpoint."""
+        self._endpoints.pop(endpoint, None)
+        self._open = [other for other in self._open if other != endpoint]
+        return self.ask("close_endpoint", endpoint_id=endpoint)
+
+    @contextlib.contextmanager
+    def fresh_process(self, **environment: str) -> Iterator[Driver]:
+        """Run the backend in a process of its own with these environment variables.
+
+        The process makes its first calls without a probe, so they are known to work in the other one.
+        """
+        self.probes.require(self.shape(), streaming=False)
+        if self.settings.inproc:
+            raise NotHere("a process of its own is needed, and the run is --inproc")
+        driver = Driver.start(self.driver.spec, env=environment)
+        try:
+            yield driver
+        finally:
+            if driver.last_exit is None:  # else the case has closed it
+                with contextlib.suppress(BackendGoneError, BackendStartError):
+                    self.record.findings += connects.of_process(driver.census())
+            self.record.output += driver.output()
+            driver.close()
+
+    def note(self, value: object) -> None:
+        """Record something that is not scored."""
+        self.record.record = to_json(value)
+
+    # --- the end -----------------------------------------------------------------------------------------
+
+    def check_script(self) -> None:
+        """Fail unless every scripted reply saw the requests that it expected."""
+        for space in self._spaces:
+            journal = space.journal()
+            if journal.connections:
+                self._connected.add(space.id)
+            unmet = journal.unmet
+            expect(
+                not unmet,
+                expected="; ".join(_wanted(use.reply, use.at_least, use.at_most) for use in unmet),
+                observed="; ".join(f"{use.requests} requests for {use.reply}" for use in unmet),
+                journal=journal,
+            )
+
+    def finish(self) -> None:
+        """Close everything, keep the evidence, and let the run-wide oracles look."""
+        outcomes = [(r.what, r.wait(0) if r.over else r.call.abandon()) for r in self._running]
+        self._outcomes = outcomes + self._outcomes
+        with contextlib.suppress(ClauseFailed):
+            for endpoint in list(self._open):
+                if "close_endpoint" in self.driver.implemented:
+                    self.ask("close_endpoint", endpoint_id=endpoint)
+        add_waits(self.record.waits, {"limit": limits_of(outcome for _, outcome in outcomes)})
+        scanned = [o for what, o in self._outcomes if what not in _LISTINGS or not o.returned]
+        findings = oracles.leaks_in_outcomes(scanned, self.record.keys)
+        if self.key_echoed:
+            findings = [dataclasses.replace(finding, advisory=True) for finding in findings]
+        for space, script in zip(self._spaces, self._scripts, strict=True):
+            journal, left = self._closed(space)
+            findings += left
+            findings += oracles.stray_keys(journal, self.record.keys)
+            findings += oracles.extra_requests(journal, self._calls)
+            add_waits(self.record.waits, waits_of(script, journal) | {"absence": space.lulls})
+            if len(self.record.spaces) < _EVIDENCE_LIMIT:
+                self.record.spaces.append(SpaceSeen(script, journal))
+        self.record.findings += findings
+        self.record.calls += [CallSeen(*seen) for seen in self._outcomes[:_EVIDENCE_LIMIT]]
+
+    def _closed(self, space: Space) -> tuple[Journal, list[Finding]]:
+        """Close a space: its last journal, and whether the backend's connections were closed before."""
+        judged = self.claims("close") and self.probes.lingering < _LINGERING_LIMIT
+        # The server is asked only where the look at the script has not told: that takes a millisecond.
+        if not judged or not (space.id in self._connected or space.journal().connections):
+            return space.close(), []
+        journal = space.close(connections_closed(), _CLOSING)
+        findings = oracles.connections_left(journal)
+        self.probes.lingering += any(finding.breach for finding in findings)
+        return journal, findings
+
+
+def _wanted(reply: str, least: int, most: int | None) -> str:
+    bound = "or more" if most is None else (f"to {most}" if most != least else "")
+    return f"{least} {bound} requests for {reply}".replace("  ", " ")

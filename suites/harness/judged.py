@@ -1,0 +1,83 @@
+"""A case played to its end: held to its script, a failure confirmed, closed and looked over."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from tgi_conformance.backends.driver.driver import BackendGoneError, BackendStartError, Driver
+from tgi_conformance.suites.harness import connects, oracles
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.expect import ClauseFailed
+from tgi_conformance.suites.harness.replay import confirm
+from tgi_conformance.suites.harness.session import CaseRecord
+
+Play = Callable[[Case], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Begun:
+    """A case that was played before its turn, on a backend process of its own, and what came of it.
+
+    At its turn the run takes this over: the record, and what the test and the case's end raised.
+    """
+
+    case: Case
+    #: What the test raised: to be raised again in the test's place.
+    error: BaseException | None = None
+    #: What the end of the case raised.
+    end_error: BaseException | None = None
+
+
+BEGUN: Final = pytest.StashKey[Begun]()
+
+
+def play_ahead(case: Case, play: Play) -> Begun:
+    """Play a case whose turn has not come; nothing is raised, all is kept."""
+    begun = Begun(case=case)
+    mark = case.driver.mark_output()
+    try:
+        with judged(case, play):
+            play(case)
+    except BaseException as error:  # noqa: BLE001 - pytest's skips too; raised again at the case's turn
+        begun.error = error
+    try:
+        case.finish()
+        look_at_process(case.driver, case.record, mark)
+    except BaseException as error:  # noqa: BLE001 - likewise
+        begun.end_error = error
+    return begun
+
+
+@contextmanager
+def judged(case: Case, play: Play) -> Iterator[None]:
+    """Hold every scripted reply to the requests it expected, and confirm a failure of the block by replay.
+
+    ``play`` plays the case again, with another :class:`Case`.
+    """
+    try:
+        yield
+        case.check_script()
+    except ClauseFailed as failure:
+        # Before the replays: an untestable case shows both sides too.
+        case.record.expected, case.record.observed = failure.expected, failure.observed
+        if confirm(case, failure, play):
+            raise
+        case.record.expected = case.record.observed = ""
+
+
+def look_at_process(driver: Driver, record: CaseRecord, mark: int) -> None:
+    """Let the oracles look at what the backend's process printed, logged and connected to since the mark."""
+    record.output = driver.output_since(mark)
+    try:
+        # What was said and connected to is asked for, not what is left: garbage may wait.
+        census = driver.census(collect=False)
+    except (BackendGoneError, BackendStartError):
+        # The process died of the case's own call, whose outcome says so.
+        record.findings += oracles.leaks_in_output(record.output, (), record.keys)
+        return
+    records = [(log.level, log.logger, log.text) for log in census.logs or ()]
+    record.findings += oracles.leaks_in_output(record.output, records, record.keys)
+    record.findings += connects.of_process(census)

@@ -1,0 +1,147 @@
+"""Healthy calls: what shows that a backend answers at all before a case judges how.
+
+A probe is the positive twin of every negative case of its shape: the same call, the fault taken out. It runs
+once a worker and call shape, again after the backend's process was restarted, three times at most in a row;
+a shape whose probe fails is not run any further.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tgi_conformance.backends.driver.driver import Driver
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Persona, Script, always
+from tgi_conformance.fake_server.client import FakeServer, Space
+from tgi_conformance.suites.harness.expect import ClauseFailed, describe
+from tgi_conformance.suites.harness.keys import canary
+from tgi_conformance.suites.shapes.calls import Shape
+from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, model_served
+
+#: Seconds that a healthy call may take.
+PROBE_DEADLINE: Final = 3.0
+TRIES: Final = 3
+_TEXT: Final = "ready"
+
+
+class ProbeFailed(ClauseFailed):
+    """The backend does not do the healthy call that the case is built on."""
+
+
+@dataclass(slots=True)
+class Probes:
+    """The probes of one backend in one worker."""
+
+    driver: Driver
+    server: FakeServer
+    _failed: dict[str, str] = field(default_factory=dict)
+    #: Probe -> generation of the backend's process in which it was last seen to work.
+    _good: dict[str, int] = field(default_factory=dict)
+    #: Cases in which connections outlived their endpoint; a few are evidence enough (each costs a second).
+    lingering: int = 0
+    #: Method -> hangs and crashes in a row, and what the last one was.
+    _dead: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def require_endpoint(self) -> None:
+        """Raise :class:`ProbeFailed` unless an endpoint can be made for a healthy server."""
+        self._require("create_endpoint", self._probe_endpoint)
+
+    def require(self, shape: Shape, *, streaming: bool, persona: Persona = NATIVE_PERSONA) -> None:
+        """Raise :class:`ProbeFailed` unless a healthy call of this kind works (with that server generation).
+
+        Where no endpoint can be made that is said at once: no kind of call is tried in vain.
+        """
+        self.require_endpoint()
+        name = f"{shape.name} {'stream' if streaming else 'call'}"
+        if persona != NATIVE_PERSONA:
+            name += f" with {persona}"
+        self._require(name, lambda: self._probe_call(shape, persona, streaming=streaming))
+
+    def works(self, shape: Shape, *, streaming: bool, persona: Persona = NATIVE_PERSONA) -> bool:
+        """Whether a healthy call of this kind works."""
+        try:
+            self.require(shape, streaming=streaming, persona=persona)
+        except ProbeFailed:
+            return False
+        return True
+
+    def ask(self, method: str, arguments: dict[str, object], deadline: float) -> Outcome:
+        """Call a method that generates nothing.
+
+        One that hung or crashed three times in a row is not called again; none is where no endpoint can
+        be made.
+        """
+        self.require_endpoint()
+        count, seen = self._dead.get(method, (0, ""))
+        if count >= TRIES:
+            raise ProbeFailed(
+                f"{method} answers", f"backend does not answer ({method}: {seen}, {TRIES} tries)"
+            )
+        patience = min(deadline, PROBE_DEADLINE) if count else deadline
+        outcome = self.driver.run(method, arguments, deadline=patience)
+        dead = outcome.ending in ("hang", "crash")
+        self._dead[method] = (count + 1, describe(outcome)) if dead else (0, "")
+        return outcome
+
+    def _require(self, name: str, probe: Callable[[], str | None]) -> None:
+        if name not in self._failed and self._good.get(name) == self.driver.generation:
+            return
+        if name not in self._failed:
+            self._try(name, probe)
+        if name in self._failed:
+            raise ProbeFailed(
+                f"a healthy {name} works", f"backend does not answer (probe {name}): {self._failed[name]}"
+            )
+
+    def _try(self, name: str, probe: Callable[[], str | None]) -> None:
+        seen = ""
+        for _ in range(TRIES):
+            problem = probe()
+            if problem is None:
+                self._good[name] = self.driver.generation
+                return
+            seen = problem
+        self._failed[name] = f"{seen} ({TRIES} tries)"
+
+    def _probe_endpoint(self) -> str | None:
+        with self.server.space(Script(), keys={}) as space:
+            created = self._create(space)
+            if not created.returned:
+                return describe(created)
+            self._close(created)
+        return None
+
+    def _probe_call(self, shape: Shape, persona: Persona, *, streaming: bool) -> str | None:
+        script = Script(replies=(always(shape.reply(_TEXT, streaming=streaming)),), persona=persona)
+        with self.server.space(script, keys={}) as space:
+            created = self._create(space, persona)
+            if not created.returned:
+                return f"create_endpoint: {describe(created)}"
+            arguments = shape.arguments("Say ready.") | {"endpoint_id": created.value}
+            if streaming:
+                arguments["stream"] = True
+            call = self.driver.call(shape.method, arguments, stream=streaming)
+            problem = _judge(call.wait(PROBE_DEADLINE), space)
+            self._close(created)
+            return problem
+
+    def _create(self, space: Space, persona: Persona = NATIVE_PERSONA) -> Outcome:
+        arguments = {"base_url": space.base_url, "api_key": canary("probe", space.id)}
+        model = model_served(persona)
+        if model is not None and "model" in self.driver.description.settings:
+            arguments["model"] = model
+        return self.driver.run("create_endpoint", arguments, deadline=PROBE_DEADLINE)
+
+    def _close(self, created: Outcome) -> None:
+        if "close_endpoint" in self.driver.implemented:
+            self.driver.run("close_endpoint", {"endpoint_id": created.value}, deadline=PROBE_DEADLINE)
+
+
+def _judge(outcome: Outcome, space: Space) -> str | None:
+    if not outcome.returned:
+        return describe(outcome)
+    if _TEXT not in outcome.text:
+        return f"{describe(outcome)} where the server answered {_TEXT!r}"
+    if not space.journal().generations:
+        return f"{describe(outcome)} although no request reached the server"
+    return None

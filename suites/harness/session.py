@@ -1,0 +1,106 @@
+"""What a run is given and what a case leaves behind: the seam between the suites and the plugin."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+
+from tgi_conformance.backends.driver.spec import BackendSpec
+from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Script
+from tgi_conformance.contracts.verdict import Finding
+from tgi_conformance.suites.harness.scripted_waits import Interval, Why
+
+Profile = Literal["default", "thorough", "quick", "tgi-guide"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointGiven:
+    """One endpoint that the environment asks for (HF_API_KEY_n, HF_MODEL_ID_n); its key is a canary."""
+
+    alias: str
+    key: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one run, the same in every worker."""
+
+    backends: tuple[BackendSpec, ...]
+    profile: Profile = "default"
+    seed: int = 0
+    #: Folder that evidence and reports go to.
+    folder: Path = Path("collected_results")
+    inproc: bool = False
+    endpoints: tuple[EndpointGiven, ...] = ()
+    #: Seconds a call may take before it is called a hang.
+    deadline: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSeen:
+    """A space of a case as it was when it closed."""
+
+    script: Script
+    journal: Journal
+
+
+@dataclass(frozen=True, slots=True)
+class CallSeen:
+    """A call of a case, in words, and what came of it."""
+
+    call: str
+    outcome: Outcome
+
+
+@dataclass(slots=True, kw_only=True)
+class CaseRecord:
+    """What a case has gathered while it ran; filled by the fixtures, read by the plugin after each phase."""
+
+    case: str
+    clause: str
+    backend: str
+    reason: str = ""
+    expected: str = ""
+    observed: str = ""
+    #: Intervals in which the case waited, by the reason (:mod:`.scripted_waits`).
+    waits: dict[Why, list[Interval]] = field(default_factory=dict)
+    unsteady: str = ""
+    record: JSON = None
+    findings: list[Finding] = field(default_factory=list)
+    #: Seconds that the case was played before its turn.
+    seconds_ahead: float = 0.0
+    #: For the evidence file, which most cases do not need: JSON only then.
+    spaces: list[SpaceSeen] = field(default_factory=list)
+    calls: list[CallSeen] = field(default_factory=list)
+    output: str = ""
+    #: Alias -> canary, for redaction.
+    keys: dict[str, str] = field(default_factory=dict)
+    #: Ruling forced by the fixtures (a probe that failed, a kit fault).
+    forced: str = ""
+    #: The evidence is wanted though the case's own ruling is not red: a run-wide ruling rests on it.
+    keep_evidence: bool = False
+
+
+SETTINGS: Final = pytest.StashKey[Settings]()
+RECORD: Final = pytest.StashKey[CaseRecord]()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseId:
+    """The identity of a case, computed at collection."""
+
+    clause: str
+    slug: str
+
+    @property
+    def text(self) -> str:
+        """``STREAM-12/fin-after-event-3``."""
+        return f"{self.clause}/{self.slug}"
+
+
+CASE_ID: Final = pytest.StashKey[CaseId]()

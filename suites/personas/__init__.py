@@ -1,0 +1,1 @@
+"""Which clauses are tried with a server of another generation."""

@@ -1,0 +1,112 @@
+"""The adapters for published clients: small, free of behaviour, runnable under a foreign interpreter.
+
+Nothing here needs the clients to be installed.
+"""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tgi_conformance.backends import published
+from tgi_conformance.backends.driver.spec import parse_backend
+
+FOLDER = Path(published.__path__[0])
+CLIENTS = {"huggingface_hub": "huggingface_hub_adapter", "text_generation": "text_generation_adapter"}
+FACES = ("Adapter", "AsyncAdapter")
+MOST_LINES = 80
+PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+]+")
+#: Calls that would be a behaviour of the adapter's own.
+BEHAVIOUR = {"sleep", "wait_for", "timeout", "retry", "loads", "strip", "lstrip", "rstrip", "replace"}
+
+client = pytest.mark.parametrize("client", sorted(CLIENTS))
+
+
+def source(client: str) -> str:
+    return (FOLDER / f"{CLIENTS[client]}.py").read_text(encoding="utf-8")
+
+
+def lines_of_code(text: str, *, without: str) -> int:
+    """Count the lines that hold code: no blanks, comments and docstrings, nor the class named."""
+    tree = ast.parse(text)
+    spans = [
+        range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.ClassDef) and node.name == without)
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
+    skipped = {line for span in spans for line in span}
+    return sum(
+        1
+        for number, line in enumerate(text.splitlines(), 1)
+        if number not in skipped and line.strip() and not line.lstrip().startswith("#")
+    )
+
+
+@client
+def test_a_face_takes_eighty_lines_at_most(client: str) -> None:
+    sync = lines_of_code(source(client), without="AsyncAdapter")
+    both = lines_of_code(source(client), without="")
+    assert sync <= MOST_LINES
+    assert both - sync <= MOST_LINES
+
+
+@client
+def test_adapters_compile_and_have_both_faces(client: str) -> None:
+    tree = ast.parse(source(client))
+    compile(tree, client, "exec")
+    assert {node.name for node in tree.body if isinstance(node, ast.ClassDef)} == set(FACES)
+
+
+@client
+def test_adapters_import_the_client_and_no_part_of_the_kit(client: str) -> None:
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse(source(client))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert client in imported
+    assert "tgi_conformance" not in imported
+    pinned = {line.partition("==")[0].lower().replace("-", "_") for line in lock(client)}
+    assert imported - sys.stdlib_module_names <= pinned
+
+
+@client
+def test_adapters_do_nothing_that_a_client_should_do(client: str) -> None:
+    called = {
+        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for node in ast.walk(ast.parse(source(client)))
+        if isinstance(node, ast.Call)
+    }
+    assert not called & BEHAVIOUR
+
+
+def lock(client: str) -> list[str]:
+    return (FOLDER / f"{client}.lock.txt").read_text(encoding="utf-8").splitlines()
+
+
+@client
+def test_locks_pin_every_package_and_hold_no_url(client: str) -> None:
+    pins = lock(client)
+    assert pins
+    assert [pin for pin in pins if not PIN.fullmatch(pin)] == []
+
+
+@client
+@pytest.mark.parametrize("face", FACES)
+def test_a_foreign_interpreter_gets_the_adapter_as_a_file(client: str, face: str, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+
+    spec = parse_backend(
+        f"tgi_conformance.backends.published.{CLIENTS[client]}:{face}", python=str(python), folder=tmp_path
+    )
+
+    file, _, attribute = spec.adapter.rpartition(":")
+    assert spec.foreign
+    assert Path(file) == FOLDER / f"{CLIENTS[client]}.py"
+    assert attribute == face
+    assert spec.argv[0] == str(python)

@@ -1,0 +1,79 @@
+"""What a run shows while it goes on, and what --last-failed picks."""
+
+import io
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from tgi_conformance.cli.last_failed import last_failed
+from tgi_conformance.cli.progress import LiveBar, PlainLines, display_for, in_brief
+from tgi_conformance.contracts.verdict import Finding, Ruling, Verdict
+from tgi_conformance.reports.layout import Layout
+from tgi_conformance.reports.verdict_lines import write_verdicts
+
+
+def _feed(display: PlainLines | LiveBar, count: int) -> None:
+    counts: Counter[Ruling] = Counter()
+    display.total(count)
+    for number in range(count):
+        ruling = Ruling.FAILED if number == 1 else Ruling.PASSED
+        counts[ruling] += 1
+        display.done(counts, Text("✗ failed [b]case[/b]") if ruling is Ruling.FAILED else None)
+    display.close()
+
+
+def test_a_plain_log_gets_failures_and_a_line_a_tenth() -> None:
+    out = io.StringIO()
+    _feed(PlainLines(Console(file=out, width=100)), 100)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "100 cases"
+    assert "✗ failed [b]case[/b]" in lines
+    assert sum("/100 cases" in line for line in lines) == 10
+    assert lines[-1].endswith("99 passed, 1 failed")
+
+
+def test_a_terminal_gets_a_bar_and_the_failures_above_it() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, color_system=None)
+    display = display_for(console)
+    assert isinstance(display, LiveBar)
+    _feed(display, 20)
+    assert "✗ failed [b]case[/b]" in out.getvalue()
+
+
+def test_counts_stand_in_the_order_of_their_weight() -> None:
+    assert in_brief(Counter({Ruling.NOT_APPLICABLE: 4, Ruling.PASSED: 2})) == "2 passed, 4 not applicable"
+
+
+def _verdict(case: str, ruling: Ruling, *findings: Finding) -> Verdict:
+    return Verdict(case=case, clause=case.partition("/")[0], ruling=ruling, backend="b", findings=findings)
+
+
+def test_last_failed_takes_red_cases_and_those_behind_a_run_wide_ruling(tmp_path: Path) -> None:
+    breach = Finding(clause="SEC-01", message="key")
+    write_verdicts(
+        Layout(tmp_path).verdicts,
+        [
+            _verdict("RETRY-01/a", Ruling.FAILED),
+            _verdict("RETRY-01/b", Ruling.PASSED),
+            _verdict("RETRY-01/c", Ruling.ADVISORY),
+            _verdict("ERR-01/leaks", Ruling.PASSED, breach),
+            _verdict("SEC-01/run-wide", Ruling.FAILED),
+        ],
+    )
+    assert last_failed(tmp_path) == ("RETRY-01/a", "ERR-01/leaks")
+
+
+def test_a_narrowed_run_after_it_mends_what_it_ran(tmp_path: Path) -> None:
+    rows = [_verdict("RETRY-01/a", Ruling.FAILED), _verdict("RETRY-01/b", Ruling.UNTESTABLE)]
+    write_verdicts(Layout(tmp_path).verdicts, rows)
+    narrowed = Layout(tmp_path, narrowed=True).verdicts
+    narrowed.parent.mkdir()
+    write_verdicts(narrowed, [_verdict("RETRY-01/a", Ruling.PASSED)])
+    assert last_failed(tmp_path) == ("RETRY-01/b",)
+
+
+def test_no_run_before_means_no_case(tmp_path: Path) -> None:
+    assert last_failed(tmp_path) == ()

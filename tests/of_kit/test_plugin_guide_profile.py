@@ -1,0 +1,33 @@
+"""Profile tgi-guide: every key is demanded, hidden methods are errors."""
+
+from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
+from tgi_conformance.contracts.verdict import Ruling, Verdict
+from tgi_conformance.plugin.backends_seen import hidden
+from tgi_conformance.plugin.guide_profile import rule_guide_profile
+from tgi_conformance.reports.results_map import roll_up
+from tgi_conformance.reports.run import BackendInfo
+
+
+def test_each_key_that_nothing_decided_fails_and_shows_in_the_map() -> None:
+    decided = Verdict(
+        case="STREAM-01/a", clause="STREAM-01", ruling=Ruling.PASSED, backend="b", results_key="streaming"
+    )
+    added = list(rule_guide_profile([decided], [BackendInfo(name="b")], seed=1))
+    assert {verdict.results_key for verdict in added} == set(RESULTS_KEYS) - {"streaming"}
+    results = roll_up([decided, *added], "b")
+    assert results.values["streaming"] == "Success"
+    assert len(results.failed) == 21
+
+
+def test_a_hidden_method_fails_the_declaration() -> None:
+    complete = [
+        Verdict(case=f"X-01/{key}", clause="X-01", ruling=Ruling.PASSED, backend="b", results_key=key)
+        for key in RESULTS_KEYS
+    ]
+    (only,) = rule_guide_profile(complete, [BackendInfo(name="b", hidden=("chat",))], seed=1)
+    assert (only.case, only.ruling, only.observed) == ("DECL-01/hidden", Ruling.FAILED, "not claimed: chat")
+
+
+def test_a_method_is_hidden_if_none_of_its_capabilities_is_claimed() -> None:
+    assert hidden({"generate", "submit", "describe"}, {"native"}) == ("submit",)
+    assert hidden({"generate", "submit", "describe"}, {"native", "queue"}) == ()

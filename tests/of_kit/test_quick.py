@@ -1,0 +1,78 @@
+"""Profile quick: which cases run, and what becomes of the rest."""
+
+from pathlib import Path
+
+import pytest
+from mini_backend import MINI, Done, run_cli, run_pytest
+
+from tgi_conformance.plugin.quick import Candidate, chosen
+from tgi_conformance.suites.harness.session import CaseId
+
+
+def _candidate(case: str, *, backend: str = "a", load: bool = False) -> Candidate:
+    clause, _, slug = case.partition("/")
+    return Candidate(case=CaseId(clause=clause, slug=slug), backend=backend, load=load)
+
+
+def _run(*candidates: Candidate, focus: tuple[str, ...] = ()) -> list[str]:
+    runs = chosen(candidates, focus)
+    return [candidate.case.text for candidate, run in zip(candidates, runs, strict=True) if run]
+
+
+def test_the_first_case_that_is_no_property_stands_for_its_clause() -> None:
+    cases = ("REQ-01/property-chat", "REQ-01/one", "REQ-01/two", "REQ-02/property", "REQ-02/property-more")
+    assert _run(*map(_candidate, cases)) == ["REQ-01/one", "REQ-02/property"]
+
+
+def test_a_case_of_another_server_generation_stands_only_before_a_property() -> None:
+    cases = ("REQ-01/persona-tgi-2", "REQ-01/one", "REQ-02/property", "REQ-02/persona-tgi-1.4")
+    assert _run(*map(_candidate, cases)) == ["REQ-01/one", "REQ-02/persona-tgi-1.4"]
+
+
+def test_a_load_case_never_stands_for_a_clause() -> None:
+    cases = (_candidate("STAT-07/only", load=True), _candidate("STAT-08/heavy", load=True))
+    assert _run(*cases, _candidate("STAT-08/light")) == ["STAT-08/light"]
+
+
+def test_each_backend_has_its_own_standing_case() -> None:
+    runs = chosen([_candidate("REQ-01/x", backend=name) for name in "aab"])
+    assert runs == [True, False, True]
+
+
+def test_focus_runs_all_cases_of_a_clause_load_and_properties_too() -> None:
+    cases = (_candidate("STAT-07/x", load=True), _candidate("STAT-07/property"), _candidate("REQ-01/x"))
+    assert _run(*cases, focus=("STAT-*",)) == ["STAT-07/x", "STAT-07/property", "REQ-01/x"]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    project = tmp_path_factory.mktemp("quick")
+    (project / "mini.py").write_text(MINI)
+    words = ["run", "--backend", "mini:Mini", "--profile", "quick", "-n", "2", "-k", "test_init or test_decl"]
+    return run_cli(project, *words, "--focus", "INIT-02", "--focus", "NO-*")
+
+
+def test_what_quick_leaves_out_is_listed_as_not_here(quick: Done) -> None:
+    verdicts = [v for v in quick.verdicts(narrowed=True) if not str(v["case"]).endswith("/run-wide")]
+    left = {str(v["reason"]) for v in verdicts if v["ruling"] == "not here"}
+    assert left == {"left out by profile quick"}
+    ran: dict[str, int] = {}
+    for verdict in verdicts:
+        if verdict["ruling"] != "not here":
+            ran[str(verdict["clause"])] = ran.get(str(verdict["clause"]), 0) + 1
+    assert ran["INIT-05"] == ran["DECL-01"] == 1
+    assert ran["INIT-02"] > 1
+    assert {str(v["backend"]) for v in verdicts} == {"mini"}
+    assert "--tgi-focus NO-*: no case of such a clause" in quick.out
+
+
+def test_cases_named_by_the_user_are_all_run(tmp_path: Path) -> None:
+    (tmp_path / "mini.py").write_text(MINI)
+    words = ["--backend", "mini:Mini", "--profile", "quick", "-n", "0", "--case", "INIT-02/*"]
+    assert "not here" not in run_cli(tmp_path, "run", *words).rulings().values()
+
+
+def test_focus_without_quick_is_refused(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "--tgi-focus=REQ-01")
+    assert done.code == 4
+    assert "it goes with quick" in done.out

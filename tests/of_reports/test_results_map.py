@@ -1,0 +1,80 @@
+import pytest
+from verdict_builder import verdict
+
+from tgi_conformance.contracts.catalogue.results_keys import NEW_KEYS, RESULTS_KEYS
+from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
+from tgi_conformance.reports.results_map import ResultsMap, roll_up
+
+KEY = "streaming"
+
+
+def case(ruling: Ruling, level: str = "MUST", key: str = KEY) -> Verdict:
+    return Verdict(case="X-01/a", clause="X-01", ruling=ruling, backend="alpha", level=level, results_key=key)
+
+
+def rolled(*verdicts: Verdict) -> ResultsMap:
+    return roll_up(verdicts, "alpha")
+
+
+def test_a_key_succeeds_when_all_its_must_cases_passed() -> None:
+    assert rolled(case(Ruling.PASSED), case(Ruling.PASSED)).values == {KEY: "Success"}
+
+
+@pytest.mark.parametrize("ruling", sorted(RED | {Ruling.EXPECTED}))
+def test_one_must_case_that_was_not_kept_fails_its_key(ruling: Ruling) -> None:
+    assert rolled(case(Ruling.PASSED), case(ruling)).values == {KEY: "Failed"}
+
+
+@pytest.mark.parametrize("ruling", [Ruling.NOT_APPLICABLE, Ruling.NOT_HERE])
+def test_what_does_not_apply_does_not_count(ruling: Ruling) -> None:
+    assert rolled(case(Ruling.PASSED), case(ruling)).values == {KEY: "Success"}
+
+
+@pytest.mark.parametrize("ruling", sorted(RED | {Ruling.ADVISORY, Ruling.EXPECTED}))
+def test_a_should_never_fails_a_key_with_an_applicable_must(ruling: Ruling) -> None:
+    assert rolled(case(Ruling.PASSED), case(ruling, "SHOULD")).values == {KEY: "Success"}
+
+
+@pytest.mark.parametrize(
+    ("ruling", "result"),
+    [
+        (Ruling.PASSED, "Success"),
+        *((ruling, "Failed") for ruling in sorted(RED | {Ruling.ADVISORY, Ruling.EXPECTED})),
+    ],
+)
+def test_shoulds_score_a_key_that_has_no_other_applicable_clause(ruling: Ruling, result: str) -> None:
+    results = rolled(case(Ruling.NOT_APPLICABLE), case(Ruling.PASSED, "SHOULD"), case(ruling, "SHOULD"))
+    assert results.values == {KEY: result}
+
+
+def test_a_key_with_only_may_clauses_is_left_out() -> None:
+    results = rolled(case(Ruling.RECORDED, "MAY"))
+    assert KEY not in results.values
+    assert "MAY" in results.left_out[KEY]
+
+
+def test_a_key_whose_must_cases_were_only_recorded_is_left_out_even_beside_a_should() -> None:
+    results = rolled(case(Ruling.RECORDED), case(Ruling.ADVISORY, "SHOULD"))
+    assert KEY not in results.values
+    assert "recorded" in results.left_out[KEY]
+
+
+def test_a_key_without_applicable_clause_is_left_out_with_the_reasons() -> None:
+    skipped = verdict("IMG-01/one", Ruling.NOT_APPLICABLE, reason="img is not claimed")
+    results = rolled(skipped)
+    assert results.values == {}
+    assert "img is not claimed" in results.left_out["image_processing"]
+    assert results.left_out[KEY] == "no case of this key was run"
+
+
+def test_the_map_is_in_the_guides_order_whatever_the_order_of_the_verdicts() -> None:
+    verdicts = [case(Ruling.PASSED, key=key) for key in reversed((*RESULTS_KEYS, *NEW_KEYS))]
+    results = rolled(*verdicts)
+    assert tuple(results.values) == RESULTS_KEYS
+    assert tuple(results.more) == NEW_KEYS
+    assert results.left_out == {}
+
+
+def test_other_backends_do_not_count() -> None:
+    other = verdict("STREAM-12/a", Ruling.FAILED, backend="beta")
+    assert rolled(other, verdict("STREAM-12/a")).values == {"streaming": "Success"}

@@ -1,0 +1,112 @@
+"""A failure that does not come again is untestable; one that does is failed, and says how steady it is."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+import pytest
+
+from tgi_conformance.suites.harness.expect import CameLate, ClauseFailed
+from tgi_conformance.suites.harness.judged import judged
+from tgi_conformance.suites.harness.probes import ProbeFailed
+from tgi_conformance.suites.harness.replay import REPLAYS, confirm
+from tgi_conformance.suites.harness.rulings import Untestable
+from tgi_conformance.suites.harness.session import CaseRecord
+
+
+@dataclass
+class FakeCase:
+    record: CaseRecord = field(default_factory=lambda: CaseRecord(case="X-01/a", clause="X-01", backend="b"))
+    replayable: bool = True
+    made: list["FakeCase"] = field(default_factory=list)
+    finished: int = 0
+
+    def again(self):
+        self.made.append(FakeCase(record=self.record))
+        return self.made[-1]
+
+    def check_script(self):
+        pass
+
+    def finish(self):
+        self.finished += 1
+
+
+FAILURE = ClauseFailed("a pass", "a failure")
+
+
+def failing_on(*numbers):
+    """A test that fails when it is played for the given times, counted from 1."""
+    played = []
+
+    def play(case):
+        played.append(case)
+        if len(played) in numbers:
+            raise ClauseFailed("a pass", "again a failure")
+
+    play.played = played
+    return play
+
+
+@pytest.mark.parametrize(("numbers", "played", "mark"), [((1,), 1, ""), ((2,), 2, "1/2"), ((3,), 3, "1/3")])
+def test_a_failure_that_comes_again_stands(numbers, played, mark):
+    case, play = FakeCase(), failing_on(*numbers)
+    confirm(case, FAILURE, play)
+    assert len(play.played) == played
+    assert case.record.unsteady == mark
+
+
+@pytest.mark.parametrize(
+    ("numbers", "played", "counts", "mark"),
+    [
+        ((), 1, False, "late 1/2"),
+        ((1,), 2, False, "late 2/3"),
+        ((2,), 1, False, "late 1/2"),
+        ((1, 2), 2, True, ""),
+    ],
+)
+def test_what_came_late_counts_if_it_is_late_each_time(numbers, played, counts, mark):
+    case, play = FakeCase(), failing_on(*numbers)
+    assert confirm(case, CameLate("by then", "later"), play) is counts
+    assert len(play.played) == played
+    assert case.record.unsteady == mark
+
+
+def test_a_failure_that_never_comes_again_is_untestable():
+    case, play = FakeCase(), failing_on()
+    with pytest.raises(Untestable, match="observed a failure"):
+        confirm(case, FAILURE, play)
+    assert len(play.played) == REPLAYS
+
+
+@pytest.mark.parametrize(
+    ("failure", "numbers", "raised", "sides"),
+    [
+        (FAILURE, (1,), ClauseFailed, (FAILURE.expected, FAILURE.observed)),
+        (FAILURE, (), Untestable, (FAILURE.expected, FAILURE.observed)),
+        (CameLate("by then", "later"), (), None, ("", "")),
+    ],
+)
+def test_both_sides_are_recorded_of_whatever_did_not_pass(failure, numbers, raised, sides):
+    case = FakeCase()
+    with pytest.raises(raised) if raised else nullcontext(), judged(case, failing_on(*numbers)):
+        raise failure
+    assert (case.record.expected, case.record.observed) == sides
+
+
+def test_every_replay_is_closed():
+    case = FakeCase()
+    confirm(case, FAILURE, failing_on(2))
+    assert [made.finished for made in case.made] == [1, 1]
+
+
+@pytest.mark.parametrize("case", [FakeCase(replayable=False)])
+def test_what_would_cost_a_deadline_is_not_replayed(case):
+    play = failing_on()
+    confirm(case, FAILURE, play)
+    assert play.played == []
+
+
+def test_a_backend_that_does_not_answer_is_not_replayed():
+    play = failing_on()
+    confirm(FakeCase(), ProbeFailed("it works", "it does not answer"), play)
+    assert play.played == []
