@@ -1,1 +1,1 @@
-"""TGI's rules as pure functions and tables: the genuine router's answers, and what other generations change."""
+"""TGI's rules as pure functions and tables: the genuine router's answers, and the other generations."""
