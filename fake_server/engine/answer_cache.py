@@ -21,7 +21,7 @@ MOST: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class CachedAnswer:
     """An answer, whom it is for, and until when."""
 
     #: The bytes that it is found by: a head, or a head with its body where the answer depends on that.
@@ -48,16 +48,16 @@ class Standing:
     count: Callable[[], object]
 
 
-class Standings:
+class AnswerCache:
     """The answers that stand for the requests to one origin of a space."""
 
     def __init__(self) -> None:
-        self._answers: dict[bytes, Standing] = {}
+        self._answers: dict[bytes, CachedAnswer] = {}
         #: Hashes of what was asked once: an answer stands from the second time on.
         self._asked: set[int] = set()
         self._until = 0.0
 
-    def find(self, data: bytes) -> Standing | None:
+    def find(self, data: bytes) -> CachedAnswer | None:
         """The answer for bytes that are one whole request; it may have had its time."""
         answers = self._answers
         found = answers.get(data[: data.find(b"\r\n\r\n") + 4])
@@ -77,12 +77,12 @@ class Standings:
             self._asked.clear()
         return False
 
-    def keep(self, standing: Standing) -> None:
+    def keep(self, cached: CachedAnswer) -> None:
         """Let an answer stand; those of another second are forgotten."""
-        if standing.until != self._until or len(self._answers) >= MOST:
+        if cached.until != self._until or len(self._answers) >= MOST:
             self._answers.clear()
-            self._until = standing.until
-        self._answers[standing.asked] = standing
+            self._until = cached.until
+        self._answers[cached.asked] = cached
 
     def forget(self) -> None:
         """Let no answer stand: something has changed."""

@@ -21,7 +21,7 @@ LARGEST_REQUEST: Final = 16 * 1024
 """Bytes of head and body beyond which a request is not remembered."""
 
 
-class Memo:
+class PlanCache:
     """State and plans of one space, as far as they still hold."""
 
     def __init__(self) -> None:

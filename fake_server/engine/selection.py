@@ -23,7 +23,7 @@ class ReplySource(Protocol):
     def could_serve(self, request: Request, path: str, *, key: str, origin: str) -> bool:
         """Whether a reply may be for a request of which only the head is known yet."""
 
-    def standing(self, request: Request, path: str, *, key: str, origin: str) -> "Chosen | None":
+    def repeatable(self, request: Request, path: str, *, key: str, origin: str) -> "Chosen | None":
         """The reply for every request with this head; None where a body or a use more may change that."""
 
     def take_at_accept(self, origin: str) -> tuple[str, Reply] | None:
@@ -88,7 +88,7 @@ class Replies:
                 return True
         return False
 
-    def standing(self, request: Request, path: str, *, key: str, origin: str) -> Chosen | None:
+    def repeatable(self, request: Request, path: str, *, key: str, origin: str) -> Chosen | None:
         """The reply for every request with this head; None where a body or a use more may change that."""
         generation = request.method == "POST" and path in GENERATION_ROUTES
         for index, reply in enumerate(self._replies):

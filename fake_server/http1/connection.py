@@ -16,7 +16,7 @@ from tgi_conformance.fake_server.http1.pauses import Pauses
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
 
 if TYPE_CHECKING:
-    from tgi_conformance.fake_server.engine.answer_cache import Standing
+    from tgi_conformance.fake_server.engine.answer_cache import CachedAnswer
     from tgi_conformance.fake_server.http2.connection import Http2Connection
     from tgi_conformance.fake_server.space.readiness import Readiness
     from tgi_conformance.fake_server.space.spaces import Space
@@ -38,7 +38,7 @@ Accept = Callable[["Space", str], "tuple[str, Plan] | None"]
 #: Space, head of a request, bytes of its body that have come, origin -> the answer that does not wait for it.
 Early = Callable[["Space", Request, int, str], "Plan | None"]
 #: Space, request, its record, its plan: lets the answer stand for the next such request, if that holds.
-LetStand = Callable[["Space", Request, ExchangeRecord, Plan], None]
+Remember = Callable[["Space", Request, ExchangeRecord, Plan], None]
 #: Status, space -> the answer to bytes that are no request, or to a body that broke off.
 Refuse = Callable[[int], bytes]
 
@@ -63,7 +63,7 @@ class Connection(asyncio.BufferedProtocol):
         accept: Accept,
         refuse: Refuse,
         early: Early,
-        let_stand: LetStand,
+        remember: Remember,
     ) -> None:
         self._space = space
         self._origin = origin
@@ -71,8 +71,8 @@ class Connection(asyncio.BufferedProtocol):
         self._accept = accept
         self._refuse = refuse
         self._early = early
-        self._let_stand = let_stand
-        self._standings = space.standings(origin)
+        self._remember = remember
+        self._answers = space.answer_cache(origin)
         self._reader = RequestReader(max_body=space.max_body)
         self._queue: deque[Request] = deque()
         self._current: ExchangeRecord | None = None
@@ -115,7 +115,7 @@ class Connection(asyncio.BufferedProtocol):
         self._record = journal.open_connection(self._origin, monotonic())
         self._closing = Closing(journal, self._record, self._transport, self._socket)
         self._space.connections.add(self)
-        self._space.hangups.add(self._socket.fileno(), self)
+        self._space.disconnects.add(self._socket.fileno(), self)
         if self._read_directly and not self._tls and self._space.readiness is not None:
             self._readiness = self._space.readiness
             self._transport.pause_reading()
@@ -142,8 +142,8 @@ class Connection(asyncio.BufferedProtocol):
     def read(self, data: bytes, now: float) -> None:
         """Take what was read in the transport's place; no bytes: the client has shut its side."""
         if self._idle:
-            standing = self._standings.find(data)
-            if standing is not None and self._answer_again(standing, data, now):
+            cached = self._answers.find(data)
+            if cached is not None and self._answer_again(cached, data, now):
                 return
             self._idle = False
         if self._transport.is_closing():
@@ -218,7 +218,7 @@ class Connection(asyncio.BufferedProtocol):
             self._finish("fault" if self._ended else "client")
         self._pauses.stop()
         self._space.connections.discard(self)
-        self._space.hangups.remove(self._socket.fileno(), self)
+        self._space.disconnects.remove(self._socket.fileno(), self)
         if self._readiness is not None:
             self._readiness.remove(self._socket)
         self._socket.detach()
@@ -322,7 +322,7 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._run()
 
-    def _answer_again(self, standing: "Standing", data: bytes, now: float) -> bool:
+    def _answer_again(self, cached: "CachedAnswer", data: bytes, now: float) -> bool:
         """Send an answer that stands; false where it stands no more, and nothing was sent.
 
         The books say what the ordinary way would have written into them.
@@ -332,15 +332,15 @@ class Connection(asyncio.BufferedProtocol):
         if begun - now > _LONG_DECISION:
             self.peek()
         if (
-            begun >= standing.until
+            begun >= cached.until
             or self._gone is not None
-            or standing.permits_used != space.permits_used
+            or cached.permits_used != space.permits_used
             or space.journal.watched
         ):
             return False
         send, done, taken = self._socket.send, 0, 0
         try:
-            for write in standing.writes:
+            for write in cached.writes:
                 taken = send(write)
                 if taken != len(write):
                     break
@@ -349,34 +349,34 @@ class Connection(asyncio.BufferedProtocol):
             if not done:
                 return False
             taken = 0
-        if done < len(standing.writes):
+        if done < len(cached.writes):
             self._idle = False
-            self._carry_on(standing, data, (now, begun), done, taken)
+            self._carry_on(cached, data, (now, begun), done, taken)
             return True
         ended = monotonic()
-        standing.count()
-        space.journal.book_answered(self._record, standing, data, (now, begun, ended))
-        if standing.seen is not None:
-            space.metrics.book_over(standing.seen, ended - now)
+        cached.count()
+        space.journal.book_answered(self._record, cached, data, (now, begun, ended))
+        if cached.seen is not None:
+            space.metrics.book_over(cached.seen, ended - now)
         return True
 
     def _carry_on(
-        self, standing: "Standing", data: bytes, times: tuple[float, float], done: int, taken: int
+        self, cached: "CachedAnswer", data: bytes, times: tuple[float, float], done: int, taken: int
     ) -> None:
         """Go on the ordinary way where the kernel has taken no more than ``taken`` bytes of a write."""
         received_at, reply_at = times
         (request,) = self._reader.feed(data, received_at)
-        standing.count()
+        cached.count()
         record = self._current = self._book(request)
-        record.reply, record.progress = standing.reply, self._sent
-        if standing.seen is not None:
-            self._space.metrics.book(record, standing.seen)
-        self._space.hold_permits(record, standing.permits)
-        self._plan = standing.plan
-        self._steps.extend(standing.plan.steps[done + 1 :])
+        record.reply, record.progress = cached.reply, self._sent
+        if cached.seen is not None:
+            self._space.metrics.book(record, cached.seen)
+        self._space.hold_permits(record, cached.permits)
+        self._plan = cached.plan
+        self._steps.extend(cached.plan.steps[done + 1 :])
         self._answer_begins(reply_at)
-        self._written = sum(map(len, standing.writes[: done + 1]))
-        self._transport.write(standing.writes[done][taken:])
+        self._written = sum(map(len, cached.writes[: done + 1]))
+        self._transport.write(cached.writes[done][taken:])
         self._sent()
         self._run()
 
@@ -392,7 +392,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _hand_over(self, received: bytes) -> None:
         self._space.connections.discard(self)
-        self._space.hangups.remove(self._socket.fileno(), self)
+        self._space.disconnects.remove(self._socket.fileno(), self)
         taken_over = self._http2()(
             self._space,
             self._record,
@@ -538,7 +538,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._close()
                 return
             if record is not None and self._readiness is not None:
-                self._let_stand(self._space, record.request, record, plan)
+                self._remember(self._space, record.request, record, plan)
             self._serve_next()
             self._idle = self._is_idle()
         elif plan.ending == "endless":

@@ -74,7 +74,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         """Take the connection over; ``received`` are its first bytes, the preface and what came with it."""
         self._transport.set_protocol(self)
         self._space.connections.add(self)
-        self._space.hangups.add(self._socket.fileno(), self)
+        self._space.disconnects.add(self._socket.fileno(), self)
         self.data_received(received[len(HTTP2_PREFACE) :])
 
     # --- what asyncio calls ------------------------------------------------------------------------
@@ -127,7 +127,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._let_go("fault" if self._ended else "client")
         self.sending.lose()
         self._space.connections.discard(self)
-        self._space.hangups.remove(self._socket.fileno(), self)
+        self._space.disconnects.remove(self._socket.fileno(), self)
         self._socket.detach()
 
     def pause_writing(self) -> None:

@@ -8,7 +8,7 @@ from tgi_conformance.contracts import journal as contract
 from tgi_conformance.fake_server.http.parsing import Request
 
 if TYPE_CHECKING:
-    from tgi_conformance.fake_server.engine.answer_cache import Standing
+    from tgi_conformance.fake_server.engine.answer_cache import CachedAnswer
 
 #: Bytes of heads and bodies that one journal keeps; beyond it bodies are dropped and a note says so.
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -102,12 +102,12 @@ class ExchangeRecord:
 
 #: An exchange that got an answer that stands: number, connection, answer, body, and when it was received,
 #: its answer began and was over. Everything else is the answer's.
-_Answered: TypeAlias = "tuple[int, ConnectionRecord, Standing, bytes, tuple[float, float, float]]"
+_Answered: TypeAlias = "tuple[int, ConnectionRecord, CachedAnswer, bytes, tuple[float, float, float]]"
 
 
 def _record_of(answered: _Answered) -> ExchangeRecord:
-    number, connection, standing, body, (received_at, reply_at, replied_at) = answered
-    again = standing.request
+    number, connection, cached, body, (received_at, reply_at, replied_at) = answered
+    again = cached.request
     request = Request(
         again.method,
         again.target,
@@ -123,11 +123,11 @@ def _record_of(answered: _Answered) -> ExchangeRecord:
         number,
         connection,
         request,
-        standing.key,
+        cached.key,
         body,
-        reply=standing.reply,
-        status=standing.plan.status,
-        sent_bytes=standing.sent_bytes,
+        reply=cached.reply,
+        status=cached.plan.status,
+        sent_bytes=cached.sent_bytes,
         ending="complete",
         reply_at=reply_at,
         replied_at=replied_at,
@@ -226,7 +226,7 @@ class JournalBuilder:
     def book_answered(
         self,
         connection: ConnectionRecord,
-        standing: "Standing",
+        cached: "CachedAnswer",
         data: bytes,
         times: tuple[float, float, float],
     ) -> None:
@@ -235,8 +235,8 @@ class JournalBuilder:
         connection.requests += 1
         self.last_activity = times[2]
         if number < self._most:
-            body = self._kept(data[len(standing.request.head) :])
-            self._exchanges.append((number, connection, standing, body, times))
+            body = self._kept(data[len(cached.request.head) :])
+            self._exchanges.append((number, connection, cached, body, times))
         self._booked = number + 1
         if number == self._most:
             self._note_most()

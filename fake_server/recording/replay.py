@@ -74,7 +74,7 @@ class Replay:
         del request, path, key, origin
         return True
 
-    def standing(self, request: Request, path: str, *, key: str, origin: str) -> None:
+    def repeatable(self, request: Request, path: str, *, key: str, origin: str) -> None:
         """No reply stands: which recording is next depends on those before."""
 
     def take_at_accept(self, origin: str) -> tuple[str, Reply] | None:

@@ -1,4 +1,4 @@
-"""Who is told of each exchange: the live view for people at a desk, and the journal file.
+"""Who is told of each exchange: the live view in a terminal, and the journal file.
 
 Neither shows a credential.
 """

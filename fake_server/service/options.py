@@ -1,4 +1,4 @@
-"""Options for people at a desk: keys, TLS, the live view, the journal file, record and replay."""
+"""The options that TGI's launcher does not have: keys, TLS, live view, journal file, record and replay."""
 
 import argparse
 import contextlib
@@ -17,7 +17,7 @@ STDIN: Final = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class ServeOptions:
     """What was asked for beyond the server itself."""
 
     live: Live = "auto"
@@ -28,7 +28,7 @@ class Desk:
     replay_speed: float = 1.0
 
 
-def add_desk_options(parser: argparse.ArgumentParser) -> None:
+def add_serve_options(parser: argparse.ArgumentParser) -> None:
     """Add them to a parser."""
     group = parser.add_argument_group("at a desk")
     group.add_argument(
@@ -61,7 +61,7 @@ def add_desk_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_desk(given: argparse.Namespace) -> Desk:
+def read_serve_options(given: argparse.Namespace) -> ServeOptions:
     """What was asked for; raises ValueError for what does not go together."""
     if (given.record is None) != (given.upstream is None):
         raise ValueError("--record and --upstream go together")
@@ -76,7 +76,7 @@ def read_desk(given: argparse.Namespace) -> Desk:
         raise ValueError("--workers share nothing: no --record, --replay, --journal or --live on with them")
     if given.replay_speed < 0:
         raise ValueError("--replay-speed: a number from 0 on is needed")
-    return Desk(
+    return ServeOptions(
         live=given.live,
         journal=given.journal,
         record=given.record,
@@ -98,7 +98,7 @@ def read_keys(given: argparse.Namespace) -> dict[str, str]:
     return keys
 
 
-def script_at_desk(script: Script, given: argparse.Namespace) -> Script:
+def script_with_options(script: Script, given: argparse.Namespace) -> Script:
     """The script with what the options change in it."""
     changes: dict[str, object] = {}
     if given.nagle:
@@ -109,14 +109,14 @@ def script_at_desk(script: Script, given: argparse.Namespace) -> Script:
 
 
 @contextlib.contextmanager
-def observing(desk: Desk) -> Iterator[Observer | None]:
+def observing(options: ServeOptions) -> Iterator[Observer | None]:
     """Open the live view and the journal file as asked; gives who is to be told of each exchange."""
     with contextlib.ExitStack() as stack:
         observers: list[Observer] = []
-        if desk.live == "on" or (desk.live == "auto" and sys.stderr.isatty()):
+        if options.live == "on" or (options.live == "auto" and sys.stderr.isatty()):
             observers.append(LiveView(sys.stderr))
-        if desk.journal is not None:
-            file = JournalFile(desk.journal)
+        if options.journal is not None:
+            file = JournalFile(options.journal)
             stack.callback(file.close)
             observers.append(file)
         yield all_of(observers)

@@ -29,12 +29,12 @@ from tgi_conformance.fake_server.service.launcher import add_launcher_options, l
 from tgi_conformance.fake_server.service.observers import Observer
 from tgi_conformance.fake_server.service.options import (
     STDIN,
-    Desk,
-    add_desk_options,
+    ServeOptions,
+    add_serve_options,
     observing,
-    read_desk,
     read_keys,
-    script_at_desk,
+    read_serve_options,
+    script_with_options,
     warn_of_reach,
 )
 from tgi_conformance.fake_server.service.precise_timers import precise_event_loop
@@ -58,7 +58,7 @@ class Options:
     max_body: int = MAX_BODY
     max_exchanges: int = MAX_EXCHANGES
     workers: int = 1
-    desk: Desk = field(default_factory=Desk)
+    serve: ServeOptions = field(default_factory=ServeOptions)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_workers(
                 options.script, options.keys, options.host, options.port, options.workers, options.max_body
             )
-        with observing(options.desk) as observe, asyncio.Runner(loop_factory=precise_event_loop) as runner:
+        with observing(options.serve) as observe, asyncio.Runner(loop_factory=precise_event_loop) as runner:
             return runner.run(serve(options, observe))
     except (OSError, ValueError) as error:
         print(f"fake server: {error}", file=sys.stderr)  # noqa: T201
@@ -89,9 +89,9 @@ def read_options(arguments: Sequence[str] | None) -> Options:
     script = load_script({} if given.script is None else _json_of(given.script))
     scripted = given.script is not None
     return Options(
-        script=script_at_desk(launched(script, given, scripted=scripted), given),
+        script=script_with_options(launched(script, given, scripted=scripted), given),
         keys=read_keys(given),
-        desk=read_desk(given),
+        serve=read_serve_options(given),
         host=given.hostname,
         port=given.port,
         owner_pipe=given.owner_pipe,
@@ -131,15 +131,15 @@ def _parser() -> argparse.ArgumentParser:
         help="processes that share the port; for stateless scripts, without control API and journal (Linux)",
     )
     parser.add_argument("--owner-pipe", action="store_true", help="end when standard input closes")
-    add_desk_options(parser)
+    add_serve_options(parser)
     add_launcher_options(parser)
     return parser
 
 
 async def serve(options: Options, observe: Observer | None = None) -> int:
     """Serve until told to end; prints the ready line once everything listens."""
-    if options.desk.record is not None:
-        return await _record(options, options.desk.record)
+    if options.serve.record is not None:
+        return await _record(options, options.serve.record)
     loop = asyncio.get_running_loop()
     spaces = Spaces(connect, options.host, max_body=options.max_body, max_exchanges=options.max_exchanges)
     spaces.observe = observe
@@ -153,8 +153,8 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
         print(f"fake server: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)  # noqa: T201
         listener.close()
         return 2
-    if options.desk.replay is not None:
-        space.replies = Replay(read_recordings(options.desk.replay), speed=options.desk.replay_speed)
+    if options.serve.replay is not None:
+        space.replies = Replay(read_recordings(options.serve.replay), speed=options.serve.replay_speed)
     ended = asyncio.Event()
     draining = asyncio.Event()
     # The first SIGTERM lets answers end, as TGI does; a second one does not.
@@ -190,7 +190,7 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
 
 async def _record(options: Options, folder: Path) -> int:
     """Record until told to end; there are no spaces, so no control API either."""
-    recorder = Recorder(Upstream(options.desk.upstream or ""), folder, max_body=options.max_body)
+    recorder = Recorder(Upstream(options.serve.upstream or ""), folder, max_body=options.max_body)
     server = await asyncio.start_server(recorder.serve, options.host, options.port)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()

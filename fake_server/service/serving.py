@@ -8,7 +8,7 @@ from tgi_conformance.contracts.journal import GENERATION_ROUTES
 from tgi_conformance.contracts.script import Reply
 from tgi_conformance.contracts.tgi.personas import PERSONAS
 from tgi_conformance.fake_server.engine import decision as engine
-from tgi_conformance.fake_server.engine.answer_cache import Standing, is_whole, only_writes
+from tgi_conformance.fake_server.engine.answer_cache import CachedAnswer, is_whole, only_writes
 from tgi_conformance.fake_server.engine.chaos import Drawn
 from tgi_conformance.fake_server.engine.plan_cache import LARGEST_REQUEST
 from tgi_conformance.fake_server.engine.plans import Plan, plan_nothing, with_header
@@ -45,7 +45,7 @@ def connect(space: Space, origin: str) -> Connection:
     """Make the protocol of a new connection to a space."""
     kind = Connection if space.script.reading is None else SlowConnection
     return kind(
-        space, origin, respond=respond, accept=accept, refuse=refuse, early=answer_early, let_stand=let_stand
+        space, origin, respond=respond, accept=accept, refuse=refuse, early=answer_early, remember=remember
     )
 
 
@@ -58,7 +58,7 @@ def state_of(space: Space, record: ExchangeRecord) -> engine.State:
         space.closed,
         space.permits_used,
     )
-    return space.memo.state(
+    return space.plan_cache.state(
         (now, known_key, closed, permits, id(script)),
         lambda: engine.State(
             server=script.server,
@@ -125,12 +125,12 @@ def _remembered(
     if request.method != "POST" or len(request.head) + len(body) > LARGEST_REQUEST:
         return _played(served, request, state, scripted=scripted)
     question = (request.head, body, request.too_large, scripted, state.permits_used, state.known_key)
-    return space.memo.played(
+    return space.plan_cache.played(
         served, question, state.now, lambda: _played(served, request, state, scripted=scripted)
     )
 
 
-def let_stand(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -> None:
+def remember(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -> None:
     """Let the answer that a request got stand, if the next such request is to get the same.
 
     Whoever is told of each exchange is told on the ordinary way, and chance and limits have their say there.
@@ -142,20 +142,20 @@ def let_stand(space: Space, request: Request, record: ExchangeRecord, plan: Plan
         return
     state = state_of(space, record)
     path = engine.served_path(request.path, state) or "/"
-    chosen = space.replies.standing(request, path, key=record.key, origin=record.connection.origin)
+    chosen = space.replies.repeatable(request, path, key=record.key, origin=record.connection.origin)
     if chosen is None or chosen.name != record.reply:
         return
     served = chosen.reply or space.script.otherwise or engine.HEALTHY
     asked = request.head + request.body if engine.reads_body(served) else request.head
-    standings = space.standings(record.connection.origin)
-    if not standings.is_worth(asked) or engine.before_script(request, state) is not None:
+    cache = space.answer_cache(record.connection.origin)
+    if not cache.is_worth(asked) or engine.before_script(request, state) is not None:
         return
     played = _remembered(space, served, request, state, scripted=chosen.reply is not None)
     # With a request id of its own, or after a second has begun, it is not the plan that was decided on.
     if played.plan is not plan:
         return
-    standings.keep(
-        Standing(
+    cache.keep(
+        CachedAnswer(
             asked=asked,
             request=request,
             size=len(request.head) + len(request.body),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _CAN_ASK: Final = hasattr(select, "epoll")
 
 
-class Hangups:
+class Disconnects:
     """The open connections of one space, by descriptor."""
 
     def __init__(self) -> None:

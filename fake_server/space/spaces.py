@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from tgi_conformance.contracts.script import Limits, Reply, Script
 from tgi_conformance.contracts.script.places import script_with_origins, with_origins
-from tgi_conformance.fake_server.engine.answer_cache import Standings
+from tgi_conformance.fake_server.engine.answer_cache import AnswerCache
 from tgi_conformance.fake_server.engine.chaos import Lots
-from tgi_conformance.fake_server.engine.plan_cache import Memo
+from tgi_conformance.fake_server.engine.plan_cache import PlanCache
 from tgi_conformance.fake_server.engine.selection import Replies, ReplySource
 from tgi_conformance.fake_server.engine.traffic import Traffic
 from tgi_conformance.fake_server.journal.builder import MAX_EXCHANGES, ExchangeRecord, JournalBuilder
 from tgi_conformance.fake_server.journal.json_form import encoded
 from tgi_conformance.fake_server.journal.metrics import Metrics
 from tgi_conformance.fake_server.space.certificates import Certificate, self_signed
-from tgi_conformance.fake_server.space.disconnects import Hangups
+from tgi_conformance.fake_server.space.disconnects import Disconnects
 from tgi_conformance.fake_server.space.readiness import Readiness, readiness_here
 from tgi_conformance.fake_server.space.tls_listening import TLSListener
 
@@ -105,12 +105,12 @@ class Space:
         #: PEM of the certificate that the TLS origins show.
         self.certificate: str | None = None
         self.connections: set[OpenConnection] = set()
-        self.hangups = Hangups()
+        self.disconnects = Disconnects()
         #: What reads the plain connections; None: their transports do.
         self.readiness: Readiness | None = None
         #: When, in monotonic seconds, what was read was read just before the kernel was last asked who left.
         self.peeked_at = 0.0
-        self.memo = Memo()
+        self.plan_cache = PlanCache()
         #: Whether other processes listen on the same port.
         self.shared_port = False
         self.ports: dict[str, int] = {}
@@ -122,7 +122,7 @@ class Space:
         self._permits: list[tuple[ExchangeRecord, int]] = []
         self._keys = {value: alias for alias, value in keys.items()}
         self._admitted = frozenset(f"bearer {value}".lower() for value in keys.values())
-        self._standings: dict[str, Standings] = {}
+        self._answer_caches: dict[str, AnswerCache] = {}
         self._gates: dict[str, SpaceGate] = {}
         self._servers: list[asyncio.Server | TLSListener] = []
         self._refusing: list[socket.socket] = []
@@ -219,20 +219,20 @@ class Space:
 
     def play(self, replies: tuple[Reply, ...]) -> None:
         """Append replies."""
-        self._forget_standings()
+        self._forget_answers()
         self.replies.extend(with_origins(reply, self.origins) for reply in replies)
 
-    def standings(self, origin: str) -> Standings:
+    def answer_cache(self, origin: str) -> AnswerCache:
         """The answers that stand for requests to an origin."""
-        return self._standings.setdefault(origin, Standings())
+        return self._answer_caches.setdefault(origin, AnswerCache())
 
-    def _forget_standings(self) -> None:
-        for standings in self._standings.values():
-            standings.forget()
+    def _forget_answers(self) -> None:
+        for cache in self._answer_caches.values():
+            cache.forget()
 
     def peek(self, at: float | None = None) -> None:
         """Book the closes that clients have sent but the loop has not yet reported; ``at``: as of then."""
-        for connection in self.hangups.suspects():
+        for connection in self.disconnects.suspects():
             connection.peek(at)
 
     def encoded(self) -> str:
@@ -244,7 +244,7 @@ class Space:
         """End what still runs and return the journal; the listeners stay, for what comes late."""
         journal = self.encoded()
         self.closed = True
-        self._forget_standings()
+        self._forget_answers()
         for connection in tuple(self.connections):
             connection.end_with_space()
         return journal

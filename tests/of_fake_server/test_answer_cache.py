@@ -29,7 +29,7 @@ from tgi_conformance.contracts.script import (
 from tgi_conformance.contracts.script.delivery import Hold
 from tgi_conformance.contracts.tgi.metrics import Observed
 from tgi_conformance.fake_server.control.api import wait_until
-from tgi_conformance.fake_server.engine.answer_cache import LARGEST, MOST, Standing, Standings
+from tgi_conformance.fake_server.engine.answer_cache import LARGEST, MOST, AnswerCache, CachedAnswer
 from tgi_conformance.fake_server.http1.connection import Connection
 from tgi_conformance.fake_server.journal.builder import JournalBuilder
 from tgi_conformance.fake_server.journal.conditions import Condition
@@ -58,9 +58,9 @@ class Clock:
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    standing = Clock()
-    monkeypatch.setattr(serving, "_CLOCK", standing)
-    return standing
+    clock = Clock()
+    monkeypatch.setattr(serving, "_CLOCK", clock)
+    return clock
 
 
 class Rows:
@@ -241,13 +241,13 @@ def test_where_transports_read_the_wire_and_the_books_are_the_same(
 
 @pytest.mark.parametrize("number", [MOST - 1, 3 * MOST])
 def test_so_many_answers_stand_and_no_more(number: int) -> None:
-    standings = Standings()
-    assert not standings.is_worth(b"x" * (LARGEST + 1))
-    assert not standings.is_worth(b"x" * (LARGEST + 1))
+    cache = AnswerCache()
+    assert not cache.is_worth(b"x" * (LARGEST + 1))
+    assert not cache.is_worth(b"x" * (LARGEST + 1))
     for each in range(number):
-        assert not standings.is_worth(b"%d" % each)
-        assert len(standings._asked) <= MOST + 1
-    assert standings.is_worth(b"%d" % (number - 1))
+        assert not cache.is_worth(b"%d" % each)
+        assert len(cache._asked) <= MOST + 1
+    assert cache.is_worth(b"%d" % (number - 1))
 
 
 def test_bodies_of_one_length_are_kept_each_and_echoed_each(rows: Rows) -> None:
@@ -561,10 +561,10 @@ def test_a_repeat_that_the_kernel_takes_in_parts_goes_on_the_ordinary_way(
     carry_on = Connection._carry_on
 
     def noted(
-        self: Connection, standing: Standing, data: bytes, times: object, done: int, taken: int
+        self: Connection, cached: CachedAnswer, data: bytes, times: object, done: int, taken: int
     ) -> None:
         carried.append(done)
-        carry_on(self, standing, data, times, done, taken)  # type: ignore[arg-type]
+        carry_on(self, cached, data, times, done, taken)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Connection, "_carry_on", noted)
     size = 6_000_000

@@ -24,7 +24,7 @@ from tgi_conformance.contracts.script import (
 from tgi_conformance.contracts.script.delivery import Hold, Pause
 from tgi_conformance.fake_server.client import FakeServer, answered
 from tgi_conformance.fake_server.engine.decision import Played
-from tgi_conformance.fake_server.engine.plan_cache import MOST_PLANS, Memo
+from tgi_conformance.fake_server.engine.plan_cache import MOST_PLANS, PlanCache
 from tgi_conformance.fake_server.engine.plans import Plan
 from tgi_conformance.fake_server.http.parsing import RequestReader
 from tgi_conformance.fake_server.journal.builder import JournalBuilder
@@ -39,26 +39,26 @@ def played() -> Played:
 
 
 def test_an_equal_question_in_the_same_second_is_decided_once() -> None:
-    memo = Memo()
-    first = memo.played(REPLY, ("q",), 1, played)
-    assert memo.played(REPLY, ("q",), 1, played) is first
-    assert memo.played(REPLY, ("other",), 1, played) is not first
-    assert memo.played(Reply(response=Response()), ("q",), 1, played) is not first
+    cache = PlanCache()
+    first = cache.played(REPLY, ("q",), 1, played)
+    assert cache.played(REPLY, ("q",), 1, played) is first
+    assert cache.played(REPLY, ("other",), 1, played) is not first
+    assert cache.played(Reply(response=Response()), ("q",), 1, played) is not first
 
 
 def test_a_new_second_forgets_every_plan() -> None:
-    memo = Memo()
-    first = memo.played(REPLY, ("q",), 1, played)
-    assert memo.played(REPLY, ("q",), 2, played) is not first
+    cache = PlanCache()
+    first = cache.played(REPLY, ("q",), 1, played)
+    assert cache.played(REPLY, ("q",), 2, played) is not first
 
 
 def test_a_second_keeps_a_bounded_number_of_plans() -> None:
-    memo = Memo()
+    cache = PlanCache()
     for number in range(MOST_PLANS + 1):
-        memo.played(REPLY, (number,), 1, played)
-    first, late = memo.played(REPLY, (0,), 1, played), memo.played(REPLY, (MOST_PLANS,), 1, played)
-    assert memo.played(REPLY, (0,), 1, played) is first
-    assert memo.played(REPLY, (MOST_PLANS,), 1, played) is not late
+        cache.played(REPLY, (number,), 1, played)
+    first, late = cache.played(REPLY, (0,), 1, played), cache.played(REPLY, (MOST_PLANS,), 1, played)
+    assert cache.played(REPLY, (0,), 1, played) is first
+    assert cache.played(REPLY, (MOST_PLANS,), 1, played) is not late
 
 
 @pytest.mark.parametrize("extra", [b"", b"expect: 100-continue\r\n", b"x: y\r\n"])
