@@ -30,7 +30,7 @@ class ServeOptions:
 
 def add_serve_options(parser: argparse.ArgumentParser) -> None:
     """Add them to a parser."""
-    group = parser.add_argument_group("at a desk")
+    group = parser.add_argument_group("beyond TGI's launcher")
     group.add_argument(
         "--key",
         action="append",
