@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tgi_conformance.fake_server.engine.answer_cache import CachedAnswer
     from tgi_conformance.fake_server.http2.connection import Http2Connection
     from tgi_conformance.fake_server.space.readiness import Readiness
-    from tgi_conformance.fake_server.space.spaces import Space
+    from tgi_conformance.fake_server.space.space import Space
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tgi_conformance.fake_server.engine.plans import Gate, KeepAlive, Wait
 
 if TYPE_CHECKING:
-    from tgi_conformance.fake_server.space.spaces import SpaceGate
+    from tgi_conformance.fake_server.space.space import SpaceGate
 
 
 class Pauses:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tgi_conformance.fake_server.http2.connection import Http2Connection
-    from tgi_conformance.fake_server.space.spaces import Space
+    from tgi_conformance.fake_server.space.space import Space
 
 
 class SlowReading(asyncio.BufferedProtocol):

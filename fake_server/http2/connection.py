@@ -31,7 +31,7 @@ from tgi_conformance.fake_server.http2.sending import Sending
 from tgi_conformance.fake_server.http2.settings import MAX_STREAMS, server_side
 from tgi_conformance.fake_server.http2.stream import Http2Stream
 from tgi_conformance.fake_server.journal.builder import ConnectionRecord, ExchangeRecord
-from tgi_conformance.fake_server.space.spaces import Space, SpaceGate
+from tgi_conformance.fake_server.space.space import Space, SpaceGate
 
 _WINDOW: Final = memoryview(bytearray(256 * 1024))
 

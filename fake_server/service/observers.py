@@ -20,7 +20,7 @@ from tgi_conformance.fake_server.journal.secrecy import (
     stripped_headers,
     stripped_target,
 )
-from tgi_conformance.fake_server.space.spaces import Space
+from tgi_conformance.fake_server.space.space import Space
 
 Observer = Callable[[Space, ExchangeRecord], None]
 

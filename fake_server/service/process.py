@@ -40,7 +40,7 @@ from tgi_conformance.fake_server.service.options import (
 from tgi_conformance.fake_server.service.precise_timers import precise_event_loop
 from tgi_conformance.fake_server.service.serving import connect
 from tgi_conformance.fake_server.service.workers import run_workers
-from tgi_conformance.fake_server.space.spaces import Spaces
+from tgi_conformance.fake_server.space.space import Spaces
 
 #: Bytes of one request body that are read at all; TGI's own limit (413) is the script's.
 MAX_BODY: Final = 64 * 1024 * 1024

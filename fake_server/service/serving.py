@@ -16,7 +16,7 @@ from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.http1.connection import Connection
 from tgi_conformance.fake_server.http1.slow_reading import SlowConnection
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
-from tgi_conformance.fake_server.space.spaces import Space
+from tgi_conformance.fake_server.space.space import Space
 
 
 class WallClock:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tgi_conformance.fake_server.http1.connection import Connection
-    from tgi_conformance.fake_server.space.spaces import Space
+    from tgi_conformance.fake_server.space.space import Space
 
 #: Where there is no epoll, asyncio's transports read.
 CAN_WATCH: Final = hasattr(select, "epoll")

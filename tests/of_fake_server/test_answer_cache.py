@@ -36,7 +36,7 @@ from tgi_conformance.fake_server.journal.conditions import Condition
 from tgi_conformance.fake_server.service import serving
 from tgi_conformance.fake_server.service.precise_timers import precise_event_loop
 from tgi_conformance.fake_server.space.readiness import CAN_WATCH
-from tgi_conformance.fake_server.space.spaces import Space, Spaces
+from tgi_conformance.fake_server.space.space import Space, Spaces
 
 pytestmark = pytest.mark.skipif(not CAN_WATCH, reason="transports read here, and nothing stands")
 
@@ -232,7 +232,7 @@ def test_where_transports_read_the_wire_and_the_books_are_the_same(
     found: list[tuple[list[bytes], list[Exchange]]] = [([], []), ([], [])]
     run(lambda: test(*found[0]))
     assert rows.count
-    monkeypatch.setattr("tgi_conformance.fake_server.space.spaces.readiness_here", lambda: None)
+    monkeypatch.setattr("tgi_conformance.fake_server.space.space.readiness_here", lambda: None)
     before = rows.count
     run(lambda: test(*found[1]))
     assert rows.count == before

@@ -49,7 +49,7 @@ from tgi_conformance.fake_server.engine.plans import Exchange as Asked
 from tgi_conformance.fake_server.engine.traffic import Traffic
 from tgi_conformance.fake_server.service.serving import connect
 from tgi_conformance.fake_server.space.certificates import self_signed
-from tgi_conformance.fake_server.space.spaces import Spaces
+from tgi_conformance.fake_server.space.space import Spaces
 
 A = b'data: {"a":1}\n\n'
 DONE = b"data: [DONE]\n\n"
