@@ -140,6 +140,8 @@ class Journal:
     lag: float = 0.0
     #: What the server itself has to say: limits hit, parse errors with the raw bytes, dropped entries.
     notes: tuple[str, ...] = field(default=())
+    #: Mistakes of the server itself: with one, the journal shows nothing of a client.
+    faults: tuple[str, ...] = field(default=())
     #: The server's clock when this journal was taken.
     now: float = 0.0
 

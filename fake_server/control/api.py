@@ -28,7 +28,8 @@ from tgi_conformance.contracts.tgi.info import VERSION
 from tgi_conformance.fake_server.control.heartbeat import Heartbeat
 from tgi_conformance.fake_server.http.parsing import ParseError, Request, RequestReader
 from tgi_conformance.fake_server.journal.conditions import Condition, holds, quiet_at
-from tgi_conformance.fake_server.space.space import Space, Spaces
+from tgi_conformance.fake_server.space.space import Space
+from tgi_conformance.fake_server.space.spaces import Spaces
 
 MAX_BODY: Final = 256 * 1024 * 1024
 MAX_WAIT: Final = 600.0

@@ -47,6 +47,11 @@ class CachedAnswer:
     #: Counts a use of the reply.
     count: Callable[[], object]
 
+    @property
+    def status(self) -> int | None:
+        """Status of the answer."""
+        return self.plan.status
+
 
 class AnswerCache:
     """The answers that stand for the requests to one origin of a space."""

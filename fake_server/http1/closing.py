@@ -5,12 +5,10 @@ import contextlib
 import socket
 import struct
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tgi_conformance.contracts.journal import ClosedBy
-
-if TYPE_CHECKING:
-    from tgi_conformance.fake_server.journal.builder import ConnectionRecord, JournalBuilder
+from tgi_conformance.fake_server.journal.builder import ConnectionRecord, JournalBuilder
 
 #: How long what a client still sends is read and dropped after the last answer (seconds).
 LINGER_SECONDS: Final = 1.0
@@ -22,8 +20,8 @@ class Closing:
 
     def __init__(
         self,
-        journal: "JournalBuilder",
-        record: "ConnectionRecord",
+        journal: JournalBuilder,
+        record: ConnectionRecord,
         transport: asyncio.Transport,
         sock: socket.socket,
     ) -> None:
@@ -35,6 +33,11 @@ class Closing:
     def book(self, by: ClosedBy, at: float | None = None) -> None:
         """Book who closed it, and when (monotonic seconds; default now)."""
         self._journal.close_connection(self._record, by, monotonic() if at is None else at)
+
+    def impossible(self, move: str) -> None:
+        """Book a move that no table of states has, a mistake of this server's, and end the connection."""
+        self._journal.fault(f"connection {self._record.id}: {move}")
+        self._transport.abort()
 
     def reset(self) -> None:
         """Close it with RST."""

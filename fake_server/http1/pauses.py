@@ -3,12 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from tgi_conformance.fake_server.engine.plans import Gate, KeepAlive, Wait
-
-if TYPE_CHECKING:
-    from tgi_conformance.fake_server.space.space import SpaceGate
+from tgi_conformance.fake_server.space.gates import SpaceGate
 
 
 class Pauses:
@@ -16,7 +13,7 @@ class Pauses:
 
     def __init__(
         self,
-        gate: "Callable[[str], SpaceGate]",
+        gate: Callable[[str], SpaceGate],
         go_on: Callable[[], None],
         speak: Callable[[bytes], None],
     ) -> None:

@@ -1,27 +1,22 @@
 """Connections whose requests are read slowly, or not beyond a byte until a gate lets them go on."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from tgi_conformance.contracts.script import Reading
 from tgi_conformance.fake_server.http1.connection import Connection
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tgi_conformance.fake_server.http2.connection import Http2Connection
-    from tgi_conformance.fake_server.space.space import Space
+from tgi_conformance.fake_server.space.space import Space
 
 
 class SlowReading(asyncio.BufferedProtocol):
     """What a connection does that takes only as many bytes at a time as the script says."""
 
-    _space: "Space"
+    _space: Space
     _transport: asyncio.Transport
     _taken_in = 0
     _stopped = False
     _pace_timer: asyncio.TimerHandle | None = None
-    _leave_stop: "Callable[[], None] | None" = None
+    _leave_stop: Callable[[], None] | None = None
 
     @property
     def _reading(self) -> Reading:
@@ -81,8 +76,3 @@ class SlowConnection(SlowReading, Connection):
 
     def _take_in(self, data: bytes) -> None:
         self.data_received(data)
-
-    def _http2(self) -> "type[Http2Connection]":
-        from tgi_conformance.fake_server.http2.slow_reading import SlowHttp2Connection  # noqa: PLC0415
-
-        return SlowHttp2Connection

@@ -1,11 +1,10 @@
 """A connection that speaks HTTP/2 with prior knowledge, as hyper serves it beside HTTP/1.
 
-It takes over from :class:`Connection` once the client's preface is there. The h2 library keeps the protocol;
+It takes over from HTTP/1 once the client's preface is there. The h2 library keeps the protocol;
 this module keeps the connection: frames in, requests to the script, frames out, and the bounds.
 """
 
 import asyncio
-import socket
 from collections.abc import Sequence
 from time import monotonic
 from typing import Final
@@ -17,8 +16,9 @@ from h2.exceptions import ProtocolError
 from tgi_conformance.contracts.journal import ClosedBy
 from tgi_conformance.fake_server.engine.plans import Ending
 from tgi_conformance.fake_server.http.parsing import Request
+from tgi_conformance.fake_server.http1.answering import HTTP2_PREFACE, Handover
 from tgi_conformance.fake_server.http1.closing import Closing
-from tgi_conformance.fake_server.http1.connection import HTTP2_PREFACE, Early, Respond
+from tgi_conformance.fake_server.http1.states import ENDED, LEFT, LIFE, Life, LifeMove
 from tgi_conformance.fake_server.http2.frames import GOAWAY, Frame, FrameCutter, FrameError
 from tgi_conformance.fake_server.http2.requests import (
     MAX_HEADER_LIST,
@@ -30,8 +30,8 @@ from tgi_conformance.fake_server.http2.requests import (
 from tgi_conformance.fake_server.http2.sending import Sending
 from tgi_conformance.fake_server.http2.settings import MAX_STREAMS, server_side
 from tgi_conformance.fake_server.http2.stream import Http2Stream
-from tgi_conformance.fake_server.journal.builder import ConnectionRecord, ExchangeRecord
-from tgi_conformance.fake_server.space.space import Space, SpaceGate
+from tgi_conformance.fake_server.journal.builder import ExchangeRecord
+from tgi_conformance.fake_server.space.gates import SpaceGate
 
 _WINDOW: Final = memoryview(bytearray(256 * 1024))
 
@@ -39,42 +39,31 @@ _WINDOW: Final = memoryview(bytearray(256 * 1024))
 class Http2Connection(asyncio.BufferedProtocol):
     """Serves the streams of one connection side by side, each by its plan."""
 
-    def __init__(
-        self,
-        space: Space,
-        record: ConnectionRecord,
-        transport: asyncio.Transport,
-        sock: socket.socket,
-        *,
-        respond: Respond,
-        early: Early,
-        silent: str | None = None,
-    ) -> None:
-        self._space = space
-        self._record = record
-        self._transport = transport
-        self._socket = sock
-        self._closing = Closing(space.journal, record, transport, sock)
-        self._tls = transport.get_extra_info("sslcontext") is not None
-        self._respond = respond
-        self._early = early
+    def __init__(self, handed: Handover) -> None:
+        self._space = handed.space
+        self._answering = handed.answering
+        self._record = handed.record
+        self._transport = handed.transport
+        self._socket = handed.socket
+        self._received = handed.received
+        self._closing = Closing(handed.space.journal, handed.record, handed.transport, handed.socket)
+        self._tls = handed.transport.get_extra_info("sslcontext") is not None
         #: The reply that leaves everything on this connection without an answer.
-        self._silent = silent
+        self._silent = handed.silent
         self._cutter = FrameCutter()
         self._streams: dict[int, Http2Stream] = {}
-        self._going_away = False
-        self._ended = False
-        self._gone: ClosedBy | None = None
+        self._life = Life.OPEN
         #: Bytes of bodies that are still to be served.
         self._held = 0
         self._h2 = server_side(HTTP2_PREFACE)
-        self.sending = Sending(transport, self._h2, mute=silent is not None)
+        self.sending = Sending(handed.transport, self._h2, mute=handed.silent is not None)
 
-    def begin(self, received: bytes) -> None:
-        """Take the connection over; ``received`` are its first bytes, the preface and what came with it."""
+    def begin(self) -> None:
+        """Take the connection over, with what came behind the preface."""
         self._transport.set_protocol(self)
         self._space.connections.add(self)
         self._space.disconnects.add(self._socket.fileno(), self)
+        received, self._received = self._received, b""
         self.data_received(received[len(HTTP2_PREFACE) :])
 
     # --- what asyncio calls ------------------------------------------------------------------------
@@ -92,12 +81,12 @@ class Http2Connection(asyncio.BufferedProtocol):
         """Read frames and serve what they ask for."""
         now = monotonic()
         self._space.journal.last_activity = now
-        if self._ended and self._silent is None:
+        if not self._serves():
             return
         try:
             for frame in self._cutter.feed(data):
                 self._take(frame, now)
-                if self._ended and self._silent is None:
+                if not self._serves():
                     return
         except ProtocolError as error:
             # The library has its GOAWAY ready.
@@ -122,9 +111,10 @@ class Http2Connection(asyncio.BufferedProtocol):
         """Book the end and let go of everything."""
         if exc is not None:
             self._client_went("client-rst")
-        elif self._gone is None:
+        elif self._life not in LEFT:
             self._closing.book("server")
-        self._let_go("fault" if self._ended else "client")
+        self._let_go("fault" if self._life in ENDED else "client")
+        self._move(LifeMove.LOSE)
         self.sending.lose()
         self._space.connections.discard(self)
         self._space.disconnects.remove(self._socket.fileno(), self)
@@ -144,22 +134,22 @@ class Http2Connection(asyncio.BufferedProtocol):
 
     def peek(self, at: float | None = None) -> None:
         """Book a close that the client has sent but the loop has not yet reported."""
-        how = None if self._gone is not None else self._closing.by_client()
+        how = None if self._life in LEFT else self._closing.by_client()
         if how is not None:
             self._client_went(how, at)
 
     def end_with_space(self) -> None:
         """End the exchanges that still run; an idle connection stays, for what comes late on it."""
         if self._streams or self._silent is not None:
-            self._ended = True
+            self._move(LifeMove.END)
             self.abort()
 
     def drain(self) -> None:
         """Say GOAWAY, finish the streams that run, and close."""
-        if self._ended:
+        if self._life in ENDED:
             return
-        if not self._going_away:
-            self._going_away = True
+        if self._life is Life.OPEN:
+            self._move(LifeMove.DRAIN)
             self.sending.goaway(ErrorCodes.NO_ERROR)
         if not self._streams:
             self._close()
@@ -183,15 +173,16 @@ class Http2Connection(asyncio.BufferedProtocol):
             self._space.observe(self._space, record)
         if record is not None and record.ending != "client":
             self._cutter.answered()
-        if self._going_away and not self._streams and not self._ended:
+        if self._life is Life.DRAINING and not self._streams:
             self._close()
 
     def end(self, ending: Ending) -> None:
         """End the connection as a plan says; the other streams end with it."""
-        self._ended = True
         if ending == "rst":
+            self._move(LifeMove.END)
             self._closing.reset()
         elif ending == "half-close":
+            self._move(LifeMove.END)
             self._closing.shut()
             self.sending.mute = True
         else:
@@ -216,7 +207,7 @@ class Http2Connection(asyncio.BufferedProtocol):
 
     def _request_received(self, event: RequestReceived, now: float) -> None:
         stream_id, fields = event.stream_id, _pairs(event.headers)
-        if self._going_away or len(self._streams) >= MAX_STREAMS:
+        if self._life is Life.DRAINING or len(self._streams) >= MAX_STREAMS:
             self._refuse(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         problem = malformed(fields)
@@ -278,7 +269,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         if self._silent is not None:
             return
         request = stream.request
-        plan = self._early(self._space, request, len(stream.body), self._record.origin)
+        plan = self._answering.early(request, len(stream.body), self._record.origin)
         if plan is None:
             return
         request.body, request.complete, request.received_at = self._take_body(stream), False, now
@@ -292,13 +283,14 @@ class Http2Connection(asyncio.BufferedProtocol):
             self._space.peeked_at = now
         record = stream.record = self._book(request)
         if self._silent is not None:
-            record.reply, self._ended = self._silent, True
+            record.reply = self._silent
+            self._move(LifeMove.END)
             return
-        if self._gone is not None:
+        if self._life in LEFT:
             stream.client_gone(self._record.closed_at or now)
             stream.finish("client")
             return
-        stream.play(self._respond(self._space, request, record), record)
+        stream.play(self._answering.respond(request, record), record)
 
     def _book(self, request: Request) -> ExchangeRecord:
         space = self._space
@@ -330,7 +322,8 @@ class Http2Connection(asyncio.BufferedProtocol):
     def _let_go(self, ending: str) -> None:
         """End every stream."""
         now = monotonic()
-        self._ended = True
+        if self._life not in ENDED:
+            self._move(LifeMove.END)
         for stream in tuple(self._streams.values()):
             self._give_stream_up(stream, now, ending)
 
@@ -347,21 +340,33 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._note(problem)
         self.sending.flush()
         self._let_go("client")
+        self._move(LifeMove.LINGER)
         self._closing.linger()
 
     def _close(self) -> None:
-        self._ended = True
+        self._move(LifeMove.END)
         # What the transport still holds goes out before its own close.
         self._closing.close(shut=not self._tls and not self._transport.get_write_buffer_size())
 
     def _client_went(self, how: ClosedBy, at: float | None = None) -> None:
-        if self._gone is not None or self._record.closed_at is not None:
+        if self._life in LEFT or self._record.closed_at is not None:
             return
-        self._gone = how
+        self._move(LifeMove.LEAVE)
         now = monotonic() if at is None else at
         for stream in self._streams.values():
             stream.client_gone(now)
         self._closing.book(how, now)
+
+    def _serves(self) -> bool:
+        """Whether what comes is still read: requests that are to get no answer are booked all the same."""
+        return self._silent is not None or self._life not in ENDED
+
+    def _move(self, move: LifeMove) -> None:
+        after = LIFE[self._life].get(move)
+        if after is None:
+            self._closing.impossible(f"{move.name} while {self._life.name}")
+        else:
+            self._life = after
 
     def _note(self, text: str) -> None:
         self._space.journal.note(f"connection {self._record.id}: HTTP/2: {text}")

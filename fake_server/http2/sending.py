@@ -1,7 +1,7 @@
 """What goes out on an HTTP/2 connection: its streams' frames in turn, as windows and kernel take them."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -9,11 +9,24 @@ from hyperframe.frame import GoAwayFrame
 
 from tgi_conformance.fake_server.engine.plans import Http2Head
 
-if TYPE_CHECKING:
-    from tgi_conformance.fake_server.http2.stream import Http2Stream
-
 _MAX_UNSENT: Final = 64 * 1024
 """Bytes that the client has not taken from which on no more is read from it."""
+
+
+class Sender(Protocol):
+    """A stream as far as sending has to know it."""
+
+    id: int
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something waits for room to be sent."""
+
+    def push(self) -> bool:
+        """Send one frame of what waits, as far as the peer takes it; false where it takes none now."""
+
+    def resume(self) -> None:
+        """Go on after something stood in the way."""
 
 
 class Sending:
@@ -27,9 +40,9 @@ class Sending:
         #: The kernel takes no more for now.
         self.paused = False
         self._reading_paused = False
-        self._blocked: dict[int, Http2Stream] = {}
+        self._blocked: dict[int, Sender] = {}
         self._pumping = False
-        self._last_writer: Http2Stream | None = None
+        self._last_writer: Sender | None = None
         self._outbox = bytearray()
         self._lost = False
 
@@ -41,7 +54,7 @@ class Sending:
             return 0
         return min(self._h2.local_flow_control_window(stream_id), self._h2.max_outbound_frame_size)
 
-    def head(self, stream: "Http2Stream", head: Http2Head, *, ends: bool) -> int:
+    def head(self, stream: Sender, head: Http2Head, *, ends: bool) -> int:
         """Send a HEADERS frame, or the beginning of one; returns its size. It leaves with the next flush."""
         self._collect()
         fields = [(b":status", str(head.status).encode())]
@@ -57,7 +70,7 @@ class Sending:
             self.mute = True
         return len(frames)
 
-    def data(self, stream: "Http2Stream", data: bytes, *, ends: bool) -> int:
+    def data(self, stream: Sender, data: bytes, *, ends: bool) -> int:
         """Send a DATA frame; returns its size."""
         self._collect()
         self._h2.send_data(stream.id, data, end_stream=ends)
@@ -106,7 +119,7 @@ class Sending:
 
     # --- streams in turn ---------------------------------------------------------------------------
 
-    def pump(self, stream: "Http2Stream") -> None:
+    def pump(self, stream: Sender) -> None:
         """Send what a stream has, in turn with others that have something."""
         self._blocked[stream.id] = stream
         self.pump_all()
@@ -125,7 +138,7 @@ class Sending:
         finally:
             self._pumping = False
 
-    def _push(self, stream: "Http2Stream") -> bool:
+    def _push(self, stream: Sender) -> bool:
         """Send one frame of a stream, which goes on with its plan once all of it has left."""
         sent = not self.paused and stream.blocked and stream.push()
         if not stream.blocked:
@@ -133,7 +146,7 @@ class Sending:
             stream.resume()
         return sent
 
-    def forget(self, stream: "Http2Stream") -> None:
+    def forget(self, stream: Sender) -> None:
         """A stream is over."""
         self._blocked.pop(stream.id, None)
 
@@ -158,7 +171,7 @@ class Sending:
         """The connection is no more; what it had not taken stays as it was."""
         self._lost = True
 
-    def unsent(self, stream: "Http2Stream") -> int:
+    def unsent(self, stream: Sender) -> int:
         """Bytes that the kernel has not taken, as far as they are this stream's: it wrote last."""
         if self._lost or self._last_writer is not stream:
             return 0

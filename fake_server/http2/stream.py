@@ -2,15 +2,14 @@
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-from tgi_conformance.fake_server.engine.plans import Gate, Http2Head, Plan, Step, Wait, Write
+from tgi_conformance.fake_server.engine.plans import Ending, Gate, Http2Head, Plan, Step, Wait, Write
 from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.http1.pauses import Pauses
+from tgi_conformance.fake_server.http2.sending import Sending
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
-
-if TYPE_CHECKING:
-    from tgi_conformance.fake_server.http2.connection import Http2Connection
+from tgi_conformance.fake_server.space.gates import SpaceGate
 
 #: Endings after which an answer is whole and its stream ends.
 _WHOLE: Final = frozenset({"keep", "close", "linger"})
@@ -18,10 +17,28 @@ _WHOLE: Final = frozenset({"keep", "close", "linger"})
 _OF_STREAM: Final = _WHOLE | {"stall", "endless", "reset-stream"}
 
 
+class Carrier(Protocol):
+    """What a stream asks of the connection that carries it."""
+
+    sending: Sending
+
+    def gate(self, name: str) -> SpaceGate:
+        """The space's gate of a name."""
+
+    def finished(self, stream: "Http2Stream") -> None:
+        """Forget a stream whose exchange is over."""
+
+    def end(self, ending: Ending) -> None:
+        """End the connection as a plan says; the other streams end with it."""
+
+    def drain(self) -> None:
+        """Take no more streams, finish those that run, and close."""
+
+
 class Http2Stream:
     """Serves one request; the connection carries its frames."""
 
-    def __init__(self, connection: "Http2Connection", stream_id: int, request: Request) -> None:
+    def __init__(self, connection: Carrier, stream_id: int, request: Request) -> None:
         self.id = stream_id
         self.request = request
         self.body = bytearray()

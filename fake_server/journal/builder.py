@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 from tgi_conformance.contracts import journal as contract
 from tgi_conformance.fake_server.http.parsing import Request
-
-if TYPE_CHECKING:
-    from tgi_conformance.fake_server.engine.answer_cache import CachedAnswer
 
 #: Bytes of heads and bodies that one journal keeps; beyond it bodies are dropped and a note says so.
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -100,9 +97,33 @@ class ExchangeRecord:
         )
 
 
-#: An exchange that got an answer that stands: number, connection, answer, body, and when it was received,
-#: its answer began and was over. Everything else is the answer's.
-_Answered: TypeAlias = "tuple[int, ConnectionRecord, CachedAnswer, bytes, tuple[float, float, float]]"
+class SameAgain(Protocol):
+    """What exchanges have in common that got the same answer to the same head."""
+
+    @property
+    def request(self) -> Request:
+        """A request with this head; its body and its times are of no account."""
+
+    @property
+    def key(self) -> str:
+        """Alias of its key."""
+
+    @property
+    def reply(self) -> str | None:
+        """Name of the reply that served it."""
+
+    @property
+    def status(self) -> int | None:
+        """Status of the answer."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of the answer."""
+
+
+#: An exchange that got a cached answer: number, connection, what it has in common with others, body, and
+#: when it was received, its answer began and was over.
+_Answered: TypeAlias = tuple[int, ConnectionRecord, SameAgain, bytes, tuple[float, float, float]]
 
 
 def _record_of(answered: _Answered) -> ExchangeRecord:
@@ -126,7 +147,7 @@ def _record_of(answered: _Answered) -> ExchangeRecord:
         cached.key,
         body,
         reply=cached.reply,
-        status=cached.plan.status,
+        status=cached.status,
         sent_bytes=cached.sent_bytes,
         ending="complete",
         reply_at=reply_at,
@@ -152,6 +173,7 @@ class JournalBuilder:
         self.last_activity = clock()
         self._clock = clock
         self._notes: list[str] = []
+        self._faults: list[str] = []
         self._bytes_left = max_bytes
         self._most = max_exchanges
         self._booked = 0
@@ -194,6 +216,12 @@ class JournalBuilder:
             self._notes.append(f"more than {MAX_NOTES} notes; further ones are dropped")
         self.changed()
 
+    def fault(self, text: str) -> None:
+        """Add a mistake of the server itself: what this journal holds shows nothing of a client."""
+        if len(self._faults) < MAX_NOTES:
+            self._faults.append(text)
+        self.changed()
+
     def open_connection(self, origin: str, at: float) -> ConnectionRecord:
         """Book a new connection."""
         record = ConnectionRecord(self._opened, origin, at)
@@ -226,11 +254,11 @@ class JournalBuilder:
     def book_answered(
         self,
         connection: ConnectionRecord,
-        cached: "CachedAnswer",
+        cached: SameAgain,
         data: bytes,
         times: tuple[float, float, float],
     ) -> None:
-        """Book a request that got an answer that stands; ``data`` are its bytes, ``times`` the row's."""
+        """Book a request that got a cached answer; ``data`` are its bytes, ``times`` the row's."""
         number = self._booked
         connection.requests += 1
         self.last_activity = times[2]
@@ -261,5 +289,6 @@ class JournalBuilder:
             replies=replies,
             lag=self.lag,
             notes=tuple(self._notes),
+            faults=tuple(self._faults),
             now=self._clock(),
         )

@@ -56,6 +56,7 @@ def decoded(value: Mapping[str, Any]) -> Journal:
     given["connections"] = tuple(Connection(**item) for item in value.get("connections", ()))
     given["replies"] = tuple(ReplyUse(**item) for item in value.get("replies", ()))
     given["notes"] = tuple(value.get("notes", ()))
+    given["faults"] = tuple(value.get("faults", ()))
     return Journal(**given)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from tgi_conformance.fake_server.space.space import Spaces
+from tgi_conformance.fake_server.space.spaces import Spaces
 
 #: Seconds that answers get to end by themselves; the launcher's own default.
 DRAIN_SECONDS: Final = 90.0

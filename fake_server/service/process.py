@@ -24,6 +24,7 @@ from tgi_conformance.fake_server.journal.builder import MAX_EXCHANGES
 from tgi_conformance.fake_server.recording.recorder import Recorder
 from tgi_conformance.fake_server.recording.replay import Replay, read_recordings
 from tgi_conformance.fake_server.recording.upstream import Upstream
+from tgi_conformance.fake_server.service.connecting import connect
 from tgi_conformance.fake_server.service.draining import drain
 from tgi_conformance.fake_server.service.launcher import add_launcher_options, launched
 from tgi_conformance.fake_server.service.observers import Observer
@@ -38,9 +39,8 @@ from tgi_conformance.fake_server.service.options import (
     warn_of_reach,
 )
 from tgi_conformance.fake_server.service.precise_timers import precise_event_loop
-from tgi_conformance.fake_server.service.serving import connect
 from tgi_conformance.fake_server.service.workers import run_workers
-from tgi_conformance.fake_server.space.space import Spaces
+from tgi_conformance.fake_server.space.spaces import Spaces
 
 #: Bytes of one request body that are read at all; TGI's own limit (413) is the script's.
 MAX_BODY: Final = 64 * 1024 * 1024

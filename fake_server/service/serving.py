@@ -13,8 +13,6 @@ from tgi_conformance.fake_server.engine.chaos import Drawn
 from tgi_conformance.fake_server.engine.plan_cache import LARGEST_REQUEST
 from tgi_conformance.fake_server.engine.plans import Plan, plan_nothing, with_header
 from tgi_conformance.fake_server.http.parsing import Request
-from tgi_conformance.fake_server.http1.connection import Connection
-from tgi_conformance.fake_server.http1.slow_reading import SlowConnection
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
 from tgi_conformance.fake_server.space.space import Space
 
@@ -39,14 +37,6 @@ class WallClock:
 
 
 _CLOCK = WallClock()
-
-
-def connect(space: Space, origin: str) -> Connection:
-    """Make the protocol of a new connection to a space."""
-    kind = Connection if space.script.reading is None else SlowConnection
-    return kind(
-        space, origin, respond=respond, accept=accept, refuse=refuse, early=answer_early, remember=remember
-    )
 
 
 def state_of(space: Space, record: ExchangeRecord) -> engine.State:

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from tgi_conformance.contracts.script import Limits, Reply, Script
+from tgi_conformance.fake_server.service.connecting import connect
 from tgi_conformance.fake_server.service.draining import drain
 from tgi_conformance.fake_server.service.precise_timers import precise_event_loop
-from tgi_conformance.fake_server.service.serving import connect
-from tgi_conformance.fake_server.space.space import Spaces
+from tgi_conformance.fake_server.space.spaces import Spaces
 
 MOST_WORKERS: Final = 64
 

@@ -6,12 +6,10 @@ costs a system call for each; an epoll of their hang-ups alone costs one, howeve
 
 import contextlib
 import select
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tgi_conformance.fake_server.space.open_connection import OpenConnection
+from tgi_conformance.fake_server.space.open_connection import OpenConnection
 
 #: Where the kernel cannot be asked so, every connection is looked at.
 _CAN_ASK: Final = hasattr(select, "epoll")
@@ -24,7 +22,7 @@ class Disconnects:
         self._connections: dict[int, OpenConnection] = {}
         self._epoll: select.epoll | None = None
 
-    def add(self, descriptor: int, connection: "OpenConnection") -> None:
+    def add(self, descriptor: int, connection: OpenConnection) -> None:
         """Watch a connection."""
         self._connections[descriptor] = connection
         if not _CAN_ASK:
@@ -33,7 +31,7 @@ class Disconnects:
             self._epoll = select.epoll()
         self._epoll.register(descriptor, select.EPOLLRDHUP)
 
-    def remove(self, descriptor: int, connection: "OpenConnection") -> None:
+    def remove(self, descriptor: int, connection: OpenConnection) -> None:
         """Watch a connection no more.
 
         Over TLS its descriptor is closed by then (the kernel has forgotten it), or is another's already.
@@ -45,7 +43,7 @@ class Disconnects:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(descriptor)
 
-    def suspects(self) -> "Iterable[OpenConnection]":
+    def suspects(self) -> Iterable[OpenConnection]:
         """Every connection that may have been closed by its client; the others surely have not."""
         if self._epoll is None:
             return tuple(self._connections.values())

@@ -1,4 +1,4 @@
-"""What a space asks of each connection that is open, whichever protocol it speaks."""
+"""What a space asks of each connection that is open, whichever protocol it speaks, and its reader of both."""
 
 from typing import Protocol
 
@@ -17,3 +17,26 @@ class OpenConnection(Protocol):
 
     def abort(self) -> None:
         """Close at once."""
+
+
+class ReadConnection(OpenConnection, Protocol):
+    """An open connection that may be read in its transport's place."""
+
+    def read(self, data: bytes, now: float) -> None:
+        """Take what was read at ``now`` (monotonic seconds); no bytes: the client has shut its side."""
+
+    def reading_failed(self) -> None:
+        """End: the client has reset the connection."""
+
+    def failed(self, error: Exception) -> None:
+        """End: what was read could not be served, a fault of this server."""
+
+
+class AskedWhoLeft(Protocol):
+    """What a reader asks of the space of a connection before it serves what it has read."""
+
+    #: When, in monotonic seconds, what was read was read just before the kernel was last asked who left.
+    peeked_at: float
+
+    def peek(self, at: float | None = None) -> None:
+        """Book the closes that clients have sent but the loop has not yet reported; ``at``: as of then."""

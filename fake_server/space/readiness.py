@@ -11,14 +11,11 @@ before any of these requests came (:mod:`tgi_conformance.fake_server.space.disco
 import asyncio
 import select
 import socket
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tgi_conformance.fake_server.http1.connection import Connection
-    from tgi_conformance.fake_server.space.space import Space
+from tgi_conformance.fake_server.space.open_connection import AskedWhoLeft, ReadConnection
 
 #: Where there is no epoll, asyncio's transports read.
 CAN_WATCH: Final = hasattr(select, "epoll")
@@ -36,11 +33,11 @@ class Readiness:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         #: By descriptor: how it is read, and whose it is.
-        self._connections: dict[int, tuple[Callable[[int], bytes], Connection, Space]] = {}
+        self._connections: dict[int, tuple[Callable[[int], bytes], ReadConnection, AskedWhoLeft]] = {}
         self._epoll = select.epoll()
         loop.add_reader(self._epoll.fileno(), self._serve)
 
-    def add(self, wire: socket.socket, connection: "Connection", space: "Space") -> None:
+    def add(self, wire: socket.socket, connection: ReadConnection, space: AskedWhoLeft) -> None:
         """Read a connection from now on."""
         self._connections[wire.fileno()] = wire.recv, connection, space
         self._epoll.register(wire.fileno(), select.EPOLLIN)
@@ -71,7 +68,7 @@ class Readiness:
             if monotonic() - begun > _ROUNDS_SECONDS or self._epoll.closed:
                 return
 
-    def _read(self, ready: list[tuple[int, int]]) -> "list[tuple[Connection, Space, bytes]]":
+    def _read(self, ready: list[tuple[int, int]]) -> list[tuple[ReadConnection, AskedWhoLeft, bytes]]:
         """What has come, in order; no bytes: the client has shut its side."""
         taken = []
         for descriptor, _ in ready:
@@ -86,7 +83,7 @@ class Readiness:
             taken.append((connection, space, data))
         return taken
 
-    def _pass_on(self, connection: "Connection", data: bytes, at: float) -> None:
+    def _pass_on(self, connection: ReadConnection, data: bytes, at: float) -> None:
         try:
             connection.read(data, at)
         except Exception as error:  # noqa: BLE001 - told to the loop, as its own transports do
@@ -94,7 +91,7 @@ class Readiness:
             self._loop.call_exception_handler(
                 {"message": message, "exception": error, "protocol": connection}
             )
-            connection.abort()
+            connection.failed(error)
 
 
 def readiness_here() -> Readiness | None:

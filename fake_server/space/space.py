@@ -1,14 +1,11 @@
 """A space: one case's listeners, script, keys, gates and journal."""
 
 import asyncio
-import contextlib
 import socket
-from collections import deque
 from collections.abc import Callable, Mapping
-from errno import EMFILE, ENFILE
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final, TypeAlias
 
 from tgi_conformance.contracts.script import Limits, Reply, Script
 from tgi_conformance.contracts.script.places import script_with_origins, with_origins
@@ -22,61 +19,25 @@ from tgi_conformance.fake_server.journal.json_form import encoded
 from tgi_conformance.fake_server.journal.metrics import Metrics
 from tgi_conformance.fake_server.space.certificates import Certificate, self_signed
 from tgi_conformance.fake_server.space.disconnects import Disconnects
-from tgi_conformance.fake_server.space.readiness import Readiness, readiness_here
+from tgi_conformance.fake_server.space.gates import SpaceGate
+from tgi_conformance.fake_server.space.open_connection import OpenConnection
+from tgi_conformance.fake_server.space.readiness import Readiness
 from tgi_conformance.fake_server.space.tls_listening import TLSListener
-
-if TYPE_CHECKING:
-    from tgi_conformance.fake_server.http1.connection import Connection
-    from tgi_conformance.fake_server.space.open_connection import OpenConnection
 
 BACKLOG: Final = 1024
 REFUSED: Final = "refused:"
-_NO_DESCRIPTORS: Final = frozenset({EMFILE, ENFILE})
 RECEIVE_BUFFER: Final = 4096
 """Bytes that the kernel may hold for a slow reader; with its usual megabytes no client would notice."""
 NAMES: Final = ("127.0.0.1", "localhost", "::1")
 """Names in the certificate of TLS origins."""
 
+#: Space, origin -> what serves a new connection to it.
+Connect: TypeAlias = Callable[["Space", str], asyncio.BufferedProtocol]
+
 
 def self_signed_here() -> Certificate:
     """A new certificate for this machine."""
     return self_signed(NAMES)
-
-
-class SpaceGate:
-    """Holds that wait under one name."""
-
-    def __init__(self) -> None:
-        self._permits = 0
-        self._open = False
-        self._waiting: deque[Callable[[], None]] = deque()
-
-    def enter(self, passed: Callable[[], None]) -> bool:
-        """True if the hold passes at once; otherwise ``passed`` is called when it may."""
-        if self._open:
-            return True
-        if self._permits:
-            self._permits -= 1
-            return True
-        self._waiting.append(passed)
-        return False
-
-    def leave(self, passed: Callable[[], None]) -> None:
-        """Take a waiting hold back (its connection is gone)."""
-        with contextlib.suppress(ValueError):
-            self._waiting.remove(passed)
-
-    def release(self, count: int | None) -> None:
-        """Let ``count`` holds pass, now or later; None opens the gate for good."""
-        if count is None:
-            self._open = True
-            count = len(self._waiting)
-        self._permits += count
-        while self._permits and self._waiting:
-            self._permits -= 1
-            self._waiting.popleft()()
-        if self._open:
-            self._permits = 0
 
 
 class Space:
@@ -129,7 +90,7 @@ class Space:
 
     async def listen(
         self,
-        connect: Callable[["Space", str], "Connection"],
+        connect: Connect,
         host: str,
         port: int = 0,
         certificate: Callable[[], Certificate] = self_signed_here,
@@ -279,107 +240,3 @@ def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-class Spaces:
-    """All spaces of the process; a closed one stays reachable for the next ``kept`` spaces."""
-
-    def __init__(
-        self,
-        connect: Callable[[Space, str], "Connection"],
-        host: str,
-        *,
-        max_body: int,
-        max_exchanges: int = MAX_EXCHANGES,
-        shared_port: bool = False,
-    ) -> None:
-        self._connect = connect
-        self._max_exchanges = max_exchanges
-        self._shared_port = shared_port
-        self._host = host
-        self._max_body = max_body
-        self._spaces: dict[str, Space] = {}
-        self._closed: deque[Space] = deque()
-        self._count = 0
-        self.kept = 200
-        #: Told of each exchange that is over, in any space.
-        self.observe: Callable[[Space, ExchangeRecord], None] | None = None
-        self._certificate: Certificate | None = None
-        self._readiness: Readiness | None = None
-
-    def __len__(self) -> int:
-        return sum(not space.closed for space in self._spaces.values())
-
-    async def open(self, script: Script, keys: Mapping[str, str], *, port: int = 0) -> Space:
-        """Open a space; raises OSError if a port cannot be had (then nothing of it is left)."""
-        self._count += 1
-        limits = {"max_body": self._max_body, "max_exchanges": self._max_exchanges}
-        space = Space(str(self._count), script, keys, **limits)
-        space.shared_port = self._shared_port
-        if self._readiness is None:
-            self._readiness = readiness_here()
-        space.readiness = self._readiness
-        try:
-            await space.listen(self._connect, self._host, port, self._certify)
-        except OSError as error:
-            space.retire()
-            if error.errno not in _NO_DESCRIPTORS or not self._closed:
-                raise
-            # What came late to a closed space is lost now; to open none would be worse.
-            self._retire_old(kept=0)
-            return await self.open(script, keys, port=port)
-        space.observe = self.observe
-        self._spaces[space.id] = space
-        self._retire_old()
-        return space
-
-    def _certify(self) -> Certificate:
-        """The certificate of this process, made when the first TLS origin needs it."""
-        if self._certificate is None:
-            self._certificate = self_signed((*NAMES, self._host) if self._host not in NAMES else NAMES)
-        return self._certificate
-
-    def get(self, space_id: str) -> Space | None:
-        """The space of an id, also a closed one that is still kept."""
-        return self._spaces.get(space_id)
-
-    def close(self, space: Space) -> str:
-        """Close a space and return its journal; its listeners stay bound for the spaces to come."""
-        if space.closed:
-            return space.encoded()
-        journal = space.close()
-        self._closed.append(space)
-        return journal
-
-    def late(self, lag: float) -> None:
-        """Book a lateness of the heartbeat with every space that lives."""
-        for space in self._spaces.values():
-            if not space.closed and lag > space.journal.lag:
-                space.journal.lag = lag
-
-    def stop_listening(self) -> None:
-        """Take no new connections, in any space."""
-        for space in self._spaces.values():
-            space.stop_listening()
-
-    def drain(self) -> bool:
-        """Let every connection end after its exchange; false once none is left."""
-        left = [connection for space in self._spaces.values() for connection in tuple(space.connections)]
-        for connection in left:
-            connection.drain()
-        return bool(left)
-
-    def retire_all(self) -> None:
-        """Close everything."""
-        for space in self._spaces.values():
-            space.retire()
-        self._spaces.clear()
-        if self._readiness is not None:
-            self._readiness.close()
-            self._readiness = None
-
-    def _retire_old(self, kept: int | None = None) -> None:
-        while len(self._closed) > (self.kept if kept is None else kept):
-            space = self._closed.popleft()
-            space.retire()
-            del self._spaces[space.id]

@@ -21,7 +21,7 @@ from tgi_conformance.suites.harness.keys import canary
 from tgi_conformance.suites.harness.oracles import CallMade
 from tgi_conformance.suites.harness.policy import RetrySettings, effective, most_attempts
 from tgi_conformance.suites.harness.probes import Probes
-from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
+from tgi_conformance.suites.harness.rulings import KitFault, NotApplicable, NotHere
 from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, waits_of
 from tgi_conformance.suites.harness.session import CallSeen, CaseRecord, Settings, SpaceSeen
 from tgi_conformance.suites.shapes.calls import SHAPE_BY_NAME, SHAPES, Shape, healthy
@@ -369,6 +369,7 @@ class Case:
         """Fail unless every scripted reply saw the requests that it expected."""
         for space in self._spaces:
             journal = space.journal()
+            no_fault(journal)
             if journal.connections:
                 self._connected.add(space.id)
             unmet = journal.unmet
@@ -378,6 +379,11 @@ class Case:
                 observed="; ".join(f"{use.requests} requests for {use.reply}" for use in unmet),
                 journal=journal,
             )
+
+    def check_server(self) -> None:
+        """Raise a kit fault where the fake server made a mistake of its own: nothing else counts then."""
+        for space in self._spaces:
+            no_fault(space.journal())
 
     def finish(self) -> None:
         """Close everything, keep the evidence, and let the run-wide oracles look."""
@@ -392,8 +398,10 @@ class Case:
         findings = oracles.leaks_in_outcomes(scanned, self.record.keys)
         if self.key_echoed:
             findings = [dataclasses.replace(finding, advisory=True) for finding in findings]
+        journals = []
         for space, script in zip(self._spaces, self._scripts, strict=True):
             journal, left = self._closed(space)
+            journals.append(journal)
             findings += left
             findings += oracles.stray_keys(journal, self.record.keys)
             findings += oracles.extra_requests(journal, self._calls)
@@ -402,6 +410,8 @@ class Case:
                 self.record.spaces.append(SpaceSeen(script, journal))
         self.record.findings += findings
         self.record.calls += [CallSeen(*seen) for seen in self._outcomes[:_EVIDENCE_LIMIT]]
+        for journal in journals:
+            no_fault(journal)
 
     def _closed(self, space: Space) -> tuple[Journal, list[Finding]]:
         """Close a space: its last journal, and whether the backend's connections were closed before."""
@@ -413,6 +423,12 @@ class Case:
         findings = oracles.connections_left(journal)
         self.probes.lingering += any(finding.breach for finding in findings)
         return journal, findings
+
+
+def no_fault(journal: Journal) -> None:
+    """Raise a kit fault where a journal holds a mistake of the server itself."""
+    if journal.faults:
+        raise KitFault(f"the fake server made a mistake: {'; '.join(journal.faults)}")
 
 
 def _wanted(reply: str, least: int, most: int | None) -> str:

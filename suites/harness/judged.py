@@ -61,6 +61,7 @@ def judged(case: Case, play: Play) -> Iterator[None]:
         yield
         case.check_script()
     except ClauseFailed as failure:
+        case.check_server()
         # Before the replays: an untestable case shows both sides too.
         case.record.expected, case.record.observed = failure.expected, failure.observed
         if confirm(case, failure, play):

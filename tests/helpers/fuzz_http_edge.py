@@ -19,11 +19,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
 
 from http2_inputs import hostile_http2
 
-from tgi_conformance.fake_server.client import FakeServer
+from tgi_conformance.fake_server.client import ControlClient, FakeServer
 
 PATIENCE = 5.0
 #: A client that waits this long for an answer, then says that it has no more to send.
@@ -268,6 +269,9 @@ def _attack(
         if number % CHECK_EVERY == 0:
             _check_life(server, found, number)
     _check_life(server, found, found.inputs)
+    with contextlib.closing(ControlClient(server.control_url, server.token)) as control:
+        journal = cast("dict[str, list[str]]", control.call("GET", "/spaces/1/journal"))
+    found.problems += [f"fault of the server: {fault}" for fault in journal.get("faults", [])]
 
 
 def _judge(found: Findings, number: int, seed: int, data: bytes, got: bytes) -> None:

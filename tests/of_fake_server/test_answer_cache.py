@@ -33,10 +33,11 @@ from tgi_conformance.fake_server.engine.answer_cache import LARGEST, MOST, Answe
 from tgi_conformance.fake_server.http1.connection import Connection
 from tgi_conformance.fake_server.journal.builder import JournalBuilder
 from tgi_conformance.fake_server.journal.conditions import Condition
-from tgi_conformance.fake_server.service import serving
+from tgi_conformance.fake_server.service import connecting, serving
 from tgi_conformance.fake_server.service.precise_timers import precise_event_loop
 from tgi_conformance.fake_server.space.readiness import CAN_WATCH
-from tgi_conformance.fake_server.space.space import Space, Spaces
+from tgi_conformance.fake_server.space.space import Space
+from tgi_conformance.fake_server.space.spaces import Spaces
 
 pytestmark = pytest.mark.skipif(not CAN_WATCH, reason="transports read here, and nothing stands")
 
@@ -144,7 +145,7 @@ async def playing(
 ) -> AsyncIterator[tuple[Spaces, Space, Callable[..., Peer]]]:
     limit = fields.pop("max_exchanges", 1000)
     peers: list[Peer] = []
-    spaces = Spaces(serving.connect, "127.0.0.1", max_body=1 << 20, max_exchanges=limit)  # type: ignore[arg-type]
+    spaces = Spaces(connecting.connect, "127.0.0.1", max_body=1 << 20, max_exchanges=limit)  # type: ignore[arg-type]
     try:
         space = await spaces.open(Script(replies=replies, **fields), {"A": "hf_a"})  # type: ignore[arg-type]
 
@@ -232,7 +233,7 @@ def test_where_transports_read_the_wire_and_the_books_are_the_same(
     found: list[tuple[list[bytes], list[Exchange]]] = [([], []), ([], [])]
     run(lambda: test(*found[0]))
     assert rows.count
-    monkeypatch.setattr("tgi_conformance.fake_server.space.space.readiness_here", lambda: None)
+    monkeypatch.setattr("tgi_conformance.fake_server.space.spaces.readiness_here", lambda: None)
     before = rows.count
     run(lambda: test(*found[1]))
     assert rows.count == before

@@ -47,9 +47,9 @@ from tgi_conformance.fake_server.engine.chaos import draw
 from tgi_conformance.fake_server.engine.plans import Answer, Wait, Write, plan_answer
 from tgi_conformance.fake_server.engine.plans import Exchange as Asked
 from tgi_conformance.fake_server.engine.traffic import Traffic
-from tgi_conformance.fake_server.service.serving import connect
+from tgi_conformance.fake_server.service.connecting import connect
 from tgi_conformance.fake_server.space.certificates import self_signed
-from tgi_conformance.fake_server.space.space import Spaces
+from tgi_conformance.fake_server.space.spaces import Spaces
 
 A = b'data: {"a":1}\n\n'
 DONE = b"data: [DONE]\n\n"

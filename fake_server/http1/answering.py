@@ -1,0 +1,52 @@
+"""What a connection asks of whoever decides on answers, and how it hands itself over to HTTP/2."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from tgi_conformance.fake_server.engine.plans import Plan
+from tgi_conformance.fake_server.http.parsing import Request
+from tgi_conformance.fake_server.journal.builder import ConnectionRecord, ExchangeRecord
+from tgi_conformance.fake_server.space.space import Space
+
+HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+class Answering(Protocol):
+    """Decides for the connections of one space."""
+
+    def accept(self, origin: str) -> tuple[str, Plan] | None:
+        """What is done for a new connection, if the script has something for it: name of the reply, plan."""
+
+    def respond(self, request: Request, record: ExchangeRecord) -> Plan:
+        """What is done for a request."""
+
+    def early(self, request: Request, size: int, origin: str) -> Plan | None:
+        """The answer that does not wait for the body, of which ``size`` bytes have come; None: read on."""
+
+    def remember(self, request: Request, record: ExchangeRecord, plan: Plan) -> None:
+        """Keep the plan that a request got for the next such request, where it would get the same."""
+
+    def refuse(self, status: int) -> bytes:
+        """The answer to bytes that are no request (its status), or to a body that broke off (0)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """A connection that turned out to speak HTTP/2."""
+
+    space: Space
+    answering: Answering
+    record: ConnectionRecord
+    transport: asyncio.Transport
+    socket: socket.socket
+    #: The reply that leaves everything on this connection without an answer.
+    silent: str | None
+    #: What has come: the preface, and what came with it.
+    received: bytes
+
+
+#: Takes a connection over.
+OpenHttp2: TypeAlias = Callable[[Handover], None]
