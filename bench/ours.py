@@ -24,14 +24,14 @@ PLAYS: Final[dict[str, tuple[Kind, JSON]]] = {
 }
 
 
-def start(name: str, version: str, folder: Path, *options: str) -> Running:
-    """Start a fake server that plays one reply for every request."""
+def start(name: str, version: str, folder: Path, *options: str, python: str = sys.executable) -> Running:
+    """Start a fake server that plays one reply for every request, under an interpreter that holds the kit."""
     reply = {**PLAYS[name][1], "requests": [0, None]}
-    script = folder / f"{_slug(name)}.json"
+    script = folder / f"{_slug(name)}-{_slug(version)}.json"
     script.write_text(json.dumps({"replies": [reply]}), encoding="utf-8")
     port = free_port()
     command = [
-        sys.executable,
+        python,
         "-m",
         "tgi_conformance.fake_server",
         "--script",
@@ -39,7 +39,7 @@ def start(name: str, version: str, folder: Path, *options: str) -> Running:
         "--port",
         str(port),
     ]
-    process = Process([*command, *options], folder / f"{_slug(name)}.log")
+    process = Process([*command, *options], folder / f"{_slug(name)}-{_slug(version)}.log")
     process.wait_for(port)
     return Running(name, version, port, process)
 

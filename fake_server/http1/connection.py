@@ -27,6 +27,10 @@ _MAX_WAITING: Final = 16 * 1024 * 1024
 MAX_CONNECTIONS: Final = 16_384
 """Open connections of one space; one more is closed at once, and a note says so."""
 
+#: Named once: the way of a cached answer asks for them each time, and an enum's members are slow to look up.
+_READY: Final = Turn.READY
+_OPEN: Final = Life.OPEN
+
 #: Where every connection's bytes are read to: each takes them out before the next is read. (What asyncio
 #: allots for each read by itself costs a mapping of memory and its end.)
 _WINDOW: Final = memoryview(bytearray(256 * 1024))
@@ -111,7 +115,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def read(self, data: bytes, now: float) -> None:
         """Take what was read in the transport's place; no bytes: the client has shut its side."""
-        if self._exchange.turn is Turn.READY:
+        if self._exchange.turn is _READY:
             cached = self._answers.find(data)
             if cached is not None and self._answer_again(cached, data, now):
                 return
@@ -323,7 +327,7 @@ class Connection(asyncio.BufferedProtocol):
             self.peek()
         if (
             begun >= cached.until
-            or self._life is not Life.OPEN
+            or self._life is not _OPEN
             or cached.permits_used != space.permits_used
             or space.journal.watched
         ):
