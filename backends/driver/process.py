@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tgi_conformance.backends.driver.spec import BackendSpec
-from tgi_conformance.backends.host import Host
+from tgi_conformance.backends.host.host import Host
 
 #: Variables of ours that a backend gets to see; all others, above all proxies and keys, stay away from it.
 KEPT_VARIABLES: Final = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-HOST: Final = Path(__file__).parents[1] / "host.py"
+HOST: Final = Path(__file__).parents[1] / "host" / "host.py"
 KIT: Final = "tgi_conformance."
 
 

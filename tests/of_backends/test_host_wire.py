@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tgi_conformance.backends import host
+from tgi_conformance.backends.host import host
 from tgi_conformance.backends.driver.events import EVENTS, read_event
-from tgi_conformance.backends.host import Assembler, Encoder, UnsendableError, WireError, to_lines
+from tgi_conformance.backends.host.host import Assembler, Encoder, UnsendableError, WireError, to_lines
 from tgi_conformance.contracts.adapter import METHODS, Answer, Description, Usage
 from tgi_conformance.contracts.schema.registry import build_validator, problems, schema
 
