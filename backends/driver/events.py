@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from tgi_conformance.backends.host.host import PREFIX, WireError
+from tgi_conformance.backends.host.protocol import PREFIX, WireError
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import ExceptionLink

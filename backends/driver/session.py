@@ -16,7 +16,9 @@ from tgi_conformance.backends.driver.events import PREFIX, Census, Event, Failed
 from tgi_conformance.backends.driver.output import OutputLog
 from tgi_conformance.backends.driver.process import HostProcess, open_process, what_is_missing
 from tgi_conformance.backends.driver.spec import BackendSpec
-from tgi_conformance.backends.host.host import LINE_LIMIT, PROTOCOL, Assembler, Encoder, WireError, to_lines
+from tgi_conformance.backends.host.encoding import Encoder
+from tgi_conformance.backends.host.lines import Assembler, to_lines
+from tgi_conformance.backends.host.protocol import LINE_LIMIT, PROTOCOL, WireError
 from tgi_conformance.contracts.adapter import Failure
 
 WRITE_DEADLINE: Final = 10.0

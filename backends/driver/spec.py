@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-HOST: Final = Path(__file__).parents[1] / "host" / "host.py"
+#: A folder that runs as a script.
+HOST: Final = Path(__file__).parents[1] / "host"
 KIT: Final = "tgi_conformance."
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
-from tgi_conformance.backends.host.host import LIBRARIES
+from tgi_conformance.backends.host.watch import LIBRARIES
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.loopback import leaves_here, stays_here
 from tgi_conformance.contracts.outcome import Outcome

@@ -215,11 +215,11 @@ class SlowInTerm(Base):
 
 
 class Speaks(Base):
-    """Breaks the protocol from inside: finds the private descriptor by asking the host's own module."""
+    """Breaks the protocol from inside: finds the private descriptor by asking the host's own modules."""
 
     def generate(self, prompt):
-        host = sys.modules["__main__"]
-        call = host.current_call.get()
+        package = sys.modules["__main__"].PACKAGE
+        call = sys.modules[f"{package}.watch"].current_call.get()
         lines = {
             "unknown event": b'{"tgic":1,"event":"shrug","id":%d}\n' % call.id,
             "wrong type": b'{"tgic":1,"event":"result","id":%d,"value":1,"at":"now"}\n' % call.id,
@@ -231,5 +231,5 @@ class Speaks(Base):
             "long line": b'{"tgic":1,"event":"' + b"x" * (1 << 20) + b'"}\n',
         }
         with call.host.wire._lock:
-            host.write_all(call.host.wire._fd, lines[prompt])
+            sys.modules[f"{package}.wire"].write_all(call.host.wire._fd, lines[prompt])
         return "said"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tgi_conformance.backends.host import host
 from tgi_conformance.backends.driver.driver import BackendStartError, Driver
 from tgi_conformance.backends.driver.spec import BackendSpecError, parse_backend
+from tgi_conformance.backends.host import protocol
 
 ADAPTERS = Path(__file__).parents[1] / "adapters"
 FAULTY = ADAPTERS / "faulty.py"
@@ -105,10 +105,11 @@ def test_file_is_named_from_the_working_folder(tmp_path: Path) -> None:
 def test_kits_own_adapter_is_named_by_its_file_for_another_interpreter(tmp_path: Path) -> None:
     other = tmp_path / "python"
     other.touch()
-    spec = parse_backend("tgi_conformance.backends.host.host:Host", python=str(other))
-    assert spec.adapter == f"{host.__file__}:Host"
+    spec = parse_backend("tgi_conformance.backends.host.protocol:X", python=str(other))
+    assert spec.adapter == f"{protocol.__file__}:X"
     assert spec.foreign
-    assert parse_backend("tgi_conformance.backends.host.host:Host").adapter == "tgi_conformance.backends.host.host:Host"
+    same = "tgi_conformance.backends.host.protocol:X"
+    assert parse_backend(same).adapter == same
 
 
 def test_module_in_the_working_folder_is_found(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tgi_conformance.backends.host import host
 from tgi_conformance.backends.driver.events import EVENTS, read_event
-from tgi_conformance.backends.host.host import Assembler, Encoder, UnsendableError, WireError, to_lines
+from tgi_conformance.backends.host import encoding, protocol
+from tgi_conformance.backends.host import lines as host_lines
+from tgi_conformance.backends.host.encoding import Encoder
+from tgi_conformance.backends.host.lines import Assembler, to_lines
+from tgi_conformance.backends.host.protocol import UnsendableError, WireError
 from tgi_conformance.contracts.adapter import METHODS, Answer, Description, Usage
 from tgi_conformance.contracts.schema.registry import build_validator, problems, schema
 
@@ -22,7 +25,7 @@ VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | st.binary(),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(ANY_TEXT | st.sampled_from(sorted(host.TAGS - {"$object"})), inner, max_size=3)
+        | st.dictionaries(ANY_TEXT | st.sampled_from(sorted(protocol.TAGS - {"$object"})), inner, max_size=3)
     ),
     max_leaves=12,
 )
@@ -48,7 +51,7 @@ def test_every_value_comes_back_as_it_was(value: object) -> None:
 def test_lines_are_ascii_begin_with_the_mark_and_hold_one_line_feed(value: object) -> None:
     for line in to_lines({"tgic": 1, "value": Encoder().encode(value)}, 0):
         assert line.isascii()
-        assert line.startswith(host.PREFIX)
+        assert line.startswith(protocol.PREFIX)
         assert line.index(b"\n") == len(line) - 1
 
 
@@ -57,7 +60,7 @@ def test_long_message_goes_in_parts_under_the_line_limit(unit: str) -> None:
     value = unit * ((1 << 20) + 1)
     lines = to_lines({"tgic": 1, "value": value}, 7)
     assert len(lines) > 1
-    assert max(map(len, lines)) <= host.LINE_LIMIT
+    assert max(map(len, lines)) <= protocol.LINE_LIMIT
     assembler = Assembler()
     *early, last = [assembler.feed(line.rstrip(b"\n")) for line in lines]
     assert set(early) == {None}
@@ -96,7 +99,8 @@ def test_tagged_values_fit_the_schema(value: object) -> None:
 
 
 def test_value_over_the_limit_is_refused_before_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "VALUE_LIMIT", 1000)
+    monkeypatch.setattr(encoding, "VALUE_LIMIT", 1000)
+    monkeypatch.setattr(host_lines, "VALUE_LIMIT", 1000)
     with pytest.raises(UnsendableError, match="over the limit"):
         Encoder().encode(["x" * 300] * 4)
     with pytest.raises(UnsendableError, match="the message is"):
@@ -143,7 +147,7 @@ def test_parts_of_two_messages_do_not_mix_and_a_bad_one_is_forgotten() -> None:
 
 
 def test_tables_of_methods_agree() -> None:
-    assert host.METHODS == METHODS
+    assert protocol.METHODS == METHODS
     assert tuple(SCHEMA["$defs"]["method"]["enum"]) == METHODS
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tgi_conformance.backends.host.host import Encoder, printed
+from tgi_conformance.backends.host.encoding import Encoder, printed
 
 
 @dataclass

@@ -1,0 +1,62 @@
+"""The adapter: found by its name or its file, and loaded."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from .protocol import PROTOCOL
+
+
+class StartError(Exception):
+    """The adapter cannot be used; ``stage`` is import, create, describe or protocol."""
+
+    def __init__(self, stage: str, text: str) -> None:
+        super().__init__(text)
+        self.stage = stage
+
+
+def check_protocol(offered: list[int]) -> None:
+    """Raise :class:`StartError` where the driver does not speak this protocol."""
+    if PROTOCOL not in offered:
+        raise StartError("protocol", f"this host speaks protocol {PROTOCOL}, not {offered}")
+
+
+def load_adapter(spec: str) -> Any:
+    """Load and make the adapter that ``package.module:Class`` or ``folder/file.py:Class`` names."""
+    where, _, attribute = spec.rpartition(":")
+    if not where or not attribute:
+        raise StartError("import", f"{spec!r} is not of the form module:Class or file.py:Class")
+    module = _load_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    try:
+        made = functools.reduce(getattr, attribute.split("."), module)
+    except AttributeError as error:
+        names = [name for name, item in vars(module).items() if isinstance(item, type)]
+        raise StartError("import", f"{where} has no {attribute}; its classes: {names}") from error
+    return made
+
+
+def _module_name(path: Path) -> str:
+    """The file's stem, unless another module has it: an adapter in queue.py must not hide the standard."""
+    standard = getattr(sys, "stdlib_module_names", sys.builtin_module_names)
+    there = sys.modules.get(path.stem)
+    other = there is not None and getattr(there, "__file__", None) != str(path)
+    return f"adapter_{path.stem}" if path.stem in standard or other else path.stem
+
+
+def _load_file(path: Path) -> Any:
+    if not path.is_file():
+        raise StartError("import", f"there is no file {path}")
+    name = _module_name(path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise StartError("import", f"{path} cannot be loaded as a module")
+    sys.path.append(str(path.resolve().parent))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
