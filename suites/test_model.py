@@ -6,8 +6,10 @@ case's is ruled as that clause's run-wide ruling.
 
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load
+from tgi_conformance.suites.model.backoff_machine import BackoffMachine
+from tgi_conformance.suites.model.keys_machine import KeysMachine
 from tgi_conformance.suites.model.load import CAPS, expect_load, loads
-from tgi_conformance.suites.model.machine import BackoffMachine, KeysMachine, QueueMachine
+from tgi_conformance.suites.model.queue_machine import QueueMachine
 from tgi_conformance.suites.model.stateful import check_examples, check_machine
 
 

@@ -1,11 +1,11 @@
-"""What the machines ask of a backend beside its calls: statistics, deadlines, closed endpoints."""
+"""What the machines check of a backend beside its calls: statistics, deadlines, closed endpoints."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
 from tgi_conformance.suites.harness.expect import describe
-from tgi_conformance.suites.model.program_run import Bench
+from tgi_conformance.suites.model.program_run import ProgramRun
 from tgi_conformance.suites.model.state import CallState, EndpointState, broken
 from tgi_conformance.suites.model.statistics import aggregate_problem, problem
 
@@ -13,61 +13,61 @@ from tgi_conformance.suites.model.statistics import aggregate_problem, problem
 DEADLINE: Final = 0.04
 
 
-def expect_statistics(bench: Bench, endpoint: EndpointState) -> None:
+def expect_statistics(run: ProgramRun, endpoint: EndpointState) -> None:
     """The statistics of an endpoint come to say what the model says."""
-    if not bench.case.claims("stats"):
+    if not run.case.claims("stats"):
         return
-    bench.looked |= {"STAT-01", "STAT-08", "QUEUE-06"}
-    bench.settle()
-    _eventually(bench, lambda: problem(endpoint, bench.case.statistics(bench.ids[endpoint.name])))
+    run.looked |= {"STAT-01", "STAT-08", "QUEUE-06"}
+    run.settle()
+    _eventually(run, lambda: problem(endpoint, run.case.statistics(run.ids[endpoint.name])))
 
 
-def expect_aggregate(bench: Bench, before: dict[str, object]) -> None:
+def expect_aggregate(run: ProgramRun, before: dict[str, object]) -> None:
     """The sum over endpoints grew by what the endpoints of this program did."""
-    _eventually(bench, lambda: aggregate_problem(bench.endpoints.values(), before, bench.case.statistics()))
+    _eventually(run, lambda: aggregate_problem(run.endpoints.values(), before, run.case.statistics()))
 
 
-def _eventually(bench: Bench, look: Callable[[], AssertionError | None]) -> None:
-    """Look until nothing is wrong: a client may write its books just after it has handed out the answer."""
-    deadline = time.monotonic() + bench.patience(bench.journal)
-    while (found := look()) is not None:
+def _eventually(run: ProgramRun, find: Callable[[], AssertionError | None]) -> None:
+    """Ask until nothing is wrong: a client may count a call just after it has handed out the answer."""
+    deadline = time.monotonic() + run.patience(run.journal)
+    while (found := find()) is not None:
         if time.monotonic() > deadline:
             raise found
-        bench.pass_time(0.005)
+        run.pass_time(0.005)
 
 
-def expect_expiry(bench: Bench, endpoint: EndpointState, name: str) -> None:
+def expect_expiry(run: ProgramRun, endpoint: EndpointState, name: str) -> None:
     """A call whose deadline passes while it waits ends by it, and is never sent."""
-    bench.looked.add("RETRY-12")
+    run.looked.add("RETRY-12")
     state = CallState(name=name, endpoint=endpoint, key=endpoint.key, queued=True)
-    prompt = bench.case.prompt(name)
-    running = bench.case.start(
-        prompt, endpoint=bench.ids[endpoint.name], shape=bench.shape, attempts=0, deadline=DEADLINE
+    prompt = run.case.prompt(name)
+    running = run.case.start(
+        prompt, endpoint=run.ids[endpoint.name], shape=run.shape, attempts=0, deadline=DEADLINE
     )
     endpoint.calls.append(state)
-    outcome = running.wait_briefly(DEADLINE + bench.patience(bench.journal))
+    outcome = running.wait_briefly(DEADLINE + run.patience(run.journal))
     if outcome is None:
         running.call.abandon()
         broken("RETRY-12", expected=f"{name} ends by its deadline of {DEADLINE} s", observed="it goes on")
     if outcome.returned:
         broken("RETRY-12", expected=f"an error from {name}, which was never sent", observed=describe(outcome))
     state.end("failed", forbidden="RETRY-12")
-    bench.never_sent[prompt] = state
-    bench.calm(endpoint)
-    bench.settle()
+    run.never_sent[prompt] = state
+    run.calm(endpoint)
+    run.settle()
 
 
-def expect_closed(bench: Bench, endpoint: EndpointState) -> None:
+def expect_closed(run: ProgramRun, endpoint: EndpointState) -> None:
     """A call on a closed endpoint is an error, and nothing is sent."""
-    bench.looked.add("RES-05")
-    prompt = bench.case.prompt("closed")
+    run.looked.add("RES-05")
+    prompt = run.case.prompt("closed")
     # Should it be sent after all, that is one breach, not another of the policy's attempts.
-    running = bench.case.start(prompt, endpoint=bench.ids[endpoint.name], shape=bench.shape, attempts=1)
-    outcome = running.wait_briefly(bench.patience(bench.journal))
+    running = run.case.start(prompt, endpoint=run.ids[endpoint.name], shape=run.shape, attempts=1)
+    outcome = running.wait_briefly(run.patience(run.journal))
     state = CallState(name="the call on a closed endpoint", endpoint=endpoint, key=endpoint.key)
     state.end("free", forbidden="RES-05")
-    bench.never_sent[prompt] = state
+    run.never_sent[prompt] = state
     if outcome is None or outcome.returned:
         observed = "it waits" if outcome is None else describe(outcome)
         broken("RES-05", expected=f"an error: {endpoint.name} was closed", observed=observed)
-    bench.settle()
+    run.settle()
