@@ -4,19 +4,25 @@ import random
 
 import pytest
 
-from tgi_conformance.contracts.adapter import Piece
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Event, data, done, raw_event
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.generated.texts import token_lists
-from tgi_conformance.suites.harness.case import Case, Running
+from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import ahead, clause, load, timing
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.stream_checks import (
+    TEXT,
+    TOKEN_LISTS,
+    WORDS,
+    expect_joined,
+    expect_pieces_joined,
+    wait_text,
+)
 from tgi_conformance.suites.harness.streams import (
     ALL,
     allowance,
@@ -28,8 +34,6 @@ from tgi_conformance.suites.harness.streams import (
 )
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Draft, Shape
 
-WORDS = (" Deep", " learning", " is", " fun")
-TEXT = "".join(WORDS)
 #: The read timeout of the cases about it, and the pause of a stream that talks steadily (seconds).
 TIMEOUT = 0.5
 STEADY = 0.12
@@ -75,28 +79,12 @@ def test_a_chunk_without_text_is_tolerated_and_is_not_the_end(case: Case, form: 
     expect_end(outcome, TEXT, "chunks without text say nothing about the end")
 
 
-#: Tokens that a careless joiner loses, trims or takes for one another.
-TOKEN_LISTS: dict[str, tuple[str, ...]] = {
-    "one": (" only",),
-    "repeated": (" no", " no", " no", " no"),
-    "empty-ones": (" a", "", " b", "", ""),
-    "blanks": (" ", "  ", " x", " ", " "),
-    "newlines": (" a", "\n", "\n", "b", "\n"),
-    "like-marks": (" null", " [DONE]", " data:", ": ping"),
-    "many": tuple(f" {number}" for number in range(120)),
-}
-
-
 @clause("STREAM-19")
 @pytest.mark.parametrize("tokens", sorted(TOKEN_LISTS))
 @each_shape
 def test_the_pieces_joined_are_the_text(case: Case, shape: Shape, tokens: str) -> None:
     """None lost, repeated or reordered; TGI puts the role into every delta, and it is one word."""
-    needs_stream_of(case, shape)
-
-    outcome = play(case, shape, {tokens: shape.stream(TOKEN_LISTS[tokens])})[tokens]
-
-    _expect_joined(case, outcome, TOKEN_LISTS[tokens])
+    expect_pieces_joined(case, shape, tokens)
 
 
 @clause("STREAM-19", case="property-p04")
@@ -106,22 +94,9 @@ def test_the_pieces_of_any_stream_joined_are_its_text(case: Case) -> None:
     shape = case.shape()
 
     def check(inner: Case, tokens: tuple[str, ...]) -> None:
-        _expect_joined(inner, play(inner, shape, {"tokens": shape.stream(tokens)})["tokens"], tokens)
+        expect_joined(inner, play(inner, shape, {"tokens": shape.stream(tokens)})["tokens"], tokens)
 
     check_property(case, token_lists(plain=True, most=10), check)
-
-
-def _expect_joined(case: Case, outcome: Outcome, tokens: tuple[str, ...]) -> None:
-    expect_success(outcome, "the stream")
-    text, joined = "".join(tokens), "".join(heard(outcome.pieces))
-    same = joined.strip() == text.strip() if case.description.trims else joined == text
-    expect(same, expected=f"the text {text!r}", observed=repr(joined))
-    _expect_one_role(outcome.pieces)
-
-
-def _expect_one_role(pieces: tuple[Piece, ...]) -> None:
-    roles = {piece.role for piece in pieces if piece.role}
-    expect(roles <= {"assistant"}, expected="the role 'assistant', one word", observed=repr(roles))
 
 
 @clause("STREAM-20")
@@ -139,7 +114,7 @@ def test_each_token_is_handed_over_before_the_next_is_sent(case: Case, shape: Sh
     running.call.pull(ALL)
     for at in range(1, len(WORDS)):
         so_far = "".join(WORDS[:at])
-        came = _wait_text(running, so_far)
+        came = wait_text(running, so_far)
         if not came:
             seen = heard(running.call.pieces_so_far())
             running.call.abandon()
@@ -152,14 +127,6 @@ def test_each_token_is_handed_over_before_the_next_is_sent(case: Case, shape: Sh
         space.release(f"token-{at}")
 
     expect_end(running.wait(), TEXT, "every token was released")
-
-
-def _wait_text(running: Running, text: str) -> bool:
-    """Wait until the pieces so far make that text; False after two seconds without a new piece."""
-    while "".join(heard(running.call.pieces_so_far())) != text:
-        if not running.call.wait_pieces(len(running.call.pieces_so_far()) + 1, 2.0):
-            return "".join(heard(running.call.pieces_so_far())) == text
-    return True
 
 
 @clause("STREAM-21", case="recorded")

@@ -16,6 +16,11 @@ from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.stream_checks import (
+    TEXT,
+    WORDS,
+    expect_done_ends,
+)
 from tgi_conformance.suites.harness.streams import (
     ALL,
     allowance,
@@ -29,8 +34,6 @@ from tgi_conformance.suites.harness.streams import (
 )
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Draft, Shape
 
-WORDS = (" Deep", " learning", " is", " fun")
-TEXT = "".join(WORDS)
 #: What a server or proxy may leave behind ``[DONE]``.
 JUNK: dict[str, bytes] = {
     "token": b'data: {"choices":[{"index":0,"delta":{"content":" junk"},"text":" junk"}]}\n\n',
@@ -45,13 +48,7 @@ JUNK: dict[str, bytes] = {
 @each_openai_shape
 def test_done_ends_the_stream(case: Case, shape: Shape, form: str) -> None:
     """``[DONE]`` is a mark and no JSON: not parsed, not handed out."""
-    needs_stream_of(case, shape)
-    mark = b"data: [DONE]\n\n" if form == "blank" else b"data:[DONE]\n\n"
-    events = (*shape.events(WORDS)[:-1], raw_event(mark))
-
-    outcome = play(case, shape, {form: shape.frames(*events)})[form]
-
-    expect_end(outcome, TEXT, "[DONE] ends the stream")
+    expect_done_ends(case, shape, form)
 
 
 @clause("STREAM-09", case="socket-stays-open")

@@ -2,40 +2,30 @@
 
 import pytest
 
-from tgi_conformance.contracts.error_kinds import ErrorKind
-from tgi_conformance.contracts.script import Event, Reply, data, overloaded, raw_event, status, tgi_error
+from tgi_conformance.contracts.script import Reply, overloaded, status, tgi_error
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error
 from tgi_conformance.suites.harness.oracles import in_band_fault
+from tgi_conformance.suites.harness.stream_checks import (
+    ERROR_FRAMES,
+    NOT_JSON,
+    REPORTED,
+    TOLD,
+    WORDS,
+    expect_bad_line_unheard,
+    expect_error_event_told,
+    expect_error_frame_told,
+    expect_whole_or_error,
+)
 from tgi_conformance.suites.harness.streams import (
     each_openai_shape,
     each_shape,
     expect_heard,
-    heard,
     needs_stream_of,
     play,
 )
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
-
-WORDS = (" Deep", " learning", " is", " fun")
-#: Kinds that say "the server reported an error", whatever its reason.
-TOLD = (
-    ErrorKind.REMOTE_ERROR,
-    ErrorKind.SERVER_ERROR,
-    ErrorKind.VALIDATION,
-    ErrorKind.BAD_REQUEST,
-    ErrorKind.OVERLOADED,
-    ErrorKind.RATE_LIMITED,
-)
-#: The errors that TGI reports inside a stream, by error_type, with recorded or typical messages.
-REPORTED = {
-    "generation": "Request failed during generation: Server error: CUDA out of memory.",
-    "validation": "Input validation error: `temperature` must be strictly positive",
-    "overloaded": "Model is overloaded",
-    "incomplete_generation": "Incomplete generation",
-    "incomplete_generation_stream": "Incomplete generation stream",
-}
 
 
 @clause("STREAM-15")
@@ -59,16 +49,7 @@ def test_a_native_error_event_raises_after_the_tokens_before_it(case: Case, at: 
 @each_openai_shape
 def test_an_openai_error_event_raises_although_done_follows(case: Case, shape: Shape, at: int) -> None:
     """TGI sends ``[DONE]`` after its errors too; a client that waits for it alone calls this a success."""
-    needs_stream_of(case, shape)
-    tokens = WORDS[:at]
-    message = REPORTED["generation"]
-    frames = (*shape.open_events(tokens), *shape.error_frames(message))
-    slug = f"at-{at}"
-
-    outcome = play(case, shape, {slug: in_band_fault(shape.frames(*frames))})[slug]
-
-    expect_error(outcome, *TOLD, contains=message, because=f"an error event after {at} tokens")
-    expect_heard(outcome, tokens, "the error came after them")
+    expect_error_event_told(case, shape, at)
 
 
 @clause("STREAM-16", case="statistics")
@@ -85,33 +66,12 @@ def test_a_stream_that_reported_an_error_is_no_success_in_the_statistics(case: C
     expect(successes == 0, expected="no successful request", observed=f"successful_requests: {successes!r}")
 
 
-#: Frames of the type ``error``; proxies put anything into them.
-ERROR_FRAMES: dict[str, Event] = {
-    "json": data({"message": "upstream went away"}, fields=(("event", "error"),)),
-    "text": Event(text="upstream went away", fields=(("event", "error"),)),
-    "empty-object": data({}, fields=(("event", "error"),)),
-}
-
-
 @clause("STREAM-17")
 @pytest.mark.parametrize("form", sorted(ERROR_FRAMES))
 @each_shape
 def test_an_event_of_type_error_raises_whatever_its_data(case: Case, shape: Shape, form: str) -> None:
     """The rest of the stream looks whole: the frame's type alone says that it is not."""
-    needs_stream_of(case, shape)
-    head, tail = shape.open_events(WORDS[:2]), shape.events(WORDS[2:])
-
-    outcome = play(case, shape, {form: in_band_fault(shape.frames(*head, ERROR_FRAMES[form], *tail))})[form]
-
-    expect_error(outcome, because="a frame with event: error")
-
-
-#: Data lines that are no JSON, and what of them must not turn up as text.
-NOT_JSON: dict[str, tuple[bytes, str]] = {
-    "half-an-object": (b'data: {"a":\n\n', '{"a":'),
-    "words": (b"data: hello world\n\n", "hello"),
-    "html": (b"data: <html>oops</html>\n\n", "oops"),
-}
+    expect_error_frame_told(case, shape, form)
 
 
 @clause("STREAM-22")
@@ -119,37 +79,14 @@ NOT_JSON: dict[str, tuple[bytes, str]] = {
 @each_shape
 def test_a_data_line_that_is_not_json_is_never_text(case: Case, shape: Shape, form: str) -> None:
     """What the model did not say must not be put into its mouth; raising is best, skipping is tolerated."""
-    needs_stream_of(case, shape)
-    raw, mark = NOT_JSON[form]
-    frames = (*shape.open_events(WORDS[:2]), raw_event(raw), *shape.events(WORDS[2:]))
-
-    outcome = play(case, shape, {form: in_band_fault(shape.frames(*frames))})[form]
-
-    expect(
-        mark not in outcome.text,
-        expected=f"no piece that holds {mark!r}",
-        observed=f"{list(heard(outcome.pieces))!r}",
-    )
-    expect(
-        outcome.raised or outcome.returned,
-        expected="an error, or the stream without the bad line",
-        observed=describe(outcome),
-    )
+    expect_bad_line_unheard(case, shape, form)
 
 
 @clause("STREAM-23", case="json")
 @each_shape
 def test_a_plain_answer_to_a_stream_call_is_the_whole_answer_or_an_error(case: Case, shape: Shape) -> None:
     """Some servers cannot stream and answer at once; an SSE parser finds no event in that."""
-    needs_stream_of(case, shape)
-
-    outcome = play(case, shape, {"json": in_band_fault(shape.plain(" one answer"))})["json"]
-
-    expect(
-        outcome.raised or (outcome.returned and outcome.text.strip() == "one answer"),
-        expected="the whole answer ' one answer', or an error",
-        observed=describe(outcome),
-    )
+    expect_whole_or_error(case, shape)
 
 
 @clause("STREAM-23", case="html")

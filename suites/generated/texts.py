@@ -45,6 +45,8 @@ _CHARACTERS: Final = st.characters(exclude_categories=["Cs"])
 _AGAIN: Final = st.sampled_from([" no", " a"])
 #: Halves of a pair, which no UTF-8 can carry.
 _HALVES: Final = st.characters(categories=["Cs"])
+#: Characters of one to four bytes in UTF-8.
+MULTI_BYTE: Final = "naïve café ✅ 深層学習 😀"
 
 
 def texts(*, least: int = 0, most: int = 24) -> SearchStrategy[str]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from tgi_conformance.contracts.journal import Exchange
+from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema.registry import validator
-from tgi_conformance.suites.harness.expect import expect
+from tgi_conformance.suites.harness.expect import expect, expect_requests
 from tgi_conformance.suites.shapes.calls import Shape
 
 #: The schema of what the router accepts, by route.
@@ -113,3 +113,9 @@ def _leaves(error: Any) -> Iterator[Any]:
 
 def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON (RFC 8259 section 6)")
+
+
+def sent_once(journal: Journal) -> Exchange:
+    """The one generation request of a case."""
+    expect_requests(journal.generations, 1, because="one call was made", journal=journal)
+    return journal.generations[0]

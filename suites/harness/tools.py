@@ -44,6 +44,13 @@ TIME: Final[Mapping[str, JSON]] = {
     },
 }
 
+#: A call of an earlier turn, as a conversation holds it.
+EARLIER_CALL: Final[JSON] = {
+    "id": "0",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city": "Z\\u00fcrich"}'},
+}
+
 
 # --- what is served -----------------------------------------------------------------------------------
 
@@ -214,3 +221,9 @@ def executable(outcome: Outcome) -> tuple[ToolCall, ...]:
         for call in calls
         if call.complete is True or (call.complete is UNSET and not isinstance(call.arguments, str))
     )
+
+
+def needs_tool_definitions(case: Case) -> None:
+    """End the case where chat takes no tools."""
+    case.needs("chat", "tools")
+    case.needs_parameter(CHAT, "tools")

@@ -9,6 +9,7 @@ from mini_backend import run_cli
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.script import Persona
 from tgi_conformance.contracts.tgi.personas import PERSONAS
+from tgi_conformance.suites.personas.checks import CHECKS, trials
 from tgi_conformance.suites.personas.matrix import (
     ASPECTS,
     CHANGES,
@@ -20,7 +21,6 @@ from tgi_conformance.suites.personas.matrix import (
 )
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 from tgi_conformance.suites.shapes.personas import dressed, served
-from tgi_conformance.suites.test_personas import CHECKS, trials
 
 CATALOGUE = load_catalogue()
 TOKENS = (" one", " two")

@@ -40,10 +40,10 @@ from tgi_conformance.suites.harness import properties
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import CameLate, ClauseFailed, expect
 from tgi_conformance.suites.harness.properties import budget, check_property, seed_of, whole_of
+from tgi_conformance.suites.harness.router import router_refuses
 from tgi_conformance.suites.harness.session import CaseRecord
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, SHAPES, Shape
 from tgi_conformance.suites.test_invariants_answers import readings
-from tgi_conformance.suites.test_invariants_requests import router_refuses
 
 QUICK = settings(
     max_examples=50,

@@ -1,0 +1,51 @@
+"""One call that gets a given answer, and its text held against what was sent."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Reply
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text
+from tgi_conformance.suites.shapes.calls import Shape
+
+
+def answer_to(case: Case, shape: Shape, reply: Reply, prompt: str | None = None) -> Outcome:
+    """Make one call that gets this reply."""
+    case.needs(shape.capability)
+    case.serve(reply)
+    return case.call(prompt, endpoint=case.endpoint(), shape=shape)
+
+
+#: Texts that a client may be tempted to clean up.
+TEXTS: Final[Mapping[str, str]] = {
+    "blanks-and-newlines": "  \n x ",
+    "one-leading-blank": " Deep learning",
+    "trailing-newlines": "x\n\n",
+    "blanks-only": " \n",
+    "empty": "",
+    "odd-spaces": "\u00a0\u2003x\u3000\u200b",
+    "line-separators": "a\u2028b\u2029c\u0085d",
+    "nul": "a\0b",
+    "byte-order-mark": "\ufeffx",
+    "sse-words": "data: [DONE]\n\n",
+    "special-tokens": "</s> <|endoftext|> <unk>",
+    "markup": "<b>&amp;</b> ```json\n{}\n```",
+    "json": '{"a": 1}',
+    "number": "42",
+    "null-word": "null",
+    "astral": "😀 é e\u0301 中",
+}
+
+
+def expect_exact(case: Case, outcome: Outcome, text: str) -> None:
+    """The call gives the text that was sent; trimmed, where the backend declares that it trims."""
+    if case.description.trims:
+        expect_success(outcome)
+        expect(
+            outcome.text == text.strip(),
+            expected=f"the text, trimmed as declared: {text.strip()!r}",
+            observed=repr(outcome.text),
+        )
+    else:
+        expect_text(outcome, text)

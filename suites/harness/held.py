@@ -1,0 +1,72 @@
+"""A server that holds its answers until the test lets them go: what may be on the wire meanwhile."""
+
+from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.fake_server.client import Space, WaitTimeout, open_requests, received
+from tgi_conformance.suites.harness.case import Case, Running
+from tgi_conformance.suites.harness.expect import expect
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import healthy
+
+GATE = "go"
+#: How long a request that must not come is waited for (seconds).
+PATIENCE = 0.1
+#: Calls are submitted this far apart where their order is judged (seconds; design, section 5: 20 ms count).
+APART = 0.025
+
+
+def needs_cap(case: Case) -> None:
+    """End the case where no limit of concurrent requests can be set."""
+    case.needs("queue")
+    case.needs_setting("max_concurrent_requests")
+
+
+def serve_held(case: Case) -> Space:
+    """A TGI that answers each request with its prompt, once the gate lets it."""
+    return case.serve(healthy().held(GATE).times(0, None))
+
+
+def expect_no_more_than(space: Space, cap: int, because: str, *, of_all: int = 0) -> None:
+    """No request beyond the cap comes while all are held (``of_all`` came before)."""
+    try:
+        journal = space.wait(open_requests(cap + 1), PATIENCE)
+    except WaitTimeout:
+        return
+    expect(
+        condition=False,
+        expected=f"at most {cap} open ({because})",
+        observed=f"{len(journal.generations) - of_all} are",
+        journal=journal,
+    )
+
+
+def expect_no_further(space: Space, count: int, because: str) -> None:
+    """No request comes beyond those that the server has received."""
+    try:
+        journal = space.wait(received(count + 1), PATIENCE)
+    except WaitTimeout:
+        return
+    expect(
+        condition=False,
+        expected=f"no request beyond the {count} sent: {because}",
+        observed=f"{len(journal.generations)} requests",
+        journal=journal,
+    )
+
+
+def let_pass(space: Space, seconds: float = APART) -> Journal:
+    """Let time pass on the server's clock, unless a request comes."""
+    seen = len(space.journal().generations)
+    try:
+        return space.wait(received(seen + 1), seconds)
+    except WaitTimeout as timeout:
+        return timeout.journal
+
+
+def start_cancellable(case: Case, prompt: str, endpoint: str) -> Running:
+    """Start a call that can be cancelled: an async one as it is, a sync one through ``submit``."""
+    if case.claims("async"):
+        return case.start(prompt, endpoint=endpoint)
+    shape = case.shape()
+    if "submit" not in case.driver.implemented:
+        raise NotApplicable("a sync call is cancelled through submit, which is not implemented")
+    return case.start(prompt, endpoint=endpoint, method="submit", kind=shape.method)

@@ -1,0 +1,180 @@
+"""GEN: each parameter arrives as it was given, and does not stay for the next call."""
+
+import json
+from collections.abc import Mapping
+from typing import Final, cast
+
+import pytest
+
+from tgi_conformance.contracts.journal import Exchange
+from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.suites.generated.requests import parameters
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import (
+    expect,
+    expect_requests,
+    expect_success,
+)
+from tgi_conformance.suites.harness.parameters import (
+    SHAPE_OF_METHOD,
+    call_with,
+    expect_arrived,
+    offered,
+)
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+
+SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+
+
+@clause("GEN-01", case="property-p05")
+@SHAPE
+def test_every_parameter_arrives_unchanged(case: Case, shape: Shape) -> None:
+    """Any valid values of what the backend offers, in any combination (falsy ones: GEN-02)."""
+    case.needs(shape.capability)
+    domain = parameters(shape, offered(case, shape))
+
+    def check(example: Case, given: dict[str, JSON]) -> None:
+        truthy = {name: value for name, value in given.items() if value}
+        expect_arrived(call_with(example, shape, **given), truthy)
+
+    check_property(case, domain, check, shared=3)
+
+
+#: One usual value of each parameter, by method: each is tried alone.
+USUAL: Final[Mapping[str, Mapping[str, JSON]]] = {
+    "generate": {
+        "max_new_tokens": 20,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 5,
+        "typical_p": 0.95,
+        "repetition_penalty": 1.03,
+        "frequency_penalty": 0.1,
+        "seed": 2**64 - 1,
+        "stop": ["\n\n"],
+        "truncate": 100,
+        "watermark": True,
+        "do_sample": True,
+        "return_full_text": True,
+        "details": True,
+        "decoder_input_details": True,
+        "top_n_tokens": 3,
+        "best_of": 1,
+        "adapter_id": "my-lora",
+        "grammar": {"type": "regex", "value": "[a-z]+"},
+    },
+    "chat": {
+        "max_tokens": 20,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "seed": 2**64 - 1,
+        "stop": ["\n\n"],
+        "frequency_penalty": 0.1,
+        "presence_penalty": 0.1,
+        "logprobs": True,
+        "top_logprobs": 2,
+        "guideline": "Be kind.",
+        "tool_prompt": "Choose a tool.",
+    },
+    "completions": {
+        "max_tokens": 20,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "seed": 2**64 - 1,
+        "stop": ["\n\n"],
+        "frequency_penalty": 0.1,
+        "repetition_penalty": 1.03,
+    },
+}
+
+
+def _rows(table: Mapping[str, Mapping[str, JSON]]) -> dict[str, tuple[Shape, str, JSON]]:
+    return {
+        f"{SHAPE_OF_METHOD[method].name}-{name}": (SHAPE_OF_METHOD[method], name, value)  # type: ignore[index]
+        for method, values in table.items()
+        for name, value in values.items()
+    }
+
+
+_USUAL: Final = _rows(USUAL)
+
+
+@clause("GEN-01", case="alone")
+@pytest.mark.parametrize("row", sorted(_USUAL))
+def test_a_parameter_alone_arrives_unchanged(case: Case, row: str) -> None:
+    """A parameter that is lost on the way leaves the caller with the server's default, unknowing."""
+    shape, name, value = _USUAL[row]
+
+    expect_arrived(call_with(case, shape, **{name: value}), {name: value})
+
+
+#: Values that ``if value:`` takes for "unset".
+FALSY: Final[Mapping[str, Mapping[str, JSON]]] = {
+    "chat": {
+        "temperature": 0,
+        "seed": 0,
+        "frequency_penalty": 0,
+        "presence_penalty": 0,
+        "logprobs": False,
+    },
+    "generate": {
+        "seed": 0,
+        "frequency_penalty": 0,
+        "do_sample": False,
+        "top_n_tokens": 0,
+        "return_full_text": False,
+        "watermark": False,
+        "details": False,
+        "decoder_input_details": False,
+    },
+    "completions": {"temperature": 0, "seed": 0, "frequency_penalty": 0},
+}
+_FALSY: Final = _rows(FALSY)
+
+
+@clause("GEN-02")
+@pytest.mark.parametrize("row", sorted(_FALSY))
+def test_a_falsy_value_is_sent(case: Case, row: str) -> None:
+    """``temperature=0`` dropped is sampling where greedy decoding was asked for."""
+    shape, name, value = _FALSY[row]
+
+    expect_arrived(call_with(case, shape, **{name: value}), {name: value})
+
+
+@clause("GEN-13")
+@SHAPE
+def test_parameters_do_not_stick_to_the_next_call(case: Case, shape: Shape) -> None:
+    """A dict of defaults that a call writes into makes every later call another one."""
+    case.needs(shape.capability)
+    given = _compatible(case, shape)
+    if not given:
+        raise NotApplicable(f"{shape.method} offers no parameter")
+    space = case.serve(shape.plain("fine").times(3))
+    endpoint = case.endpoint()
+
+    for each in ({}, given, {}):
+        expect_success(case.call(endpoint=endpoint, shape=shape, **each))
+
+    sent = space.journal().generations
+    expect_requests(sent, 3, because="three calls", journal=space.journal())
+    first, _, last = sent
+    expect(
+        _less_prompt(shape, first) == _less_prompt(shape, last),
+        expected=f"the body of the call before: {json.dumps(_less_prompt(shape, first))}",
+        observed=json.dumps(_less_prompt(shape, last)),
+    )
+
+
+def _compatible(case: Case, shape: Shape) -> dict[str, JSON]:
+    """The usual values of all that is offered; none of these excludes another."""
+    usual = USUAL[shape.method]
+    return {name: usual[name] for name in sorted(offered(case, shape) & set(usual))}
+
+
+def _less_prompt(shape: Shape, exchange: Exchange) -> JSON:
+    body = dict(cast("dict[str, JSON]", exchange.json()))
+    body.pop({"chat": "messages", "generate": "inputs", "completions": "prompt"}[shape.method], None)
+    return body
