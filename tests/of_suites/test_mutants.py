@@ -18,7 +18,7 @@ MOST_OTHERS = 3
 #: The mutant that stands for each key of the guide.
 STANDING = {
     "multiplexing_endpoint_creation": "mux:OneSessionForAll",
-    "usage_statistics": "books:CountsSuccessAtTheHead",
+    "usage_statistics": "stats:CountsSuccessAtTheHead",
     "queue_enabled": "queues:ReadsSwitchUpsideDown",
     "request_queue": "queues:LastInFirstOut",
     "max_concurrent_requests": "queues:FreesSlotWithTheGenerator",

@@ -120,23 +120,23 @@ class LosesUpdates(Broken):
     def damage(self) -> None:
         async def racing(course: engine.Course) -> Answer:
             entry, course.entry = course.entry, _Ignored()
-            books = course.endpoint.stats
+            counters = course.endpoint.stats
             try:
                 answer = await engine.whole_answer(course)
             except BaseException as error:
                 entry.end(engine._ending_of(error))
                 raise
-            before = books._counts["successful_requests"]
+            before = counters._counts["successful_requests"]
             await asyncio.sleep(0.001)
             entry.end("successful", answer.usage)
-            books._counts["successful_requests"] = before + 1
+            counters._counts["successful_requests"] = before + 1
             return answer
 
         exchange(async_client, "whole_answer", lambda _: racing)
 
 
 class MeasuresSilence(Broken):
-    """Books 0 tokens for a call of which the server said nothing (llmr, litellm)."""
+    """Counts 0 tokens for a call of which the server said nothing (llmr, litellm)."""
 
     breaks = "STAT-06"
     key = KEY
@@ -165,15 +165,15 @@ class EstimatesZero(Broken):
         exchange(stats, "_counts_of", guessed)
 
 
-class OneBookForAll(Broken):
+class OneCountForAll(Broken):
     """Keeps one set of counters for all endpoints, as a mutable default of the class."""
 
     breaks = "STAT-08"
     key = KEY
 
     def damage(self) -> None:
-        books = Stats()
-        exchange(endpoint, "Stats", lambda _: lambda: books)
+        shared = Stats()
+        exchange(endpoint, "Stats", lambda _: lambda: shared)
 
 
 class CountsAttempts(Broken):
@@ -207,7 +207,7 @@ class ResetsAll(Broken):
 
 
 class _Ignored:
-    """A call's entry that writes nothing: the mutant books the end itself."""
+    """A call's entry that writes nothing: the mutant counts the end itself."""
 
     def attempt(self) -> None:
         return
