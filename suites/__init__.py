@@ -1,1 +1,1 @@
-"""The clauses as pytest tests, a file an area. Private modules (``_*.py``) hold what the areas share."""
+"""The clauses as pytest tests, in files named by area and content; the folders hold what these share."""

@@ -34,11 +34,7 @@ from tgi_conformance.suites.harness.parameters import (
     sent_with,
 )
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.request_bodies import (
-    bad_nulls,
-    same_float32,
-    top_level_names,
-)
+from tgi_conformance.suites.harness.request_bodies import bad_nulls, same_float32, top_level_names
 from tgi_conformance.suites.harness.router import expect_decodable, router_problem, router_refuses
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.harness.tools import needs_tool_definitions

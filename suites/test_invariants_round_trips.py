@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.suites.generated.images import Image, images
-from tgi_conformance.suites.generated.requests import (
-    messages,
-    parameters,
-)
+from tgi_conformance.suites.generated.requests import messages, parameters
 from tgi_conformance.suites.generated.schemas import grammars, tools
 from tgi_conformance.suites.generated.texts import surrogate_texts, texts
 from tgi_conformance.suites.harness.case import Case

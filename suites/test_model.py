@@ -30,7 +30,7 @@ def test_backoff_behaves_as_the_model_says(case: Case) -> None:
 
 
 @clause("MUX-03", case="property-model")
-def test_keys_and_books_behave_as_the_model_says(case: Case) -> None:
+def test_keys_and_counters_behave_as_the_model_says(case: Case) -> None:
     """Keys that are added, changed and closed while calls are under way never touch one another."""
     case.needs("keys")
     check_machine(case, KeysMachine)

@@ -7,10 +7,7 @@ each clause is tried. Profile thorough tries every form of a clause on every sha
 import pytest
 
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import (
-    Persona,
-    answer,
-)
+from tgi_conformance.contracts.script import Persona, answer
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect

@@ -11,12 +11,7 @@ from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.suites.generated.texts import MULTI_BYTE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
-from tgi_conformance.suites.harness.expect import (
-    describe,
-    expect,
-    expect_error,
-    expect_success,
-)
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.request_bodies import (
     Number,
     bad_nulls,

@@ -10,16 +10,9 @@ from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.suites.generated.texts import MULTI_BYTE, texts
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
-from tgi_conformance.suites.harness.expect import (
-    describe,
-    expect,
-    expect_success,
-)
+from tgi_conformance.suites.harness.expect import describe, expect, expect_success
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.request_bodies import (
-    sent_once,
-    strict,
-)
+from tgi_conformance.suites.harness.request_bodies import sent_once, strict
 from tgi_conformance.suites.harness.tools import EARLIER_CALL
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 

@@ -7,16 +7,7 @@ from typing import Any, Final
 import pytest
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.script import (
-    Event,
-    Reply,
-    data,
-    done,
-    echo,
-    overloaded,
-    silence,
-    status,
-)
+from tgi_conformance.contracts.script import Event, Reply, data, done, echo, overloaded, silence, status
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load
@@ -33,7 +24,7 @@ NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 @clause("STAT-01")
 def test_at_rest_the_total_is_what_succeeded_and_failed(case: Case) -> None:
-    """Whatever the endings, the books balance."""
+    """Whatever the endings, the counters add up."""
     case.needs("stats")
     shape = case.shape()
     replies = (
@@ -223,7 +214,7 @@ def test_no_update_is_lost_under_concurrency(case: Case) -> None:
 
 @clause("STAT-08")
 def test_counts_belong_to_the_endpoint_and_add_up(case: Case) -> None:
-    """Each endpoint has its own books; the aggregate is their sum; input and output make the total."""
+    """Each endpoint has its own counters; the aggregate is their sum; input and output make the total."""
     case.needs("stats", "keys")
     shape = case.shape()
     case.serve(_counted(shape, prompt=7, completion=3).times(6))
@@ -285,7 +276,7 @@ def test_counters_only_grow(case: Case) -> None:
 
 @clause("STAT-10", case="reset-touches-its-target")
 def test_a_reset_touches_only_its_target(case: Case) -> None:
-    """Resetting A leaves B's books alone."""
+    """Resetting A leaves B's counters alone."""
     case.needs("stats", "reset", "keys")
     case.serve(echo().times(2))
     endpoints = [case.endpoint(key=alias) for alias in ("A", "B")]

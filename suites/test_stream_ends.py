@@ -16,11 +16,7 @@ from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.stream_checks import (
-    TEXT,
-    WORDS,
-    expect_done_ends,
-)
+from tgi_conformance.suites.harness.stream_checks import TEXT, WORDS, expect_done_ends
 from tgi_conformance.suites.harness.streams import (
     ALL,
     allowance,

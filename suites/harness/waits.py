@@ -4,6 +4,7 @@ from typing import Final
 
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.fake_server.client import (
+    Condition,
     Space,
     WaitTimeout,
     answered,
@@ -11,7 +12,8 @@ from tgi_conformance.fake_server.client import (
     quiet,
     received,
 )
-from tgi_conformance.suites.harness.expect import ClauseFailed, timeline
+from tgi_conformance.suites.harness.expect import ClauseFailed, expect, timeline
+from tgi_conformance.suites.harness.streams import allowance
 
 #: Seconds within which a request must come that nothing holds back.
 _COMING: Final = 5.0
@@ -52,6 +54,23 @@ def expect_turned_away(space: Space, count: int = 1, *, key: str | None = None) 
         return space.wait(quiet(_DECIDING), _OPENING)
     except WaitTimeout as timeout:
         return timeout.journal
+
+
+# --- what the tests above share ---------------------------------------------------------------------------
+
+
+def expect_soon(space: Space, what: Condition, expected: str) -> None:
+    """Something must be seen at the server within one second (and ten times its lag)."""
+    bound = allowance(space.journal())
+    try:
+        space.wait(what, bound)
+    except WaitTimeout as waited:
+        expect(
+            condition=False,
+            expected=f"{expected}, within {bound:.1f} s",
+            observed="not seen",
+            journal=waited.journal,
+        )
 
 
 def _requests(count: int) -> str:

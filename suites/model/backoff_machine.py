@@ -1,4 +1,4 @@
-"""Programs about waits and attempts."""
+"""The state machine of backoff: programs of calls that are refused and come back."""
 
 from typing import Any
 

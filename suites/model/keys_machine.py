@@ -1,4 +1,4 @@
-"""Programs about several keys on one client."""
+"""The state machine of keys: programs that add, change and close endpoints beside calls under way."""
 
 from typing import Any
 
@@ -6,11 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from tgi_conformance.suites.harness.case import ALIASES
-from tgi_conformance.suites.model.checks import (
-    expect_aggregate,
-    expect_closed,
-    expect_statistics,
-)
+from tgi_conformance.suites.model.checks import expect_aggregate, expect_closed, expect_statistics
 from tgi_conformance.suites.model.machine import (
     GOOD,
     LONG,
@@ -26,7 +22,7 @@ from tgi_conformance.suites.model.stateful import MachineRun, step
 
 
 class KeysMachine(ModelMachine):
-    """Several keys on one client: requests, limits and books stay apart while they come, change and go."""
+    """Several keys on one client: requests, limits and counters stay apart while they come, change and go."""
 
     most_endpoints = 3
     retries = True
@@ -134,7 +130,7 @@ class KeysMachine(ModelMachine):
                 other.reset_elsewhere |= other is not endpoint
 
     def complete(self) -> None:
-        """All calls end; each endpoint's books are right, and so is their sum."""
+        """All calls end; each endpoint's counters are right, and so is their sum."""
         super().complete()
         if self._added_up and self.case.claims("stats"):
             expect_aggregate(self.program, self._before)

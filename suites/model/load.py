@@ -95,7 +95,7 @@ def expect_load(case: Case, load: Sequence[LoadCall]) -> None:
         _expect_pairing(case, exchange, _whose(exchange, by_prompt))
     _expect_caps(journal, endpoints)
     if case.claims("stats"):
-        _expect_books(case, made, ids, before)
+        _expect_counts(case, made, ids, before)
 
 
 def _patience(case: Case) -> float:
@@ -212,7 +212,7 @@ def _expect_caps(journal: Journal, endpoints: int) -> None:
             )
 
 
-def _expect_books(case: Case, made: Iterable[Loaded], ids: Sequence[str], before: dict[str, object]) -> None:
+def _expect_counts(case: Case, made: Iterable[Loaded], ids: Sequence[str], before: dict[str, object]) -> None:
     """No update is lost: the counters of each endpoint, and their sum."""
     every, grown = list(made), 0
     for number, endpoint in enumerate(ids):

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tgi_conformance.suites.harness.case import ALIASES, Case
-from tgi_conformance.suites.model.checks import (
-    expect_statistics,
-)
+from tgi_conformance.suites.model.checks import expect_statistics
 from tgi_conformance.suites.model.program_run import ProgramRun
 from tgi_conformance.suites.model.state import NO_WAIT, RATE_LIMITED, CallState, EndpointState, Fate, Phase
 from tgi_conformance.suites.model.stateful import CaseMachine, MachineRun, step
@@ -167,7 +165,7 @@ class ModelMachine(CaseMachine):
     # --- the end ------------------------------------------------------------------------------------------
 
     def complete(self) -> None:
-        """Let everything be answered: all calls end, the books balance, nothing is left."""
+        """Let everything be answered: all calls end, the counters add up, nothing is left."""
         self.program.let_all()
         self.program.pass_time(0)
         for endpoint in self.open_endpoints():

@@ -10,26 +10,17 @@ from math import inf
 from typing import Final
 
 from tgi_conformance.contracts.script import Hold, Reply, Script
-from tgi_conformance.fake_server.client import (
-    answered,
-    open_requests,
-    received,
-)
+from tgi_conformance.fake_server.client import answered, open_requests, received
 from tgi_conformance.suites.harness.expect import describe
 from tgi_conformance.suites.harness.policy import EARLY
 from tgi_conformance.suites.model.replies import OPENING, reply_of, unheld
-from tgi_conformance.suites.model.state import (
-    CallState,
-    EndpointState,
-    Phase,
-    broken,
-)
+from tgi_conformance.suites.model.state import CallState, EndpointState, Phase, broken
 from tgi_conformance.suites.model.watched import Made, WatchedRun
 
 #: Calls are made at least this far apart where nothing shows that the earlier one has arrived (seconds;
 #: design, section 5: order counts between calls entered 20 ms apart).
 APART: Final = 0.025
-#: How often is looked whether calls have ended (seconds).
+#: How long is waited between two looks at whether calls have ended (seconds).
 _LOOKING: Final = 0.02
 #: More requests than an example has.
 _NEVER: Final = 1 << 20

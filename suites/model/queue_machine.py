@@ -1,14 +1,11 @@
-"""Programs about slots and queue."""
+"""The state machine of the queue: programs of calls that take slots, wait, are refused or cancelled."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from tgi_conformance.suites.model.checks import (
-    expect_expiry,
-    expect_statistics,
-)
+from tgi_conformance.suites.model.checks import expect_expiry, expect_statistics
 from tgi_conformance.suites.model.machine import (
     BROKEN_STREAM,
     GOOD,

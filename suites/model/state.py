@@ -1,9 +1,9 @@
 """The model of a client with endpoints, queues and backoff: what may be on the wire, what must be. Pure.
 
 It is told what the callers do, and takes from the journal which requests came and which answers went out;
-each request is held against the rules and booked, or raises :class:`Breach` under the clause that it breaks.
-Where a policy is not declared, or a call is asleep, the model knows bounds only: what *must* be on the wire
-by now, and what *may* be. Times are seconds of the server's clock.
+each request is held against the rules and taken into the model, or raises :class:`Breach` under the clause
+that it breaks. Where a policy is not declared, or a call is asleep, the model knows bounds only: what *must*
+be on the wire by now, and what *may* be. Times are seconds of the server's clock.
 """
 
 from collections.abc import Iterable
@@ -76,8 +76,8 @@ class Fate:
         return self.kind
 
 
-#: How a call ended, as far as the books are concerned; "free": cancelled, left, refused, closed, given up
-#: early: the catalogue leaves open where these are counted.
+#: How a call ended, as the statistics count it; "free": cancelled, left, refused, closed, given up early:
+#: the catalogue leaves open where these are counted.
 Ending = Literal["good", "failed", "free"]
 
 
@@ -158,7 +158,7 @@ class EndpointState:
     retries: bool = False
     open: bool = True
     calls: list[CallState] = field(default_factory=list)
-    #: Calls that were begun before the counters were set to 0: they are in the books no more.
+    #: Calls that were begun before the counters were set to 0: they are in the statistics no more.
     forgotten: int = 0
     #: Another endpoint's counters, or those of all, were set to 0 after this one was used.
     reset_elsewhere: bool = False

@@ -1,4 +1,4 @@
-"""Stateful properties at work: state machines of Hypothesis, run by the machinery of :mod:`_properties`.
+"""Stateful properties at work: state machines of Hypothesis, run as :mod:`harness.properties` runs any.
 
 A breach is ruled under the clause whose assertion failed, not under the case that came upon it: the run-wide
 rulings say it (``QUEUE-03/run-wide``), with the case and its program as evidence. A breach of the case's own
@@ -125,7 +125,7 @@ class CaseMachine(RuleBasedStateMachine):
         """Add to the evidence what only the machine knows; called once the program is over."""
 
     def teardown(self) -> None:
-        """End the program, and book it."""
+        """End the program, and add what it showed to the run."""
         late: Exception | None = None
         if self.error is None:
             try:

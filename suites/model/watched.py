@@ -10,13 +10,7 @@ from typing import Final
 
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.script import Reply
-from tgi_conformance.fake_server.client import (
-    Condition,
-    Space,
-    WaitTimeout,
-    gone,
-    received,
-)
+from tgi_conformance.fake_server.client import Condition, Space, WaitTimeout, gone, received
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.expect import describe
 from tgi_conformance.suites.model.replies import text_of

@@ -1,1 +1,1 @@
-"""Which clauses are tried with a server of another generation."""
+"""Which clauses are tried with servers of other generations, and how each is tried."""

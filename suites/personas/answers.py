@@ -1,8 +1,6 @@
 """Answers of servers of other generations: how each clause about them is tried."""
 
-from tgi_conformance.contracts.script import (
-    status,
-)
+from tgi_conformance.contracts.script import status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.suites.harness.answers import TEXTS, answer_to, expect_exact
 from tgi_conformance.suites.harness.case import Case

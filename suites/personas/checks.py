@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tgi_conformance.contracts.script import (
-    Persona,
-)
+from tgi_conformance.contracts.script import Persona
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.stream_checks import (
     TOKEN_LISTS,

@@ -5,10 +5,7 @@ from typing import Final
 
 from tgi_conformance.contracts.error_kinds import ErrorKind, kinds_for_status
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import (
-    Server,
-    failing,
-)
+from tgi_conformance.contracts.script import Server, failing
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error
 from tgi_conformance.suites.shapes.calls import Shape

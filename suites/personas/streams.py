@@ -4,14 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from tgi_conformance.contracts.script import (
-    Encoding,
-    Event,
-    Reply,
-    comment,
-    data,
-    done,
-)
+from tgi_conformance.contracts.script import Encoding, Event, Reply, comment, data, done
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import expect, expect_error

@@ -315,14 +315,14 @@ def test_a_missing_request_is_blamed_on_what_stands_in_its_way() -> None:
     }
 
 
-# --- the books --------------------------------------------------------------------------------------------
+# --- the counters -----------------------------------------------------------------------------------------
 
 
 def _shown(total: int, good: int, failed: int, **more: int) -> dict[str, object]:
     return {"total_requests": total, "successful_requests": good, "failed_requests": failed, **more}
 
 
-def _books() -> EndpointState:
+def _used_endpoint() -> EndpointState:
     """One good, one failed, one cancelled call, and one under way."""
     endpoint = _endpoint(cap=4)
     endpoint.answered(_sent(endpoint), at=1.0)
@@ -333,7 +333,7 @@ def _books() -> EndpointState:
 
 
 def test_the_counters_have_bounds_where_the_catalogue_leaves_them_open() -> None:
-    assert {name: str(bounds) for name, bounds in counters(_books()).items()} == {
+    assert {name: str(bounds) for name, bounds in counters(_used_endpoint()).items()} == {
         "total_requests": "2 to 4",
         "successful_requests": "1",
         "failed_requests": "1 to 2",
@@ -351,8 +351,8 @@ def test_the_counters_have_bounds_where_the_catalogue_leaves_them_open() -> None
         (_shown(4, 1, 1, current_requests=1, input_tokens=9), "STAT-03"),
     ],
 )
-def test_wrong_books_are_blamed_on_their_clause(shown: dict[str, object], clause: str | None) -> None:
-    found = problem(_books(), shown)
+def test_wrong_counters_are_blamed_on_their_clause(shown: dict[str, object], clause: str | None) -> None:
+    found = problem(_used_endpoint(), shown)
     assert (found is None, getattr(found, "clause", None)) == (clause is None, clause)
 
 
@@ -368,15 +368,15 @@ def test_a_broken_stream_counted_as_good_is_stat_02_and_attempts_counted_are_sta
     assert [getattr(each, "clause", None) for each in found] == ["STAT-02", "STAT-09"]
 
 
-def test_a_reset_elsewhere_that_empties_these_books_is_stat_10() -> None:
-    endpoint = _books()
+def test_a_reset_elsewhere_that_empties_these_counters_is_stat_10() -> None:
+    endpoint = _used_endpoint()
     endpoint.reset_elsewhere = True
     found = problem(endpoint, _shown(0, 0, 0))
     assert getattr(found, "clause", None) == "STAT-10"
 
 
 def test_the_aggregate_grows_by_what_the_endpoints_did() -> None:
-    endpoint = _books()
+    endpoint = _used_endpoint()
     assert aggregate_problem([endpoint], {"total_requests": 10}, {"total_requests": 13}) is None
     found = aggregate_problem([endpoint], {"total_requests": 10}, {"total_requests": 10})
     assert getattr(found, "clause", None) == "STAT-08"

@@ -1,0 +1,116 @@
+"""RES: what ``close()`` ends, and what is an error after it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tgi_conformance.backends.driver.driver import Driver
+from tgi_conformance.fake_server.client import connections_closed
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_requests, expect_text
+from tgi_conformance.suites.harness.growth import count_of, expect_back_to
+from tgi_conformance.suites.harness.streams import allowance
+from tgi_conformance.suites.harness.waits import expect_open, expect_soon
+
+WORDS = (" one", " two", " three", " four")
+
+
+@clause("RES-05", case="at-rest")
+def test_close_ends_everything_of_a_client_at_rest(case: Case) -> None:
+    """Kept connections, threads and tasks of the client end with it."""
+    case.needs("close")
+    shape = case.shape()
+    with _fresh_backend(case) as driver:
+        before = count_of(driver)
+        space = case.serve(shape.plain("hello").times(3))
+        endpoint = case.endpoint()
+        for _ in range(3):
+            expect_text(case.call(endpoint=endpoint, shape=shape), "hello")
+
+        _expect_closes(case)
+        expect_soon(space, connections_closed(), "every connection closed after close()")
+        expect_back_to(driver, before)
+
+
+@clause("RES-05", case="held-and-queued")
+def test_close_ends_running_and_waiting_calls_with_an_error(case: Case) -> None:
+    """Who still waits for an answer learns that none will come, at once."""
+    case.needs("close")
+    shape = case.shape()
+    with _fresh_backend(case) as driver:
+        before = count_of(driver)
+        space = case.serve(shape.plain("late").held("never").times(3, None))
+        queued = 3 if case.claims("queue") and "queue_size" in case.description.settings else 0
+        endpoint = case.endpoint(max_concurrent_requests=3, queue_size=8)
+        running = [case.start(endpoint=endpoint, shape=shape) for _ in range(3 + queued)]
+        expect_open(space, 3)
+
+        _expect_closes(case)
+        expect_soon(space, connections_closed(), "every connection closed after close()")
+        for call in running:
+            outcome = call.wait_briefly(allowance(space.journal()))
+            expect(
+                outcome is not None and outcome.raised,
+                expected="an error for each call that ran or waited when the client was closed",
+                observed="it still waits" if outcome is None else describe(outcome),
+            )
+        expect_back_to(driver, before)
+
+
+@clause("RES-05", case="running-stream")
+def test_close_ends_a_running_stream_with_an_error(case: Case) -> None:
+    """A stream that ends without a word of the close looks like a whole answer."""
+    case.needs("close", "stream")
+    shape = case.shape()
+    with _fresh_backend(case):
+        space = case.serve(shape.stream(WORDS).held("never", event=2))
+        endpoint = case.endpoint()
+        running = case.start(endpoint=endpoint, shape=shape, stream=True)
+        expect(len(running.read(2)) == 2, expected="two pieces before the close", observed="fewer")
+        running.call.pull(1)
+
+        _expect_closes(case)
+        expect_soon(space, connections_closed(), "the stream's connection closed after close()")
+        outcome = running.wait_briefly(allowance(space.journal()))
+        expect(
+            outcome is not None and outcome.raised,
+            expected="an error for the stream that ran when the client was closed",
+            observed="it still waits" if outcome is None else describe(outcome),
+        )
+
+
+@clause("RES-05", case="again-and-after")
+def test_close_may_be_repeated_and_a_call_after_it_fails(case: Case) -> None:
+    """Clean-up runs twice in many programs; a call after it is a mistake that must be told."""
+    case.needs("close")
+    shape = case.shape()
+    with _fresh_backend(case):
+        space = case.serve(shape.plain("hello").times(1, None))
+        endpoint = case.endpoint()
+        expect_text(case.call(endpoint=endpoint, shape=shape), "hello")
+
+        _expect_closes(case)
+        _expect_closes(case, "a second close()")
+        outcome = case.start(endpoint=endpoint, shape=shape).wait_briefly(allowance(space.journal()))
+
+        expect(
+            outcome is not None and outcome.raised,
+            expected="an error for a call after close()",
+            observed="it still waits" if outcome is None else describe(outcome),
+        )
+        sent = space.journal().generations
+        expect_requests(sent, 1, because="none after close()", journal=space.journal())
+
+
+def _expect_closes(case: Case, what: str = "close()") -> None:
+    outcome = case.ask("close")
+    expect(outcome.returned, expected=f"{what} returns", observed=describe(outcome))
+
+
+@contextmanager
+def _fresh_backend(case: Case) -> Iterator[Driver]:
+    """Start the backend's process afresh after a case that closes the backend for good."""
+    try:
+        yield case.driver
+    finally:
+        case.driver.restart()
