@@ -18,7 +18,7 @@ SAMPLED = {
     "queues:LastInFirstOut": "QUEUE-01/property-model",
     "queues:QueuesWithoutBound": "QUEUE-01/property-model",
     "retry:RetriesInTwoLayers": "RETRY-01/property-model",
-    "stats:OneBookForAll": "MUX-03/property-model",
+    "stats:OneCountForAll": "MUX-03/property-model",
 }
 
 
