@@ -11,14 +11,14 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, always, raw, silence, status, stream, tgi_error
 from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites.areas.black_hole import black_hole
+from tgi_conformance.suites.areas.waits import expect_received
 from tgi_conformance.suites.generated.schemas import json_values
-from tgi_conformance.suites.harness.black_hole import black_hole
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import describe, error_text, expect, expect_error, expect_requests
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.waits import expect_received
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)

@@ -10,10 +10,10 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Server, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites.areas.parameters import LIMIT_NAMES, call_with, expect_arrived
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_error, expect_success, only_request
-from tgi_conformance.suites.harness.parameters import LIMIT_NAMES, call_with, expect_arrived
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 

@@ -11,10 +11,10 @@ import pytest
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.suites.areas.parameters import SHAPE_OF_METHOD, sent_parameters
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
-from tgi_conformance.suites.harness.parameters import SHAPE_OF_METHOD, sent_parameters
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, SHAPE_BY_NAME, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)

@@ -8,11 +8,11 @@ import pytest
 
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.suites.areas.parameters import SHAPE_OF_METHOD, call_with, expect_arrived, offered
 from tgi_conformance.suites.generated.requests import parameters
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_requests, expect_success
-from tgi_conformance.suites.harness.parameters import SHAPE_OF_METHOD, call_with, expect_arrived, offered
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape

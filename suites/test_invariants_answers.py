@@ -12,6 +12,7 @@ from tgi_conformance.contracts.error_kinds import KINDS_FOR_STATUS, kinds_for_st
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Body, Reply, Response, done, status
+from tgi_conformance.suites.areas.tools import ask, chunk, executable, fragments
 from tgi_conformance.suites.generated.errors import FailedAnswer, failed_answers
 from tgi_conformance.suites.generated.schemas import json_values
 from tgi_conformance.suites.generated.texts import texts
@@ -20,7 +21,6 @@ from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error
 from tgi_conformance.suites.harness.oracles import in_band_fault, leaks_in_outcomes
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.tools import ask, chunk, executable, fragments
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)

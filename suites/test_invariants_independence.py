@@ -11,15 +11,15 @@ from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import overloaded
 from tgi_conformance.fake_server.client import Space
+from tgi_conformance.suites.areas.held import needs_cap
+from tgi_conformance.suites.areas.streams import allowance
+from tgi_conformance.suites.areas.waits import expect_received, expect_turned_away
 from tgi_conformance.suites.generated.scripts import FAULTS, LASTING, PASSING, PlannedCall, refusal
 from tgi_conformance.suites.generated.started import numbered
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import clause, timing
 from tgi_conformance.suites.harness.expect import describe, expect, expect_success
-from tgi_conformance.suites.harness.held import needs_cap
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.streams import allowance
-from tgi_conformance.suites.harness.waits import expect_received, expect_turned_away
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)

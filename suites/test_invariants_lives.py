@@ -7,16 +7,16 @@ from typing import Final
 from hypothesis import strategies as st
 
 from tgi_conformance.fake_server.client import Condition, Space, WaitTimeout, connections_closed, gone
+from tgi_conformance.suites.areas.held import needs_cap, start_cancellable
+from tgi_conformance.suites.areas.streams import allowance
+from tgi_conformance.suites.areas.waits import expect_open, expect_received
 from tgi_conformance.suites.generated.scripts import FAULTS, PlannedCall, loads
 from tgi_conformance.suites.generated.started import numbered, start_load
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success, expect_text
-from tgi_conformance.suites.harness.held import needs_cap, start_cancellable
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.streams import allowance
-from tgi_conformance.suites.harness.waits import expect_open, expect_received
 
 WORDS: Final = (" one", " two", " three", " four")
 #: What may come and go beside the calls: a thread or socket of an event loop, a resolver, a kept connection.

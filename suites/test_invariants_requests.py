@@ -12,6 +12,18 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import overloaded
 from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.suites.areas.parameters import (
+    LIMIT_NAMES,
+    Given,
+    call_healthy,
+    in_json,
+    offered,
+    sent_if_let,
+    sent_with,
+)
+from tgi_conformance.suites.areas.request_bodies import bad_nulls, same_float32, top_level_names
+from tgi_conformance.suites.areas.router import expect_decodable, router_problem, router_refuses
+from tgi_conformance.suites.areas.tools import needs_tool_definitions
 from tgi_conformance.suites.generated.requests import (
     all_parameters,
     bad_parameters,
@@ -24,20 +36,8 @@ from tgi_conformance.suites.generated.texts import texts
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, only_request
-from tgi_conformance.suites.harness.parameters import (
-    LIMIT_NAMES,
-    Given,
-    call_healthy,
-    in_json,
-    offered,
-    sent_if_let,
-    sent_with,
-)
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.request_bodies import bad_nulls, same_float32, top_level_names
-from tgi_conformance.suites.harness.router import expect_decodable, router_problem, router_refuses
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.tools import needs_tool_definitions
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape, healthy
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)

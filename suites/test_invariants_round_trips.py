@@ -8,14 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.suites.generated.images import Image, images
-from tgi_conformance.suites.generated.requests import messages, parameters
-from tgi_conformance.suites.generated.schemas import grammars, tools
-from tgi_conformance.suites.generated.texts import surrogate_texts, texts
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.clause import clause
-from tgi_conformance.suites.harness.expect import expect, expect_error
-from tgi_conformance.suites.harness.parameters import (
+from tgi_conformance.suites.areas.parameters import (
     Given,
     call_healthy,
     in_json,
@@ -23,14 +16,21 @@ from tgi_conformance.suites.harness.parameters import (
     sent_if_let,
     sent_with,
 )
-from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.request_bodies import (
+from tgi_conformance.suites.areas.request_bodies import (
     Number,
     expect_strict,
     same_float32,
     written_parameters,
 )
-from tgi_conformance.suites.harness.tools import needs_tool_definitions
+from tgi_conformance.suites.areas.tools import needs_tool_definitions
+from tgi_conformance.suites.generated.images import Image, images
+from tgi_conformance.suites.generated.requests import messages, parameters
+from tgi_conformance.suites.generated.schemas import grammars, tools
+from tgi_conformance.suites.generated.texts import surrogate_texts, texts
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import expect, expect_error
+from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)

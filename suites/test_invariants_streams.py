@@ -6,6 +6,15 @@ from hypothesis import strategies as st
 
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, done, raw_event, tokens
+from tgi_conformance.suites.areas.streams import (
+    ALL,
+    bytes_reply,
+    expect_end,
+    expect_heard,
+    heard,
+    needs_stream_of,
+    play,
+)
 from tgi_conformance.suites.generated.streams import (
     Encoding,
     Telling,
@@ -19,15 +28,6 @@ from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.streams import (
-    ALL,
-    bytes_reply,
-    expect_end,
-    expect_heard,
-    heard,
-    needs_stream_of,
-    play,
-)
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 Tokens = tuple[str, ...]

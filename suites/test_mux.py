@@ -6,6 +6,7 @@ import pytest
 
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import Server, always, echo, overloaded
+from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_turned_away
 from tgi_conformance.suites.harness.case import ALIASES, Case
 from tgi_conformance.suites.harness.clause import clause, load
 from tgi_conformance.suites.harness.expect import (
@@ -16,7 +17,6 @@ from tgi_conformance.suites.harness.expect import (
     expect_success,
 )
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.waits import expect_open, expect_received, expect_turned_away
 from tgi_conformance.suites.shapes.calls import healthy
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Persona, answer
+from tgi_conformance.suites.areas.tools import ask, calls_of, expect_calls
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.harness.session import SETTINGS
-from tgi_conformance.suites.harness.tools import ask, calls_of, expect_calls
 from tgi_conformance.suites.personas.checks import CHECKS, Trial, trials
 from tgi_conformance.suites.personas.matrix import PERSONAS_TRIED
 from tgi_conformance.suites.personas.tools import CALL, WANTED

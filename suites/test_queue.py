@@ -6,10 +6,7 @@ import pytest
 
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.fake_server.client import Space
-from tgi_conformance.suites.harness.case import Case, Running
-from tgi_conformance.suites.harness.clause import ahead, clause
-from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
-from tgi_conformance.suites.harness.held import (
+from tgi_conformance.suites.areas.held import (
     GATE,
     PATIENCE,
     expect_no_further,
@@ -19,7 +16,10 @@ from tgi_conformance.suites.harness.held import (
     serve_held,
     start_cancellable,
 )
-from tgi_conformance.suites.harness.waits import expect_open
+from tgi_conformance.suites.areas.waits import expect_open
+from tgi_conformance.suites.harness.case import Case, Running
+from tgi_conformance.suites.harness.clause import ahead, clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 
 
 @clause("QUEUE-01")

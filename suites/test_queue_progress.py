@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from tgi_conformance.contracts.script import Reply, echo, overloaded, silence, status
+from tgi_conformance.suites.areas.held import needs_cap
+from tgi_conformance.suites.areas.waits import expect_turned_away
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load, timing
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
-from tgi_conformance.suites.harness.held import needs_cap
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.waits import expect_turned_away
 from tgi_conformance.suites.shapes.calls import Shape
 
 

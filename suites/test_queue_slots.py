@@ -6,10 +6,7 @@ import pytest
 
 from tgi_conformance.contracts.script import Reply, silence, status
 from tgi_conformance.fake_server.client import Space
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.clause import ahead, clause
-from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text
-from tgi_conformance.suites.harness.held import (
+from tgi_conformance.suites.areas.held import (
     GATE,
     expect_no_further,
     expect_no_more_than,
@@ -17,8 +14,11 @@ from tgi_conformance.suites.harness.held import (
     serve_held,
     start_cancellable,
 )
+from tgi_conformance.suites.areas.waits import expect_open, expect_received
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import ahead, clause
+from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text
 from tgi_conformance.suites.harness.oracles import in_band_fault
-from tgi_conformance.suites.harness.waits import expect_open, expect_received
 from tgi_conformance.suites.shapes.calls import Shape, healthy
 
 

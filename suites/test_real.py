@@ -19,6 +19,7 @@ from tgi_conformance.contracts.redaction import redact
 from tgi_conformance.contracts.script import Reply, always, failing, status
 from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
 from tgi_conformance.reports.results_map import roll_up
+from tgi_conformance.suites.areas.streams import each_shape, needs_stream_of
 from tgi_conformance.suites.harness import connects
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
@@ -26,7 +27,6 @@ from tgi_conformance.suites.harness.expect import describe, expect, expect_error
 from tgi_conformance.suites.harness.oracles import key_forms
 from tgi_conformance.suites.harness.policy import most_attempts
 from tgi_conformance.suites.harness.rulings import KitFault, NotApplicable
-from tgi_conformance.suites.harness.streams import each_shape, needs_stream_of
 from tgi_conformance.suites.shapes.calls import Shape
 
 #: What the hosted router says while it starts a model.

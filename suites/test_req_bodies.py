@@ -8,11 +8,7 @@ from typing import Any, Final, cast
 import pytest
 
 from tgi_conformance.contracts.journal import Exchange
-from tgi_conformance.suites.generated.texts import MULTI_BYTE
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.clause import clause
-from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
-from tgi_conformance.suites.harness.request_bodies import (
+from tgi_conformance.suites.areas.request_bodies import (
     Number,
     bad_nulls,
     expect_strict,
@@ -21,6 +17,10 @@ from tgi_conformance.suites.harness.request_bodies import (
     top_level_names,
     written_parameters,
 )
+from tgi_conformance.suites.generated.texts import MULTI_BYTE
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 

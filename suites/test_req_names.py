@@ -9,10 +9,10 @@ from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import status
 from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.suites.areas.request_bodies import sent_once
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, error_text, expect, expect_error, expect_success
-from tgi_conformance.suites.harness.request_bodies import sent_once
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 

@@ -7,13 +7,13 @@ from typing import Any, Final, cast
 import pytest
 
 from tgi_conformance.contracts.error_kinds import ErrorKind
+from tgi_conformance.suites.areas.request_bodies import sent_once, strict
+from tgi_conformance.suites.areas.tools import EARLIER_CALL
 from tgi_conformance.suites.generated.texts import MULTI_BYTE, texts
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_success
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.request_bodies import sent_once, strict
-from tgi_conformance.suites.harness.tools import EARLIER_CALL
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)

@@ -7,6 +7,7 @@ import pytest
 
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import overloaded, status
+from tgi_conformance.suites.areas.tools import EARLIER_CALL
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (
@@ -16,7 +17,6 @@ from tgi_conformance.suites.harness.expect import (
     expect_success,
     expect_text,
 )
-from tgi_conformance.suites.harness.tools import EARLIER_CALL
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)

@@ -9,11 +9,11 @@ from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, overloaded, status, tgi_error
 from tgi_conformance.fake_server.client import Space, WaitTimeout, gone
+from tgi_conformance.suites.areas.waits import expect_received, expect_soon
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import clause, load
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_text
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.waits import expect_received, expect_soon
 from tgi_conformance.suites.shapes.calls import Shape
 
 WORDS = (" one", " two", " three", " four")

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.fake_server.client import connections_closed
+from tgi_conformance.suites.areas.growth import count_of, expect_back_to
+from tgi_conformance.suites.areas.streams import allowance
+from tgi_conformance.suites.areas.waits import expect_open, expect_soon
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_requests, expect_text
-from tgi_conformance.suites.harness.growth import count_of, expect_back_to
-from tgi_conformance.suites.harness.streams import allowance
-from tgi_conformance.suites.harness.waits import expect_open, expect_soon
 
 WORDS = (" one", " two", " three", " four")
 

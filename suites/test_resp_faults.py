@@ -14,8 +14,8 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Body, Reply, Response, status
 from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.suites.areas.answers import answer_to
 from tgi_conformance.suites.generated.streams import stratified
-from tgi_conformance.suites.harness.answers import answer_to
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error

@@ -9,8 +9,8 @@ import pytest
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Response, status
 from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.suites.areas.answers import TEXTS, answer_to, expect_exact
 from tgi_conformance.suites.generated.texts import texts
-from tgi_conformance.suites.harness.answers import TEXTS, answer_to, expect_exact
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_success, expect_text

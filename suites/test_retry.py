@@ -10,6 +10,7 @@ import pytest
 from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.script import Reply, always, overloaded, silence, status, stream, tgi_error
+from tgi_conformance.suites.areas.waits import expect_received
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import (
@@ -28,7 +29,6 @@ from tgi_conformance.suites.harness.policy import (
     wait_band,
 )
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.waits import expect_received
 from tgi_conformance.suites.shapes.calls import Shape
 
 #: Short delays for cases that are not about them (seconds).

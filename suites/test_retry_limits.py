@@ -11,6 +11,8 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import always, overloaded, silence, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.fake_server.client import Space, WaitTimeout, connections_closed, received
+from tgi_conformance.suites.areas.streams import allowance
+from tgi_conformance.suites.areas.waits import expect_open, expect_turned_away
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import (
@@ -25,8 +27,6 @@ from tgi_conformance.suites.harness.expect import (
 from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.harness.policy import effective_breaker, most_attempts
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.streams import allowance
-from tgi_conformance.suites.harness.waits import expect_open, expect_turned_away
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
 
 #: Short delays for cases that are not about them (seconds).

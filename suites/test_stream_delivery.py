@@ -9,13 +9,7 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Event, data, done, raw_event
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites.generated.texts import token_lists
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.clause import ahead, clause, load, timing
-from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
-from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.stream_checks import (
+from tgi_conformance.suites.areas.stream_checks import (
     TEXT,
     TOKEN_LISTS,
     WORDS,
@@ -23,7 +17,7 @@ from tgi_conformance.suites.harness.stream_checks import (
     expect_pieces_joined,
     wait_text,
 )
-from tgi_conformance.suites.harness.streams import (
+from tgi_conformance.suites.areas.streams import (
     ALL,
     allowance,
     each_shape,
@@ -32,6 +26,12 @@ from tgi_conformance.suites.harness.streams import (
     needs_stream_of,
     play,
 )
+from tgi_conformance.suites.generated.texts import token_lists
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import ahead, clause, load, timing
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Draft, Shape
 
 #: The read timeout of the cases about it, and the pause of a stream that talks steadily (seconds).

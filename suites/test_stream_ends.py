@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Event, Reply, raw_event
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites.generated.streams import Encoding, frame_ends, stratified
-from tgi_conformance.suites.generated.texts import token_lists
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.clause import clause
-from tgi_conformance.suites.harness.expect import describe, expect
-from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.stream_checks import TEXT, WORDS, expect_done_ends
-from tgi_conformance.suites.harness.streams import (
+from tgi_conformance.suites.areas.stream_checks import TEXT, WORDS, expect_done_ends
+from tgi_conformance.suites.areas.streams import (
     ALL,
     allowance,
     each_openai_shape,
@@ -28,6 +21,13 @@ from tgi_conformance.suites.harness.streams import (
     needs_stream_of,
     play,
 )
+from tgi_conformance.suites.generated.streams import Encoding, frame_ends, stratified
+from tgi_conformance.suites.generated.texts import token_lists
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect
+from tgi_conformance.suites.harness.properties import check_property
+from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Draft, Shape
 
 #: What a server or proxy may leave behind ``[DONE]``.

@@ -3,11 +3,7 @@
 import pytest
 
 from tgi_conformance.contracts.script import Reply, overloaded, status, tgi_error
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.clause import clause
-from tgi_conformance.suites.harness.expect import describe, expect, expect_error
-from tgi_conformance.suites.harness.oracles import in_band_fault
-from tgi_conformance.suites.harness.stream_checks import (
+from tgi_conformance.suites.areas.stream_checks import (
     ERROR_FRAMES,
     NOT_JSON,
     REPORTED,
@@ -18,13 +14,17 @@ from tgi_conformance.suites.harness.stream_checks import (
     expect_error_frame_told,
     expect_whole_or_error,
 )
-from tgi_conformance.suites.harness.streams import (
+from tgi_conformance.suites.areas.streams import (
     each_openai_shape,
     each_shape,
     expect_heard,
     needs_stream_of,
     play,
 )
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error
+from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
 
 

@@ -7,6 +7,15 @@ from hypothesis import strategies as st
 
 from tgi_conformance.contracts.sse import BOM
 from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites.areas.streams import (
+    bytes_reply,
+    each_shape,
+    expect_end,
+    expect_same_events,
+    heard,
+    needs_stream_of,
+    play,
+)
 from tgi_conformance.suites.generated.streams import (
     Encoding,
     LineEnd,
@@ -20,15 +29,6 @@ from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_requests
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.streams import (
-    bytes_reply,
-    each_shape,
-    expect_end,
-    expect_same_events,
-    heard,
-    needs_stream_of,
-    play,
-)
 from tgi_conformance.suites.shapes.calls import Shape
 
 #: Recorded streams of the genuine router, by call shape.

@@ -11,12 +11,7 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, done
 from tgi_conformance.contracts.unset import UNSET
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.clause import clause
-from tgi_conformance.suites.harness.expect import describe, error_text, expect
-from tgi_conformance.suites.harness.oracles import in_band_fault
-from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.harness.tools import (
+from tgi_conformance.suites.areas.tools import (
     answer_of,
     ask,
     call,
@@ -30,6 +25,11 @@ from tgi_conformance.suites.harness.tools import (
     needs_streamed_calls,
     recorded_stream,
 )
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, error_text, expect
+from tgi_conformance.suites.harness.oracles import in_band_fault
+from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.shapes.calls import CHAT
 
 #: Arguments that clients have lost between text and object.

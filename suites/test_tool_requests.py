@@ -13,6 +13,7 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Generation, Reply, ScriptedToolCall, answer
 from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, request_of
 from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode
+from tgi_conformance.suites.areas.tools import TIME, WEATHER
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (
@@ -22,7 +23,6 @@ from tgi_conformance.suites.harness.expect import (
     expect_text,
     only_request,
 )
-from tgi_conformance.suites.harness.tools import TIME, WEATHER
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE
 
 #: A schema that a careless copy damages: non-ASCII names, references, escapes, null among the values.

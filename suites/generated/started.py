@@ -5,9 +5,9 @@ from typing import Any
 
 from tgi_conformance.contracts.script import Reply
 from tgi_conformance.fake_server.client import Space
+from tgi_conformance.suites.areas.streams import ALL
 from tgi_conformance.suites.generated.scripts import PlannedCall
 from tgi_conformance.suites.harness.case import Case, Running
-from tgi_conformance.suites.harness.streams import ALL
 
 
 def start_load(

@@ -2,7 +2,7 @@
 
 from tgi_conformance.contracts.script import status
 from tgi_conformance.contracts.unset import UNSET
-from tgi_conformance.suites.harness.answers import TEXTS, answer_to, expect_exact
+from tgi_conformance.suites.areas.answers import TEXTS, answer_to, expect_exact
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import expect, expect_error, expect_text
 from tgi_conformance.suites.harness.oracles import in_band_fault

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tgi_conformance.contracts.script import Persona
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.stream_checks import (
+from tgi_conformance.suites.areas.stream_checks import (
     TOKEN_LISTS,
     expect_bad_line_unheard,
     expect_done_ends,
@@ -15,6 +14,7 @@ from tgi_conformance.suites.harness.stream_checks import (
     expect_pieces_joined,
     expect_whole_or_error,
 )
+from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.personas import answers, errors, streams, tools
 from tgi_conformance.suites.personas.matrix import Pair, pairs
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape

@@ -6,11 +6,8 @@ from typing import Any, Final, cast
 
 from tgi_conformance.contracts.script import Encoding, Event, Reply, comment, data, done
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.expect import expect, expect_error
-from tgi_conformance.suites.harness.oracles import in_band_fault
-from tgi_conformance.suites.harness.stream_checks import REPORTED, TEXT, TOLD, WORDS, wait_text
-from tgi_conformance.suites.harness.streams import (
+from tgi_conformance.suites.areas.stream_checks import REPORTED, TEXT, TOLD, WORDS, wait_text
+from tgi_conformance.suites.areas.streams import (
     ALL,
     expect_end,
     expect_heard,
@@ -18,6 +15,9 @@ from tgi_conformance.suites.harness.streams import (
     heard,
     play,
 )
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.expect import expect, expect_error
+from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.shapes.calls import Draft, Shape
 from tgi_conformance.suites.shapes.personas import PersonaShape
 

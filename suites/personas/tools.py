@@ -5,10 +5,10 @@ from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Generation, Reply, ScriptedToolCall
+from tgi_conformance.suites.areas.streams import heard
+from tgi_conformance.suites.areas.tools import ask, calls_of, executable, expect_calls, needs_streamed_calls
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import describe, expect
-from tgi_conformance.suites.harness.streams import heard
-from tgi_conformance.suites.harness.tools import ask, calls_of, executable, expect_calls, needs_streamed_calls
 from tgi_conformance.suites.shapes.calls import Shape
 
 #: The call that the servers of this file make.

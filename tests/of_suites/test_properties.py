@@ -20,6 +20,7 @@ from tgi_conformance.contracts.tgi.requests.asked import request_of
 from tgi_conformance.contracts.tgi.requests.decoding import decode
 from tgi_conformance.contracts.tgi.requests.validation import refusal
 from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites.areas.router import router_refuses
 from tgi_conformance.suites.generated.errors import FailedAnswer, date_ahead, failed_answers
 from tgi_conformance.suites.generated.images import BEGINNINGS, Image, images
 from tgi_conformance.suites.generated.requests import PARAMETERS, bad_parameters, messages, parameters
@@ -40,7 +41,6 @@ from tgi_conformance.suites.harness import properties
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import CameLate, ClauseFailed, expect
 from tgi_conformance.suites.harness.properties import budget, check_property, seed_of, whole_of
-from tgi_conformance.suites.harness.router import router_refuses
 from tgi_conformance.suites.harness.session import CaseRecord
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, SHAPES, Shape
 from tgi_conformance.suites.test_invariants_answers import readings

@@ -7,10 +7,10 @@ from tgi_conformance.contracts.adapter import Piece
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Event, data, raw_event
+from tgi_conformance.suites.areas.streams import expect_end, expect_heard, heard, needs_stream_of, play
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.oracles import in_band_fault
-from tgi_conformance.suites.harness.streams import expect_end, expect_heard, heard, needs_stream_of, play
 from tgi_conformance.suites.shapes.calls import Shape
 
 WORDS: Final = (" Deep", " learning", " is", " fun")

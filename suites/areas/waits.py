@@ -12,8 +12,8 @@ from tgi_conformance.fake_server.client import (
     quiet,
     received,
 )
+from tgi_conformance.suites.areas.streams import allowance
 from tgi_conformance.suites.harness.expect import ClauseFailed, expect, timeline
-from tgi_conformance.suites.harness.streams import allowance
 
 #: Seconds within which a request must come that nothing holds back.
 _COMING: Final = 5.0

@@ -7,9 +7,9 @@ from typing import Final
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.suites.areas.request_bodies import same_float32
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import expect, expect_requests, expect_success, only_request
-from tgi_conformance.suites.harness.request_bodies import same_float32
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE_OF_METHOD: Final = {shape.method: shape for shape in (CHAT, NATIVE, COMPLETIONS)}

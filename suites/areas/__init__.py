@@ -1,0 +1,1 @@
+"""What the test files of one area, or of several, share: stimuli spelled out, and what came of them."""
