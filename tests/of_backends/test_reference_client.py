@@ -303,15 +303,25 @@ def test_silence_ends_in_a_timeout_and_so_does_a_deadline(client, server):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_redirect_to_another_origin_is_followed(client, server, status):
-    other = Server()
-    other.replies = [answer()]
-    server.replies = [reply(status, b"", f"location: {other.url}/v1/chat/completions")]
+def test_no_redirect_to_another_origin_is_followed(client, server, httpserver, status):
+    httpserver.expect_request("/v1/chat/completions").respond_with_data("answered by another origin")
+    server.replies = [reply(status, b"", f"location: {httpserver.url_for('/v1/chat/completions')}")]
     endpoint(client, server)
     with pytest.raises(RedirectError):
         client.chat(HI)
-    other.close()
-    assert other.seen == []
+    assert httpserver.log == []
+
+
+def test_an_independent_server_is_spoken_to_as_any(client, httpserver):
+    path, key = "/v1/chat/completions", {"authorization": "Bearer hf_canary"}
+    httpserver.expect_ordered_request(path, headers=key).respond_with_data("busy", 429, {"retry-after": "0"})
+    httpserver.expect_ordered_request(path, headers=key).respond_with_data(
+        answer().partition(b"\r\n\r\n")[2], content_type="application/json"
+    )
+    client.create_endpoint(base_url=httpserver.url_for(""), api_key="hf_canary", initial_retry_delay=0.01)
+    assert client.chat(HI).text == "ok"
+    httpserver.check_assertions()
+    assert len(httpserver.log) == 2
 
 
 def test_a_redirect_within_the_origin_keeps_the_post_and_a_loop_ends(client, server):

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from pytest_httpserver import HTTPServer
 from raw_http import Wire, ask, request
+from werkzeug import Response
 
 from tgi_conformance.contracts.codec import from_json
 from tgi_conformance.contracts.journal import Exchange
@@ -127,6 +129,33 @@ def test_a_replay_gives_the_recorded_answers_in_turn(recorded: tuple[Path, list[
             torn = wire.read_to_end()[0].partition(b"\r\n\r\n")[2]
     # What was stripped makes the chunk shorter.
     assert torn.partition(b"\r\n")[2] == clean[4].partition(b"\r\n")[2]
+
+
+def test_a_server_that_is_not_ours_is_recorded_and_replayed(httpserver: HTTPServer, tmp_path: Path) -> None:
+    """An independent server frames and orders its answers in its own way."""
+    httpserver.expect_ordered_request("/generate", method="POST", headers=HEADERS).respond_with_json(
+        {"generated_text": f"é {PLAIN_KEY}"}, headers={"x-compute-type": "1-cpu"}
+    )
+    httpserver.expect_ordered_request("/generate_stream").respond_with_response(
+        Response(iter(["data: 1\n\n", "data: 2\n\n"]), content_type="text/event-stream")
+    )
+    httpserver.expect_ordered_request("/v1/models").respond_with_data("gone", status=404)
+    asked = (("/generate", "POST"), ("/generate_stream", "POST"), ("/v1/models", "GET"))
+    with started("--record", str(tmp_path), "--upstream", httpserver.url_for("")) as (ready, _):
+        seen = [ask(ready["base_url"], path, ASKED, method=how, headers=HEADERS) for path, how in asked]
+    httpserver.check_assertions()
+    assert [got.status for got in seen] == [200, 200, 404]
+    assert seen[0].header("x-compute-type") == "1-cpu"
+    assert PLAIN_KEY.encode() in seen[0].body
+    assert not any(PLAIN_KEY in file.read_text(encoding="utf-8") for file in tmp_path.iterdir())
+    with started("--replay", str(tmp_path), "--replay-speed", "0") as (ready, _):
+        again = [ask(ready["base_url"], path, ASKED, method=how) for path, how in asked]
+        with Wire(ready["base_url"]) as wire:  # ended by the close of the connection, as werkzeug does it
+            wire.send(request("/generate_stream", ASKED))
+            streamed, ending = wire.read_to_end()
+    assert [got.status for got in again] == [200, 200, 404]
+    assert (streamed.partition(b"\r\n\r\n")[2], ending) == (b"data: 1\n\ndata: 2\n\n", "fin")
+    assert (again[2].body, json.loads(again[0].body)) == (b"gone", {"generated_text": "é key:any"})
 
 
 def test_what_was_not_recorded_is_said_to_be_missing(recorded: tuple[Path, list[bytes]]) -> None:

@@ -27,6 +27,9 @@ class FakeCase:
     def check_script(self):
         pass
 
+    def check_server(self):
+        pass
+
     def finish(self):
         self.finished += 1
 
