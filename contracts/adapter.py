@@ -1,5 +1,6 @@
-"""What an adapter says of its backend, and what a call gives back. Adapter authors import from here
-(as ``tgi_conformance.adapter``) or return plain mappings with the same keys.
+"""What an adapter says of its backend, and what a call gives back.
+
+Adapter authors import from here (as ``tgi_conformance.adapter``) or return plain mappings with the same keys.
 
 A field left out is UNSET: "not exposed", which is not the same as null.
 """
