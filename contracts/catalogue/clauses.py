@@ -24,7 +24,7 @@ __all__ = [
     "Catalogue",
     "CatalogueError",
     "Clause",
-    "Evidence",
+    "Grounds",
     "Level",
     "Source",
     "load_catalogue",
@@ -51,7 +51,7 @@ AREA_FILES: Final = (
 )
 """The catalogue's order; files are named after their area in lower case."""
 
-Evidence: TypeAlias = Literal["public-issue", "shipped-code"]
+Grounds: TypeAlias = Literal["public-issue", "shipped-code"]
 """A public issue or pull request shows the failure; or shipped code at a fixed commit does."""
 
 
@@ -99,7 +99,7 @@ class Clause:
     stimulus: str
     observable: str
     sources: tuple[Source, ...]
-    evidence: tuple[Evidence, ...]
+    grounds: tuple[Grounds, ...]
     results_key: str
     methods: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
@@ -194,7 +194,7 @@ def _read_clause(fields: "_Fields", area: str) -> Clause:
         stimulus=fields.text("stimulus"),
         observable=fields.text("observable"),
         sources=_read_sources(fields),
-        evidence=fields.some_of("evidence", get_args(Evidence)),
+        grounds=fields.some_of("grounds", get_args(Grounds)),
         results_key=fields.one_of("results_key", (*RESULTS_KEYS, *NEW_KEYS)),
         methods=fields.words("methods", frozenset(METHODS)),
         fields=fields.words("fields", FIELDS),

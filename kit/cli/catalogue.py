@@ -100,7 +100,7 @@ def _print_clause(clause: Clause) -> None:
         ("stimulus", clause.stimulus),
         ("decided by", clause.observable),
         ("counts for", clause.results_key),
-        ("evidence", ", ".join(clause.evidence)),
+        ("grounds", ", ".join(clause.grounds)),
     ]
     click.echo()
     for head, text in rows:

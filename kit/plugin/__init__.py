@@ -27,7 +27,7 @@ MARKERS: Final = (
     'clause(id, *, case=None): the test decides this clause, as "RETRY-03"; its verdict goes to the report',
     "timing: the verdict rests on waits; never runs beside a load case",
     "load: the test loads the machine; it runs alone",
-    "ahead: the test mostly waits; a long run plays it before its turn, in a thread beside other tests",
+    "ahead: the test mostly waits; a long run starts it early, in a thread beside other tests",
 )
 
 pytest.register_assert_rewrite(SUITES)

@@ -1,4 +1,4 @@
-"""Cases that mostly wait, begun before their turn in a thread beside the run.
+"""Cases that mostly wait, started before their turn in a thread beside the run.
 
 A Retry-After is whole seconds, and while one worker waits for it and the other does too, the machine stands
 still. So the cases marked ``ahead`` of a worker's share are played one after the other in a thread, on a

@@ -81,7 +81,7 @@ class Cases:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Hold the run-wide lock from setup to teardown; a case that was begun ahead has held it."""
+        """Hold the run-wide lock from setup to teardown; a case that was started early has held it."""
         begun = self.ahead.take(item)
         if begun is not None:
             item.stash[BEGUN] = begun

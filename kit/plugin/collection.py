@@ -214,7 +214,7 @@ class Collection:
 def _deal(cases: Sequence[pytest.Item], hands: int, *, arranged: bool) -> list[list[pytest.Item]]:
     """Deal one backend's cases out like cards, into hands as ``--dist worksteal`` will cut the list.
 
-    Arranged, the cases that are begun ahead stand behind the first half of each hand, so that they are over
+    Arranged, the cases that are started early stand behind the first half of each hand, so that they are over
     when their turn comes, and not at its end, where other workers take from. The load cases, which need all
     workers' timing cases to pause, stand behind those of one hand, so that they never wait for each other.
     """
@@ -253,7 +253,7 @@ def _round(cards: Sequence[pytest.Item], rooms: Sequence[int]) -> list[list[pyte
 def _opened(hand: Sequence[pytest.Item], recorded: Mapping[str, float]) -> list[pytest.Item]:
     """A worker's share with the case in front that took least time, so that a run soon shows that it lives.
 
-    As it is where none was timed. A case that is begun ahead is no first one: behind the first, the thread
+    As it is where none was timed. A case that is started early is no first one: behind the first, the thread
     begins.
     """
     timed = [item for item in hand if item.stash[CASE_ID].text in recorded]

@@ -240,7 +240,7 @@ def _report_order(verdict: Verdict) -> tuple[str, int, str]:
 
 
 def _longest_wait(verdicts: Iterable[Verdict]) -> float:
-    """Seconds of the longest chain: what a worker plays one after the other, and its cases begun ahead."""
+    """Seconds of the longest chain: what a worker plays one after the other, and its cases started early."""
     waits: defaultdict[tuple[str, bool], float] = defaultdict(float)
     for verdict in verdicts:
         waits[verdict.worker, verdict.ahead] += verdict.waited

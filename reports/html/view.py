@@ -110,7 +110,7 @@ class Page:
 def page(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout) -> Page:
     """Gather the page; evidence is read from the run's folder."""
     by_name = {results.backend: results for results in maps}
-    evidence = _Evidence(layout, run.verdicts)
+    evidence = _PageBudget(layout, run.verdicts)
     backends = tuple(
         _backend(run, info, by_name.get(info.name, ResultsMap(backend=info.name)), evidence)
         for info in run.backends
@@ -118,7 +118,7 @@ def page(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout) -> Pa
     return Page(run=run, gate=gate, backends=backends)
 
 
-class _Evidence:
+class _PageBudget:
     """Reads evidence, the first case of every clause before the second of any, until the page is full."""
 
     def __init__(self, layout: Layout, verdicts: Sequence[Verdict]) -> None:
@@ -155,7 +155,7 @@ def _in_turn(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [verdict for _, verdict in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _backend(run: Run, info: BackendInfo, results: ResultsMap, evidence: _Evidence) -> BackendView:
+def _backend(run: Run, info: BackendInfo, results: ResultsMap, evidence: _PageBudget) -> BackendView:
     verdicts = run.of(info.name)
     anchor = f"b-{file_name(info.name)}"
     counts = Counter(verdict.ruling for verdict in verdicts)
@@ -175,7 +175,7 @@ def _key(key: str, values: Mapping[str, str], results: ResultsMap) -> KeyView:
     return KeyView(key=key, result=values.get(key, ""), reason=results.left_out.get(key, ""))
 
 
-def _areas(run: Run, verdicts: Sequence[Verdict], anchor: str, evidence: _Evidence) -> Iterator[AreaView]:
+def _areas(run: Run, verdicts: Sequence[Verdict], anchor: str, evidence: _PageBudget) -> Iterator[AreaView]:
     catalogue = load_catalogue()
     by_clause: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
@@ -216,7 +216,7 @@ def _own_clauses(catalogue: Catalogue, by_clause: Mapping[str, Sequence[Verdict]
             stimulus="",
             observable="",
             sources=(),
-            evidence=(),
+            grounds=(),
             results_key=verdicts[0].results_key,
         )
         for name, verdicts in by_clause.items()
@@ -225,7 +225,7 @@ def _own_clauses(catalogue: Catalogue, by_clause: Mapping[str, Sequence[Verdict]
 
 
 def _clause(
-    run: Run, clause: Clause, verdicts: Sequence[Verdict], anchor: str, evidence: _Evidence
+    run: Run, clause: Clause, verdicts: Sequence[Verdict], anchor: str, evidence: _PageBudget
 ) -> ClauseView:
     order = {ruling: number for number, ruling in enumerate(MARKS)}
     # What went wrong stands first; the order of the cases is kept within.
@@ -240,7 +240,7 @@ def _clause(
     )
 
 
-def _case(run: Run, verdict: Verdict, anchor: str, evidence: _Evidence, first: bool) -> CaseView:  # noqa: FBT001
+def _case(run: Run, verdict: Verdict, anchor: str, evidence: _PageBudget, first: bool) -> CaseView:  # noqa: FBT001
     explained = verdict.ruling in EXPLAINED
     shown = evidence.of(verdict)
     return CaseView(

@@ -87,17 +87,17 @@ CATALOGUE = load_catalogue()
 
 def test_totals() -> None:
     levels = Counter(clause.level for clause in CATALOGUE)
-    evidence = Counter(mark for clause in CATALOGUE for mark in clause.evidence)
+    grounds = Counter(mark for clause in CATALOGUE for mark in clause.grounds)
     assert len(CATALOGUE) == 185
     assert levels == {Level.MUST: 152, Level.SHOULD: 30, Level.MAY: 3}
-    assert evidence == {"public-issue": 103, "shipped-code": 34}
-    assert sum(bool(clause.evidence) for clause in CATALOGUE) == 126
+    assert grounds == {"public-issue": 103, "shipped-code": 34}
+    assert sum(bool(clause.grounds) for clause in CATALOGUE) == 126
 
 
 @pytest.mark.parametrize("area", CATALOGUE.areas, ids=lambda area: area.name)
 def test_counts_of_an_area(area: Area) -> None:
     levels = Counter(clause.level for clause in area.clauses)
-    issues = sum("public-issue" in clause.evidence for clause in area.clauses)
+    issues = sum("public-issue" in clause.grounds for clause in area.clauses)
     found = (len(area.clauses), levels[Level.MUST], levels[Level.SHOULD], levels[Level.MAY], issues)
     assert found == COUNTS[area.name]
 
@@ -128,12 +128,12 @@ def test_capabilities_are_the_catalogues_own() -> None:
     assert all(CAPABILITIES.values())
 
 
-def test_evidence_is_backed_by_a_source() -> None:
+def test_grounds_are_backed_by_a_source() -> None:
     shipped = re.compile(r"`(UP|base\.py|test_hf_tgi\.py|cli|err|typ)\b")
     for clause in CATALOGUE:
-        if "public-issue" in clause.evidence:
+        if "public-issue" in clause.grounds:
             assert any(source.url for source in clause.sources), clause.id
-        if "shipped-code" in clause.evidence:
+        if "shipped-code" in clause.grounds:
             assert any(shipped.search(source.text) for source in clause.sources), clause.id
 
 
@@ -206,7 +206,7 @@ def test_a_copy_of_the_folder_reads_the_same(folder: Path) -> None:
         ('capabilities = ["keys"]', 'capabilities = ["key"]', r"MUX-01: field 'capabilities': must"),
         ('capabilities = ["keys"]', "capabilities = []", r"MUX-01: field 'capabilities': must be at"),
         ('capabilities = ["keys"]', 'capabilities = "keys"', r"MUX-01: field 'capabilities'.*array"),
-        ('"public-issue"', '"rumour"', r"MUX-01: field 'evidence'.*rumour"),
+        ('"public-issue"', '"rumour"', r"MUX-01: field 'grounds'.*rumour"),
         ('results_key = "', 'results_key = "x', r"MUX-01: field 'results_key'"),
         ('id = "MUX-02"', 'id = "MUX-01"', r"clause MUX-01: field 'id': stands twice"),
         ('id = "MUX-01"', 'id = "MIX-01"', r"mux.toml: clause MIX-01: field 'id'"),

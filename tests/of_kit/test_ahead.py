@@ -1,4 +1,4 @@
-"""Cases that are begun before their turn: in a thread, on a process of their own, with the same outcome."""
+"""Cases that are started before their turn: in a thread, on a process of their own, with the same outcome."""
 
 from pathlib import Path
 
