@@ -37,7 +37,7 @@ class Exit(IntEnum):
 
 #: What each exit code says, for the terminal and the report.
 MEANING: Final = {
-    Exit.OK: "all that was judged is as it must be",
+    Exit.OK: "everything that was judged is as it must be",
     Exit.FAILED: "the backend breaks clauses, or the kit could not tell",
     Exit.INTERRUPTED: "the run was interrupted",
     Exit.INTERNAL_ERROR: "an internal error of pytest or of a plugin",
@@ -154,7 +154,7 @@ def _advisories(verdicts: Sequence[Verdict], enforce: Enforce) -> tuple[str, ...
     advisories = [verdict for verdict in verdicts if verdict.ruling is Ruling.ADVISORY]
     if enforce == "must" or not advisories:
         return ()
-    return (f"{_count(advisories, 'SHOULD case')} failed, and --enforce should holds",)
+    return (f"{_count(advisories, 'SHOULD case')} failed, and --enforce should is set",)
 
 
 def _not_run(verdicts: Sequence[Verdict]) -> tuple[str, ...]:

@@ -198,7 +198,7 @@ def _time(info: RunInfo) -> Iterator[Text]:
     waits = f"waits {info.longest_wait_seconds:.1f} s"
     work = f"CPU {info.cpu_seconds:.1f} s on {info.cores} {_plural(info.cores, 'core')}"
     times = info.wall_seconds / info.least_seconds
-    yield Text(f"  {waits}, {work}; the run took {times:.2f} times the longer of the two", "dim")
+    yield Text(f"  {waits}, {work}; the run took {times:.2f} times the longer of these two", "dim")
 
 
 def _area(verdict: Verdict) -> str:

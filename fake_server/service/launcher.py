@@ -77,7 +77,7 @@ def add_launcher_options(parser: argparse.ArgumentParser) -> None:
         "--answers",
         choices=("toy", "echo"),
         default="toy",
-        help="what is answered where no script says it: the built-in toy model, or the prompt",
+        help="the answer where the script has none: the built-in toy model's, or the prompt",
     )
 
 

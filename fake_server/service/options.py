@@ -36,7 +36,7 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ALIAS=KEY",
-        help="key that scripts and journals call by this alias; repeatable",
+        help="a key, and the alias that scripts and journals use for it; repeatable",
     )
     group.add_argument("--tls", action="store_true", help="speak TLS with a self-signed certificate")
     group.add_argument("--nagle", action="store_true", help="delay small writes as TGI does (no TCP_NODELAY)")
@@ -44,14 +44,17 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
         "--live",
         choices=("auto", "on", "off"),
         default="auto",
-        help="show each exchange on standard error (auto: where that is a terminal)",
+        help="show each exchange on standard error (auto: only if that is a terminal)",
     )
     group.add_argument("--journal", type=Path, metavar="FILE", help="append a line of JSON for each exchange")
     group.add_argument(
-        "--record", type=Path, metavar="DIR", help="pass requests on to --upstream and write each exchange"
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="forward requests to --upstream and write each exchange to a file",
     )
     group.add_argument("--upstream", metavar="URL", help="base URL of the server to record")
-    group.add_argument("--replay", type=Path, metavar="DIR", help="answer with what was recorded there")
+    group.add_argument("--replay", type=Path, metavar="DIR", help="answer with the exchanges recorded there")
     group.add_argument(
         "--replay-speed",
         type=float,
@@ -64,13 +67,13 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
 def read_serve_options(given: argparse.Namespace) -> ServeOptions:
     """What was asked for; raises ValueError for what does not go together."""
     if (given.record is None) != (given.upstream is None):
-        raise ValueError("--record and --upstream go together")
+        raise ValueError("--record and --upstream must be given together")
     if given.record is not None and (given.replay is not None or given.script is not None):
-        raise ValueError("--record passes everything on: it goes with neither --script nor --replay")
+        raise ValueError("--record forwards everything: it cannot be combined with --script or --replay")
     if given.record is not None and (given.tls or given.journal is not None or given.api_key is not None):
-        raise ValueError("--record takes neither --tls, --journal nor --api-key")
+        raise ValueError("--record cannot be combined with --tls, --journal or --api-key")
     if given.replay is not None and given.script is not None:
-        raise ValueError("--replay and --script exclude one another")
+        raise ValueError("--replay and --script cannot be combined")
     watched = (given.record, given.replay, given.journal)
     if given.workers != 1 and (any(option is not None for option in watched) or given.live == "on"):
         raise ValueError("--workers share nothing: no --record, --replay, --journal or --live on with them")

@@ -22,7 +22,7 @@ _STANDARD_INPUT: Final = "/dev/stdin"
 
 EXIT_CODES: Final = """\b
 Exit codes:
-   0  all that was judged is as it must be
+   0  everything that was judged is as it must be
    1  the backend breaks a clause, or the kit could not tell
    2  interrupted            3  internal error of pytest
    4  wrong use              5  no case was selected
@@ -39,7 +39,7 @@ _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 1
 @click.group(context_settings=_CONTEXT, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="tgi-conformance")
 def cli() -> None:
-    """Show whether a client backend of Text Generation Inference behaves, judged on the wire."""
+    """Check on the wire whether a client backend of Text Generation Inference behaves correctly."""
 
 
 def _backend_options(command: Any) -> Any:
@@ -53,9 +53,13 @@ def _backend_options(command: Any) -> Any:
                 help="Adapter under test: mypkg.adapter:MyAdapter or path/adapter.py:MyAdapter; repeatable. "
                 "Default: the reference backend.",
             ),
-            click.option("--backend-python", metavar="PATH", help="Interpreter for the backend's process."),
             click.option(
-                "--backend-command", metavar="CMD", help='Host in another language, as "node adapter.mjs".'
+                "--backend-python", metavar="PATH", help="Python interpreter for the backend's process."
+            ),
+            click.option(
+                "--backend-command",
+                metavar="CMD",
+                help='Adapter host in another language: "node adapter.mjs".',
             ),
         )
     ):
@@ -68,13 +72,13 @@ def _backend_options(command: Any) -> Any:
 @click.option(
     "--profile",
     type=click.Choice(["default", "thorough", "quick", "tgi-guide"]),
-    help="How much is tried; quick: one case a clause; tgi-guide demands all 22 keys.",
+    help="How much to test; quick: one case per clause; tgi-guide: all 22 keys are required.",
 )
 @click.option(
     "--focus",
     multiple=True,
     metavar="CLAUSE",
-    help="With --profile quick: all cases of this clause, as 'RETRY-*'; repeatable.",
+    help="With --profile quick: run all cases of this clause, such as 'RETRY-*'; repeatable.",
 )
 @click.option("--seed", metavar="N|random", help="Seed of properties, chaos and canary keys.")
 @click.option(
@@ -83,36 +87,38 @@ def _backend_options(command: Any) -> Any:
     metavar="N|auto",
     default="auto",
     show_default=True,
-    help="Processes that run cases; 0: this one. auto: one a core, four at most.",
+    help="Number of worker processes; 0: run in this one; auto: one per core, four at most.",
 )
-@click.option("-k", "expression", metavar="EXPR", help="Only cases whose test matches, as in pytest.")
+@click.option("-k", "expression", metavar="EXPR", help="Run only cases whose test matches, as in pytest.")
 @click.option(
     "--case",
     "cases",
     multiple=True,
     metavar="ID",
-    help="Only this clause or case, as STREAM-12/*; repeatable.",
+    help="Run only this clause or case, such as STREAM-12/*; repeatable.",
 )
 @click.option(
     "--order",
     type=click.Choice(["longest", "random"]),
-    help="Longest first by earlier runs, or shuffled by the seed.  [default: longest]",
+    help="Longest first (as in earlier runs), or shuffled by the seed.  [default: longest]",
 )
-@click.option("--last-failed", is_flag=True, help="Only the cases that were red in the last run.")
-@click.option("--results", metavar="DIR", help="Folder that reports go to.  [default: collected_results]")
+@click.option("--last-failed", is_flag=True, help="Run only the cases that were red in their last run.")
+@click.option("--results", metavar="DIR", help="Folder for the reports.  [default: collected_results]")
 @click.option(
     "--enforce", type=click.Choice(["must", "should"]), help="should: a failed SHOULD fails the run."
 )
 @click.option("--inproc", is_flag=True, help="Run the backend in this process, for a debugger; implies -n 0.")
 @click.option("--durations", type=click.IntRange(0), default=0, metavar="N", help="Show the N slowest cases.")
-@click.option("--deadline", type=float, metavar="S", help="Seconds a call may take before it is a hang.")
+@click.option(
+    "--deadline", type=float, metavar="S", help="Seconds a call may take before it counts as a hang."
+)
 @click.option(
     "--evidence",
     type=click.Choice(["failures", "all"]),
-    help="Cases whose scripts, journals and outcomes are kept.  [default: failures]",
+    help="Keep the scripts, journals and outcomes of these cases.  [default: failures]",
 )
-@click.option("--allure", metavar="DIR", help="Write results for Allure to this folder as well.")
-@click.option("-v", "--verbose", is_flag=True, help="A line for each case, not for each failure only.")
+@click.option("--allure", metavar="DIR", help="Also write results for Allure to this folder.")
+@click.option("-v", "--verbose", is_flag=True, help="Print a line for each case, not only for each failure.")
 @click.pass_obj  # the words of the command line, for the report to repeat
 def run_command(
     words: tuple[str, ...],
@@ -149,9 +155,9 @@ def run_command(
 def doctor_command(
     backends: tuple[str, ...], backend_python: str | None, backend_command: str | None, *, inproc: bool
 ) -> int:
-    """Examine an adapter: what it claims and has, and one healthy call of each kind.
+    """Check an adapter: what it claims, what it implements, and one healthy call of each kind.
 
-    Exit code 0: fit for a run; 1: problems; 12: it does not start or describe itself.
+    Exit code 0: ready for a run; 1: problems; 12: it does not start or describe itself.
     """
     if not backends:
         reference = import_module("tgi_conformance.plugin.options").REFERENCE
@@ -167,10 +173,10 @@ def doctor_command(
 )
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def serve_command(flags: tuple[str, ...]) -> int:
-    """Start the fake TGI server; prints one line of JSON when it is ready, ends with Ctrl-C.
+    """Start the fake TGI server: it prints one line of JSON when it is ready; stop it with Ctrl-C.
 
-    Flags are those of TGI's launcher (--port, --hostname, --model-id, ...) and --script FILE, or - for
-    standard input; `serve --help` names them all.
+    It takes the flags of TGI's launcher (--port, --hostname, --model-id, ...) and --script FILE, or - for
+    standard input; `serve --help` lists them all.
     """
     process = import_module("tgi_conformance.fake_server.service.process")
     words = [word.replace("--script=-", f"--script={_STANDARD_INPUT}") for word in flags]
@@ -181,16 +187,16 @@ def serve_command(flags: tuple[str, ...]) -> int:
 
 
 @cli.command("list", context_settings=_CONTEXT)
-@click.option("--area", "areas", multiple=True, metavar="A", help="Only this area, as STREAM; repeatable.")
-@click.option("--level", type=click.Choice(["MUST", "SHOULD", "MAY"], case_sensitive=False))
-@click.option("--cases", "with_cases", is_flag=True, help="With the cases that decide each clause.")
 @click.option(
-    "--coverage", is_flag=True, help="How many cases stand behind each clause, and which have none."
+    "--area", "areas", multiple=True, metavar="A", help="Only this area, such as STREAM; repeatable."
 )
+@click.option("--level", type=click.Choice(["MUST", "SHOULD", "MAY"], case_sensitive=False))
+@click.option("--cases", "with_cases", is_flag=True, help="Also list the cases that decide each clause.")
+@click.option("--coverage", is_flag=True, help="How many cases each clause has, and which clauses have none.")
 @click.option("--invariants", is_flag=True, help="The properties of the catalogue, and their cases.")
-@click.option("--personas", is_flag=True, help="Which clauses are tried with which other server generation.")
+@click.option("--personas", is_flag=True, help="Which clauses run with which other server generation.")
 @click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def list_command(**chosen: Any) -> int:
     """List the clauses."""
     return _listing("show_list", **chosen)
@@ -200,7 +206,7 @@ def list_command(**chosen: Any) -> int:
 @click.argument("name", metavar="CLAUSE|CASE")
 @click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
 def explain_command(**chosen: Any) -> int:
-    """Say all there is to know of a clause or case: statement, sources, what decides it, how to run it."""
+    """Explain a clause or case: statement, sources, what decides it, how to run it."""
     return _listing("explain", **chosen)
 
 

@@ -77,14 +77,14 @@ def explain(name: str, backends: tuple[str, ...]) -> int:
     clause_id = clause_id.upper()
     if clause_id not in catalogue:
         near = [clause.id for clause in catalogue if clause.area == clause_id.partition("-")[0]]
-        hint = f"; {near[0]} to {near[-1]} are there" if near else "; `tgi-conformance list` names them"
+        hint = f"; {near[0]} to {near[-1]} exist" if near else "; `tgi-conformance list` lists them"
         raise click.UsageError(f"no clause {clause_id}{hint}")
     cases = list_cases((clause_id,), backends)
     if slug:
         cases = [listed for listed in cases if listed.case == f"{clause_id}/{slug}"]
         if not cases and slug != "run-wide":
             raise click.UsageError(
-                f"no case {name}; `tgi-conformance explain {clause_id}` names those it has"
+                f"no case {name}; `tgi-conformance explain {clause_id}` lists the cases it has"
             )
     _print_clause(catalogue[clause_id])
     _print_cases(clause_id, slug, cases)

@@ -61,7 +61,7 @@ def _examine(spec: BackendSpec, *, inproc: bool) -> int:
     try:
         driver = Driver.start(spec, inproc=inproc)
     except BackendStartError as error:
-        advice = _HELP.get(error.stage, "what it printed above says why; the command line may be wrong")
+        advice = _HELP.get(error.stage, "its output above says why; the command line may be wrong")
         _show(Remark(tone="bad", text=str(error), help=advice))
         return Exit.BACKEND_DOWN
     bad = 0
@@ -87,14 +87,14 @@ def _description(driver: Driver) -> Iterator[Remark]:
     if "retry" in about.capabilities and about.retry is None:
         yield Remark(
             tone="note",
-            text="claims retry without a policy: only the rules that need none bind",
+            text="claims retry without a policy: only the rules that need no policy apply",
             help="give retry=RetryPolicy(statuses=..., max_retries=..., initial_delay=..., factor=...)",
         )
     if not about.settings:
         yield Remark(
             tone="note",
             text="declares no settings of create_endpoint: cases that need one are not applicable",
-            help="settings=frozenset({'max_retries', 'timeout', ...}) names those that take effect",
+            help="settings=frozenset({'max_retries', 'timeout', ...}) lists those that take effect",
         )
 
 
@@ -138,7 +138,7 @@ def _calls(driver: Driver) -> Iterator[Remark]:
                 for streaming in (False, True) if "stream" in claimed else (False,):
                     yield _call(probes, shape.name, streaming=streaming)
     except FakeServerError as error:
-        yield Remark(tone="bad", text=f"the fake server: {error}", help="this is the kit's fault")
+        yield Remark(tone="bad", text=f"the fake server: {error}", help="this is a fault of the kit")
 
 
 def _call(probes: Probes, shape: str, *, streaming: bool) -> Remark:

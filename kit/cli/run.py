@@ -84,7 +84,7 @@ def _show(console: Console, watcher: Watcher, code: int, durations: int) -> int:
         if code in (Exit.INTERNAL_ERROR, Exit.INTERRUPTED) or not watcher.collection_errors:
             console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
         if code == Exit.NOTHING_COLLECTED:
-            console.print("no case was selected; `tgi-conformance list --cases` names them", markup=False)
+            console.print("no case was selected; `tgi-conformance list --cases` lists them", markup=False)
         return code
     if code == Exit.INTERNAL_ERROR:
         console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)

@@ -158,7 +158,7 @@ class Collection:
                 hits = plain & {case.text, case.clause} | {name for name in wild if names(name, case)}
             unused -= hits
             (kept if hits or case is None else left).append(item)
-        self._remarks += [f"--tgi-case {pattern}: no case of that name" for pattern in sorted(unused)]
+        self._remarks += [f"--tgi-case {pattern}: no case has that name" for pattern in sorted(unused)]
         items[:] = kept
         if left:
             config.hook.pytest_deselected(items=left)
@@ -171,7 +171,7 @@ class Collection:
         cases = [item for item in items if CASE_ID in item.stash and is_suite(item.path)]
         clauses = {item.stash[CASE_ID].clause for item in cases}
         self._remarks += [
-            f"--tgi-focus {pattern}: no case of such a clause"
+            f"--tgi-focus {pattern}: no clause of that name has a case"
             for pattern in focus
             if not any(fnmatchcase(clause, pattern) for clause in clauses)
         ]

@@ -42,7 +42,7 @@ def read_marker(item: pytest.Item) -> Marked | None:
     if len(mark.args) != 1 or set(mark.kwargs) - {"case"} or not isinstance(mark.args[0], str):
         raise MarkerProblem(f'{item.nodeid}: write clause("RETRY-03") or clause("RETRY-03", case="slug")')
     if mark.args[0] not in load_catalogue():
-        raise MarkerProblem(f"{item.nodeid}: no clause {mark.args[0]!r}; `tgi-conformance list` names them")
+        raise MarkerProblem(f"{item.nodeid}: no clause {mark.args[0]!r}; `tgi-conformance list` lists them")
     if case is not None and (not isinstance(case, str) or not _ALLOWED.fullmatch(case)):
         raise MarkerProblem(f"{item.nodeid}: case={case!r}: letters, digits and . _ + - only")
     return Marked(clause=mark.args[0], case=case)

@@ -41,7 +41,9 @@ def rule_exception(error: BaseException, phase: Phase) -> Ruled:
         if isinstance(leaf, pytest.xfail.Exception):
             return Ruled(ruling=Ruling.EXPECTED, reason=_message(leaf))
         if type(leaf).__name__ in _FLAKY:
-            return Ruled(ruling=Ruling.UNTESTABLE, reason=f"the failure did not come again: {_message(leaf)}")
+            return Ruled(
+                ruling=Ruling.UNTESTABLE, reason=f"the failure did not happen again: {_message(leaf)}"
+            )
         if not _blames_backend(leaf, phase):
             return Ruled(ruling=Ruling.KIT_FAULT, reason=f"{phase}: {type(leaf).__name__}: {_message(leaf)}")
     return _failed(leaves[0])

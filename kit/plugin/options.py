@@ -23,17 +23,17 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
     "--tgi-backend": {
         "action": "append",
         "metavar": "SPEC",
-        "help": "adapter under test, as mypkg.adapter:MyAdapter or path/to/adapter.py:MyAdapter; repeatable "
+        "help": "adapter under test: mypkg.adapter:MyAdapter or path/to/adapter.py:MyAdapter; repeatable "
         "(default: the reference backend)",
     },
-    "--tgi-backend-python": {"metavar": "PATH", "help": "interpreter that the backend's process runs under"},
+    "--tgi-backend-python": {"metavar": "PATH", "help": "Python interpreter for the backend's process"},
     "--tgi-backend-command": {
         "metavar": "CMD",
-        "help": 'command of an adapter host in another language, as "node adapter.mjs"',
+        "help": 'command of an adapter host in another language: "node adapter.mjs"',
     },
     "--tgi-profile": {
         "choices": ("default", "thorough", "quick", "tgi-guide"),
-        "help": "how much is tried; quick: one case a clause; tgi-guide: all 22 keys are demanded",
+        "help": "how much to test; quick: one case per clause; tgi-guide: all 22 keys are required",
     },
     "--tgi-seed": {
         "metavar": "N|random",
@@ -41,17 +41,17 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
     },
     "--tgi-results": {
         "metavar": "DIR",
-        "help": f"folder that reports are written to (default {DEFAULT_RESULTS})",
+        "help": f"folder for the reports (default {DEFAULT_RESULTS})",
     },
     "--tgi-case": {
         "action": "append",
         "metavar": "ID",
-        "help": "run only this clause or case, as RETRY-03 or 'STREAM-12/*'; repeatable",
+        "help": "run only this clause or case, such as RETRY-03 or 'STREAM-12/*'; repeatable",
     },
     "--tgi-focus": {
         "action": "append",
         "metavar": "CLAUSE",
-        "help": "with profile quick: run all cases of this clause, as STREAM-12 or 'RETRY-*'; repeatable",
+        "help": "with profile quick: run all cases of this clause: STREAM-12 or 'RETRY-*'; repeatable",
     },
     "--tgi-order": {
         "choices": ("longest", "random"),
@@ -69,12 +69,12 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
     "--tgi-deadline": {
         "type": float,
         "metavar": "S",
-        "help": "seconds that a call may take before it is called a hang (default 10)",
+        "help": "seconds a call may take before it counts as a hang (default 10)",
     },
     "--tgi-report": {"choices": ("full", "none"), "help": "none: write no files (default: full)"},
     "--tgi-evidence": {
         "choices": ("failures", "all"),
-        "help": "cases whose scripts, journals and outcomes are kept (default: failures)",
+        "help": "keep the scripts, journals and outcomes of these cases (default: failures)",
     },
 }
 

@@ -63,7 +63,7 @@ def test_what_quick_leaves_out_is_listed_as_not_here(quick: Done) -> None:
     assert ran["INIT-05"] == ran["DECL-01"] == 1
     assert ran["INIT-02"] > 1
     assert {str(v["backend"]) for v in verdicts} == {"mini"}
-    assert "--tgi-focus NO-*: no case of such a clause" in quick.out
+    assert "--tgi-focus NO-*: no clause of that name has a case" in quick.out
 
 
 def test_cases_named_by_the_user_are_all_run(tmp_path: Path) -> None:

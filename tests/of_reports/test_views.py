@@ -236,7 +236,7 @@ def test_the_summary_says_what_the_run_could_not_take_less_than() -> None:
     run = run_of(*ALL)
     info = replace(run.info, wall_seconds=30.0, cpu_seconds=40.0, cores=2)
     worked = shown(replace(run, info=info))
-    line = "  waits 0.0 s, CPU 40.0 s on 2 cores; the run took 1.50 times the longer of the two"
+    line = "  waits 0.0 s, CPU 40.0 s on 2 cores; the run took 1.50 times the longer of these two"
     assert line in worked
     waited = shown(replace(run, info=replace(info, longest_wait_seconds=25.0)))
     assert any("waits 25.0 s" in row and "took 1.20 times" in row for row in waited)
