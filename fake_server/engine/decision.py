@@ -24,16 +24,11 @@ from tgi_conformance.contracts.tgi.info import Route, RouteKind, wants_key
 from tgi_conformance.contracts.tgi.personas import PERSONAS
 from tgi_conformance.contracts.tgi.requests.decoding import accepts
 from tgi_conformance.fake_server.engine import tgi_side
+from tgi_conformance.fake_server.engine.answers import Answer, Exchange
+from tgi_conformance.fake_server.engine.faults import plan_nothing
 from tgi_conformance.fake_server.engine.frames import encode_event
-from tgi_conformance.fake_server.engine.plans import (
-    Answer,
-    Exchange,
-    KeepAlive,
-    Plan,
-    plan_answer,
-    plan_nothing,
-    plan_raw,
-)
+from tgi_conformance.fake_server.engine.layout import lay_out, plan_answer
+from tgi_conformance.fake_server.engine.plans import KeepAlive, Plan
 from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.journal.metrics import Seen
 
@@ -166,7 +161,7 @@ def play(reply: Reply, request: Request, state: State) -> Played:
     if fault is not None and fault.at in {"request", "accept"}:
         plan = plan_nothing(fault, delivery.delay_ms)
     elif reply.raw is not None:
-        plan = plan_raw(reply.raw.base64, exchange, delivery)
+        plan = lay_out(reply.raw.base64, exchange, delivery)
     elif reply.response is not None:
         path = path_below(request.path, state.mount)
         plan = plan_answer(_response(reply.response, request, path), exchange, delivery)

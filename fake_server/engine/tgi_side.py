@@ -50,7 +50,8 @@ from tgi_conformance.contracts.tgi.requests.wrappers import (
     tokenize_answer,
 )
 from tgi_conformance.contracts.tgi.stopping import SLICE
-from tgi_conformance.fake_server.engine.plans import Answer, reason_of
+from tgi_conformance.fake_server.engine.answers import Answer
+from tgi_conformance.fake_server.engine.heads import reason_of
 from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.journal.metrics import Seen
 

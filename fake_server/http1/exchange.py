@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-from tgi_conformance.fake_server.engine.plans import Gate, Plan, Step, Wait, Write, announce_close
+from tgi_conformance.fake_server.engine.late_headers import announce_close
+from tgi_conformance.fake_server.engine.plans import Gate, Plan, Step, Wait, Write
 from tgi_conformance.fake_server.http1.pauses import Pauses
 from tgi_conformance.fake_server.http1.states import BUSY, TURNS, Turn, TurnMove
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord

@@ -10,8 +10,10 @@ from tgi_conformance.contracts.tgi.personas import PERSONAS
 from tgi_conformance.fake_server.engine import decision as engine
 from tgi_conformance.fake_server.engine.answer_cache import CachedAnswer, is_whole, only_writes
 from tgi_conformance.fake_server.engine.chaos import Drawn
+from tgi_conformance.fake_server.engine.faults import plan_nothing
+from tgi_conformance.fake_server.engine.late_headers import with_header
 from tgi_conformance.fake_server.engine.plan_cache import LARGEST_REQUEST
-from tgi_conformance.fake_server.engine.plans import Plan, plan_nothing, with_header
+from tgi_conformance.fake_server.engine.plans import Plan
 from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
 from tgi_conformance.fake_server.space.space import Space

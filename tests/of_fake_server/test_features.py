@@ -43,9 +43,11 @@ from tgi_conformance.fake_server.client import (
     open_requests,
     received,
 )
+from tgi_conformance.fake_server.engine.answers import Answer
+from tgi_conformance.fake_server.engine.answers import Exchange as Asked
 from tgi_conformance.fake_server.engine.chaos import draw
-from tgi_conformance.fake_server.engine.plans import Answer, Wait, Write, plan_answer
-from tgi_conformance.fake_server.engine.plans import Exchange as Asked
+from tgi_conformance.fake_server.engine.layout import plan_answer
+from tgi_conformance.fake_server.engine.plans import Wait, Write
 from tgi_conformance.fake_server.engine.traffic import Traffic
 from tgi_conformance.fake_server.service.connecting import connect
 from tgi_conformance.fake_server.space.certificates import self_signed

@@ -10,17 +10,10 @@ from hypothesis import strategies as st
 from plan_parts import deliveries, parts, payload
 
 from tgi_conformance.contracts.script import Delivery, Fault
-from tgi_conformance.fake_server.engine.plans import (
-    Answer,
-    Exchange,
-    Gate,
-    Plan,
-    Step,
-    Wait,
-    Write,
-    plan_answer,
-    with_header,
-)
+from tgi_conformance.fake_server.engine.answers import Answer, Exchange
+from tgi_conformance.fake_server.engine.late_headers import with_header
+from tgi_conformance.fake_server.engine.layout import plan_answer
+from tgi_conformance.fake_server.engine.plans import Gate, Plan, Step, Wait, Write
 from tgi_conformance.fake_server.http2.frames import MAX_FRAME, FrameCutter, FrameError
 from tgi_conformance.fake_server.http2.requests import list_size, malformed, request_from
 

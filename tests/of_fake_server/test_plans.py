@@ -8,16 +8,9 @@ from hypothesis import strategies as st
 from plan_parts import deliveries, parts, payload
 
 from tgi_conformance.contracts.script import Delivery, Fault, Hold, Pause
-from tgi_conformance.fake_server.engine.plans import (
-    LAST_CHUNK,
-    Answer,
-    Exchange,
-    Gate,
-    Plan,
-    Wait,
-    Write,
-    plan_answer,
-)
+from tgi_conformance.fake_server.engine.answers import Answer, Exchange
+from tgi_conformance.fake_server.engine.layout import LAST_CHUNK, plan_answer
+from tgi_conformance.fake_server.engine.plans import Gate, Plan, Wait, Write
 from tgi_conformance.fake_server.http.parsing import ParseError, RequestReader, parse_head
 
 EXCHANGE = Exchange(date="Tue, 24 Nov 2026 09:00:00 GMT")

@@ -1,0 +1,33 @@
+"""An HTTP answer as it was decided on, and what its layout has to know of the request."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer before it is cut into writes.
+
+    ``parts`` are the frames of a stream, or the body of a plain answer as one part.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    parts: tuple[bytes, ...] = ()
+    reason: str | None = None
+    framing: Literal["content-length", "chunked", "close"] = "content-length"
+    #: A content-length that lies.
+    content_length: int | None = None
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What the writer has to know of the request."""
+
+    date: str
+    head_only: bool = False
+    #: The client wants the connection closed, or speaks HTTP/1.0.
+    close: bool = False
+    http_1_0: bool = False
+    http_2: bool = False

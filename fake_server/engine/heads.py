@@ -1,0 +1,86 @@
+"""Heads of answers: their fields, and the bytes of them."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final
+
+from tgi_conformance.contracts.script import Delivery, Interim
+from tgi_conformance.fake_server.engine.answers import Answer, Exchange
+from tgi_conformance.fake_server.engine.plans import Http2Head, Write
+
+
+def has_no_body(answer: Answer, exchange: Exchange) -> bool:
+    """Whether nothing follows the head, whatever the answer holds."""
+    return exchange.head_only or answer.status in {204, 304} or 100 <= answer.status < 200
+
+
+def head_bytes(
+    answer: Answer, exchange: Exchange, delivery: Delivery, *, chunked: bool, closes: bool
+) -> bytes:
+    """The head of an HTTP/1 answer as the wire carries it."""
+    reason = reason_of(answer.status) if answer.reason is None else answer.reason
+    fields = head_fields(answer, exchange, delivery, chunked=chunked, closes=closes)
+    lines = [f"{name}: {value}\r\n" for name, value in fields]
+    return f"HTTP/1.1 {answer.status} {reason}\r\n{''.join(lines)}\r\n".encode("latin-1", "replace")
+
+
+def head_fields(
+    answer: Answer, exchange: Exchange, delivery: Delivery, *, chunked: bool = False, closes: bool = False
+) -> list[tuple[str, str]]:
+    """The answer's own headers and those that the server adds."""
+    fields = list(answer.headers)
+    given = {name.lower() for name, _ in answer.headers}
+    announce = closes and delivery.close != "silent" and "connection" not in given
+    if (
+        answer.framing == "content-length"
+        and "content-length" not in given
+        and answer.status not in {204, 304}
+    ):
+        length = answer.content_length
+        size = sum(map(len, answer.parts)) if length is None else length
+        fields.append(("content-length", str(size)))
+    if announce:
+        fields.append(("connection", "close"))
+    if chunked and "transfer-encoding" not in given:
+        fields.append(("transfer-encoding", "chunked"))
+    if "date" not in given:
+        fields.append(("date", exchange.date))
+    return fields
+
+
+#: Headers of one connection, which HTTP/2 does not know and hyper takes out.
+_HOP_BY_HOP: Final = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
+)
+
+
+def http2_fields(fields: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The same fields as HTTP/2 has them."""
+    lower = ((name.lower(), value) for name, value in fields)
+    return tuple((name, value) for name, value in lower if name not in _HOP_BY_HOP)
+
+
+def interim_write(answer: Interim, *, http_2: bool) -> Write:
+    """An interim answer (1xx), which stands before the head."""
+    if http_2:
+        head = Http2Head(answer.status, http2_fields(answer.headers))
+        return Write(b"", interim=True, head=head)
+    lines = [f"HTTP/1.1 {answer.status} {reason_of(answer.status)}"]
+    lines += (f"{name}: {value}" for name, value in answer.headers)
+    return Write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace"), interim=True)
+
+
+#: Names as hyper writes them where the standard library's differ.
+_REASONS: Final = {413: "Payload Too Large", 422: "Unprocessable Entity", 416: "Range Not Satisfiable"}
+
+
+@lru_cache(maxsize=1000)
+def reason_of(status: int) -> str:
+    """The reason phrase of a status; empty for one that has none."""
+    if status in _REASONS:
+        return _REASONS[status]
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
