@@ -1,7 +1,9 @@
 """An HTTP answer as it was decided on, and what its layout has to know of the request."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from tgi_conformance.contracts.script import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,10 @@ class Answer:
     #: A content-length that lies.
     content_length: int | None = None
     streamed: bool = False
+
+
+#: An answer, bytes that stand in place of a whole one, or a fault that lets none begin.
+Said: TypeAlias = Answer | bytes | Fault
 
 
 @dataclass(frozen=True, slots=True)

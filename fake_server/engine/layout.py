@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import accumulate
-from typing import Final, TypeAlias
+from typing import Final
 
 from tgi_conformance.contracts.script import Delivery, Fault
-from tgi_conformance.fake_server.engine.answers import Answer, Exchange
+from tgi_conformance.fake_server.engine.answers import Answer, Exchange, Said
 from tgi_conformance.fake_server.engine.faults import ending_of, plan_nothing
 from tgi_conformance.fake_server.engine.heads import (
     has_no_body,
@@ -17,12 +17,7 @@ from tgi_conformance.fake_server.engine.heads import (
 )
 from tgi_conformance.fake_server.engine.plans import Ending, Gate, Http2Head, Plan, Step, Wait, Write
 
-#: An answer, bytes that stand in place of a whole one, or a fault that lets none begin.
-Said: TypeAlias = Answer | bytes | Fault
-
 LAST_CHUNK: Final = b"0\r\n\r\n"
-
-
 _DEFAULT_DELIVERY: Final = Delivery()
 
 

@@ -6,13 +6,12 @@ it up. Everything is forgotten when the second changes, because answers carry th
 """
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from tgi_conformance.contracts.script import Reply
+from tgi_conformance.fake_server.engine.outcomes import Played
 from tgi_conformance.fake_server.engine.plans import Write
-
-if TYPE_CHECKING:
-    from tgi_conformance.contracts.script import Reply
-    from tgi_conformance.fake_server.engine.decision import Played, State
+from tgi_conformance.fake_server.engine.state import State
 
 MOST_PLANS: Final = 256
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -32,15 +31,15 @@ class PlanCache:
         self._plans: dict[Hashable, tuple[Reply, Played]] = {}
         self._bytes = 0
 
-    def state(self, facts: tuple[object, ...], make: "Callable[[], State]") -> "State":
+    def state(self, facts: tuple[object, ...], make: Callable[[], State]) -> State:
         """The state that follows from these facts, made again only when one has changed."""
         if self._state is None or facts != self._facts:
             self._facts, self._state = facts, make()
         return self._state
 
     def played(
-        self, reply: "Reply", question: tuple[Hashable, ...], second: int, make: "Callable[[], Played]"
-    ) -> "Played":
+        self, reply: Reply, question: tuple[Hashable, ...], second: int, make: Callable[[], Played]
+    ) -> Played:
         """What a reply gives for a question: all that the answer depends on, but for reply and second."""
         if second != self._second:
             self._second, self._bytes = second, 0

@@ -7,13 +7,23 @@ from email.utils import formatdate
 from tgi_conformance.contracts.journal import GENERATION_ROUTES
 from tgi_conformance.contracts.script import Reply
 from tgi_conformance.contracts.tgi.personas import PERSONAS
-from tgi_conformance.fake_server.engine import decision as engine
 from tgi_conformance.fake_server.engine.answer_cache import CachedAnswer, is_whole, only_writes
 from tgi_conformance.fake_server.engine.chaos import Drawn
 from tgi_conformance.fake_server.engine.faults import plan_nothing
+from tgi_conformance.fake_server.engine.kinds import reads_body
 from tgi_conformance.fake_server.engine.late_headers import with_header
+from tgi_conformance.fake_server.engine.outcomes import Played
 from tgi_conformance.fake_server.engine.plan_cache import LARGEST_REQUEST
 from tgi_conformance.fake_server.engine.plans import Plan
+from tgi_conformance.fake_server.engine.refusing import refuse_bytes
+from tgi_conformance.fake_server.engine.routing import (
+    HEALTHY,
+    before_body,
+    before_script,
+    play,
+    without_reply,
+)
+from tgi_conformance.fake_server.engine.state import State, served_path
 from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
 from tgi_conformance.fake_server.space.space import Space
@@ -41,7 +51,7 @@ class WallClock:
 _CLOCK = WallClock()
 
 
-def state_of(space: Space, record: ExchangeRecord) -> engine.State:
+def state_of(space: Space, record: ExchangeRecord) -> State:
     """What of a space decides the answer to a request."""
     now, date = _CLOCK.read()
     script, known_key, closed, permits = (
@@ -52,7 +62,7 @@ def state_of(space: Space, record: ExchangeRecord) -> engine.State:
     )
     return space.plan_cache.state(
         (now, known_key, closed, permits, id(script)),
-        lambda: engine.State(
+        lambda: State(
             server=script.server,
             mount=script.mount,
             known_key=known_key,
@@ -69,22 +79,22 @@ def state_of(space: Space, record: ExchangeRecord) -> engine.State:
 def respond(space: Space, request: Request, record: ExchangeRecord) -> Plan:
     """Decide what a request gets, and note the reply that serves it."""
     state = state_of(space, record)
-    early = engine.before_script(request, state)
+    early = before_script(request, state)
     if early is not None:
         return early
-    path = engine.served_path(request.path, state) or "/"
+    path = served_path(request.path, state) or "/"
     drawn: Drawn | None = None
     if space.unsettled and request.method == "POST" and path in GENERATION_ROUTES:
         refusal = None if space.traffic is None else space.traffic.refusal(record, request.received_at)
         if refusal is not None:
             record.reply, refusing = refusal
-            return engine.play(refusing, request, state).plan
+            return play(refusing, request, state).plan
         drawn = None if space.lots is None else space.lots.draw(request, record.key)
         if drawn is not None and drawn.reply is not None:
             record.reply = drawn.name
-            return engine.play(drawn.reply, request, state).plan
+            return play(drawn.reply, request, state).plan
     taken = space.replies.take(request, path, key=record.key, origin=record.connection.origin)
-    served: Reply = space.script.otherwise or engine.HEALTHY
+    served: Reply = space.script.otherwise or HEALTHY
     if taken is not None:
         record.reply, served = taken
     if drawn is not None:
@@ -100,20 +110,18 @@ def respond(space: Space, request: Request, record: ExchangeRecord) -> Plan:
     return played.plan
 
 
-def _played(served: Reply, request: Request, state: engine.State, *, scripted: bool) -> engine.Played:
+def _played(served: Reply, request: Request, state: State, *, scripted: bool) -> Played:
     if scripted:
-        return engine.play(served, request, state)
-    return engine.without_reply(request, state, served)
+        return play(served, request, state)
+    return without_reply(request, state, served)
 
 
-def _remembered(
-    space: Space, served: Reply, request: Request, state: engine.State, *, scripted: bool
-) -> engine.Played:
+def _remembered(space: Space, served: Reply, request: Request, state: State, *, scripted: bool) -> Played:
     """What ``_played`` gives, looked up where the same was asked in this second.
 
     Only POSTs are remembered: a GET may ask for metrics, which move.
     """
-    body = request.body if engine.reads_body(served) else b""
+    body = request.body if reads_body(served) else b""
     if request.method != "POST" or len(request.head) + len(body) > LARGEST_REQUEST:
         return _played(served, request, state, scripted=scripted)
     question = (request.head, body, request.too_large, scripted, state.permits_used, state.known_key)
@@ -133,14 +141,14 @@ def remember(space: Space, request: Request, record: ExchangeRecord, plan: Plan)
     if request.method != "POST" or not is_whole(request):
         return
     state = state_of(space, record)
-    path = engine.served_path(request.path, state) or "/"
+    path = served_path(request.path, state) or "/"
     chosen = space.replies.repeatable(request, path, key=record.key, origin=record.connection.origin)
     if chosen is None or chosen.name != record.reply:
         return
-    served = chosen.reply or space.script.otherwise or engine.HEALTHY
-    asked = request.head + request.body if engine.reads_body(served) else request.head
+    served = chosen.reply or space.script.otherwise or HEALTHY
+    asked = request.head + request.body if reads_body(served) else request.head
     cache = space.answer_cache(record.connection.origin)
-    if not cache.is_worth(asked) or engine.before_script(request, state) is not None:
+    if not cache.is_worth(asked) or before_script(request, state) is not None:
         return
     played = _remembered(space, served, request, state, scripted=chosen.reply is not None)
     # With a request id of its own, or after a second has begun, it is not the plan that was decided on.
@@ -169,7 +177,7 @@ def answer_early(space: Space, request: Request, size: int, origin: str) -> Plan
     """What a request gets before its body is whole: ``size`` bytes of it have come. None: read on."""
     now, date = _CLOCK.read()
     key = space.alias(request.first.get("authorization"))
-    state = engine.State(
+    state = State(
         server=space.script.server,
         mount=space.script.mount,
         known_key=space.admits(request.first.get("authorization")),
@@ -178,12 +186,12 @@ def answer_early(space: Space, request: Request, size: int, origin: str) -> Plan
         now=now,
         date=date,
     )
-    path = engine.served_path(request.path, state) or "/"
-    plan = engine.before_script(request, state)
+    path = served_path(request.path, state) or "/"
+    plan = before_script(request, state)
     if plan is None and not space.replies.could_serve(request, path, key=key, origin=origin):
         otherwise = space.script.otherwise
         if otherwise is None or otherwise.tgi is not None:
-            plan = engine.before_body(request, size, state)
+            plan = before_body(request, size, state)
     return None if plan is None else replace(plan, ending="linger")
 
 
@@ -199,4 +207,4 @@ def accept(space: Space, origin: str) -> tuple[str, Plan] | None:
 
 def refuse(status: int) -> bytes:
     """The answer to bytes that are no request (its status), or to a body that broke off (0)."""
-    return engine.refuse_bytes(status, _CLOCK.read()[1])
+    return refuse_bytes(status, _CLOCK.read()[1])

@@ -23,7 +23,7 @@ from tgi_conformance.contracts.script import (
 )
 from tgi_conformance.contracts.script.delivery import Hold, Pause
 from tgi_conformance.fake_server.client import FakeServer, answered
-from tgi_conformance.fake_server.engine.decision import Played
+from tgi_conformance.fake_server.engine.outcomes import Played
 from tgi_conformance.fake_server.engine.plan_cache import MOST_PLANS, PlanCache
 from tgi_conformance.fake_server.engine.plans import Plan
 from tgi_conformance.fake_server.http.parsing import RequestReader
