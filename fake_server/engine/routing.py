@@ -9,7 +9,7 @@ from typing import Final
 from tgi_conformance.contracts.script import Delivery, Generation, Reply
 from tgi_conformance.contracts.tgi.errors import CONTENT_TYPE, TOO_LARGE
 from tgi_conformance.contracts.tgi.info import ROUTES, wants_key
-from tgi_conformance.contracts.tgi.requests.decoding import accepts
+from tgi_conformance.contracts.tgi.requests.content_type import accepts
 from tgi_conformance.fake_server.engine.answers import Answer, Exchange
 from tgi_conformance.fake_server.engine.kinds import outcome_of
 from tgi_conformance.fake_server.engine.layout import lay_out

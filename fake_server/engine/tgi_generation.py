@@ -20,7 +20,8 @@ from tgi_conformance.contracts.tgi.info import RouteKind
 from tgi_conformance.contracts.tgi.personas import no_such_model
 from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, request_of
 from tgi_conformance.contracts.tgi.requests.asked import RouteKind as GenerationKind
-from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode, read_leniently
+from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode
+from tgi_conformance.contracts.tgi.requests.json_text import read_leniently
 from tgi_conformance.contracts.tgi.requests.validation import (
     refusal,
     template_problem,

@@ -10,7 +10,8 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema.positions import SyntaxProblem, locate, scan
 from tgi_conformance.contracts.script import Server
 from tgi_conformance.contracts.tgi.requests.asked import request_of
-from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode, read_leniently
+from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode
+from tgi_conformance.contracts.tgi.requests.json_text import read_leniently
 from tgi_conformance.contracts.tgi.requests.validation import validate
 from tgi_conformance.contracts.tgi.requests.wrappers import decode_invocation
 

@@ -18,10 +18,12 @@ from tgi_conformance.contracts.tgi.answers.bodies import Stamp
 from tgi_conformance.contracts.tgi.answers.generated import made
 from tgi_conformance.contracts.tgi.answers.tool_output import ArgumentPiece, argument_pieces
 from tgi_conformance.contracts.tgi.personas import PERSONAS, stream_frames
-from tgi_conformance.contracts.tgi.requests import decoding as tgi_decoding
+from tgi_conformance.contracts.tgi.requests import fitting
 from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, RouteKind, request_of
-from tgi_conformance.contracts.tgi.requests.decoding import _PARAMETERS, REQUESTS, BodyError, Struct, decode
+from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode
+from tgi_conformance.contracts.tgi.requests.field_types import Struct
 from tgi_conformance.contracts.tgi.requests.images import image_problem
+from tgi_conformance.contracts.tgi.requests.request_types import _MESSAGE, _PARAMETERS, REQUESTS
 from tgi_conformance.contracts.tgi.stopping import MOST_STOPS, stopped
 from tgi_conformance.contracts.tgi.tokens import count_tokens, tokenize, tokens_text
 
@@ -265,15 +267,13 @@ def structs(kind: object) -> Iterator[Struct]:
 @contextmanager
 def carefully() -> Iterator[None]:
     """Look at every value as if none fitted as it is."""
-    every = [
-        struct for kind in REQUESTS.values() for struct in (*structs(kind), *structs(tgi_decoding._MESSAGE))
-    ]
+    every = [struct for kind in REQUESTS.values() for struct in (*structs(kind), *structs(_MESSAGE))]
     kept = [(struct, struct.plain, struct.small) for struct in every]
     for struct in every:
         object.__setattr__(struct, "plain", dict.fromkeys(struct.fields, frozenset()))
         object.__setattr__(struct, "small", frozenset())
     try:
-        with mock.patch.object(tgi_decoding, "_plain_types", return_value=frozenset()):
+        with mock.patch.object(fitting, "plain_types", return_value=frozenset()):
             yield
     finally:
         for struct, plain, small in kept:

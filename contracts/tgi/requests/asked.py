@@ -1,7 +1,7 @@
 """What a generation request asks of TGI, in one form for all routes.
 
-Decoding (types, 4xx in plain text) is :mod:`tgi_decoding`, the rules over the values
-:mod:`tgi_validation`; here decoded values become a :class:`GenerationRequest`, with TGI's defaults
+Decoding (types, 4xx in plain text) is its neighbour ``decoding``, the rules over the values
+``validation``; here decoded values become a :class:`GenerationRequest`, with TGI's defaults
 and its mapping from the OpenAI routes to native parameters.
 """
 
@@ -95,7 +95,7 @@ class GenerationRequest:
 
 
 def request_of(route: RouteKind, value: Mapping[str, JSON]) -> GenerationRequest:
-    """Build the request from a decoded body (see :mod:`tgi_decoding` for what holds of it)."""
+    """Build the request from a decoded body (``decoding`` says what holds of it)."""
     if route == "chat":
         return _chat(value)
     if route == "completions":

@@ -11,7 +11,8 @@ from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.tgi.errors import TGIError, body_data
 from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, RouteKind, request_of
-from tgi_conformance.contracts.tgi.requests.decoding import VERTEX, BodyError, decode_as, decode_first
+from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode_as, decode_first
+from tgi_conformance.contracts.tgi.requests.request_types import VERTEX
 from tgi_conformance.contracts.tgi.tokens import tokens_text
 
 _NO_INVOCATION: Final = "data did not match any variant of untagged enum SagemakerRequest"
