@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from tgi_conformance import __version__
+from tgi_conformance import __version__, late_imports
 
 _USAGE: Final = 4
 _INTERRUPTED: Final = 2
@@ -132,11 +132,11 @@ def run_command(
 ) -> int:
     """Run the suites against a backend and write the reports."""
     if os.environ.get("TGI_ENDPOINT"):
-        click.echo(f"Error: {import_module('tgi_conformance.plugin.options').NO_REAL_ENDPOINT}", err=True)
+        click.echo(f"Error: {import_module(late_imports.OPTIONS).NO_REAL_ENDPOINT}", err=True)
         return _ENDPOINT_UNUSABLE
-    module = import_module("tgi_conformance.cli.run")
+    module = import_module(late_imports.RUN)
     count = 0 if chosen["inproc"] else _workers(workers, module.default_workers)
-    arguments = import_module("tgi_conformance.cli.pytest_arguments")
+    arguments = import_module(late_imports.PYTEST_ARGUMENTS)
     choice = arguments.Choice(workers=count, **chosen)
     return int(
         module.run(
@@ -160,9 +160,9 @@ def doctor_command(
     Exit code 0: ready for a run; 1: problems; 12: it does not start or describe itself.
     """
     if not backends:
-        reference = import_module("tgi_conformance.plugin.options").REFERENCE
+        reference = import_module(late_imports.OPTIONS).REFERENCE
         backends = ("",) if backend_command else (reference,)
-    module = import_module("tgi_conformance.cli.doctor")
+    module = import_module(late_imports.DOCTOR)
     return int(module.examine(backends, python=backend_python, command=backend_command, inproc=inproc))
 
 
@@ -178,7 +178,7 @@ def serve_command(flags: tuple[str, ...]) -> int:
     It takes the flags of TGI's launcher (--port, --hostname, --model-id, ...) and --script FILE, or - for
     standard input; `serve --help` lists them all.
     """
-    process = import_module("tgi_conformance.fake_server.service.process")
+    process = import_module(late_imports.SERVE)
     words = [word.replace("--script=-", f"--script={_STANDARD_INPUT}") for word in flags]
     try:
         return _USAGE if process.main([_STANDARD_INPUT if word == "-" else word for word in words]) else 0
@@ -211,8 +211,8 @@ def explain_command(**chosen: Any) -> int:
 
 
 def _listing(function: str, **chosen: Any) -> int:
-    module = import_module("tgi_conformance.cli.catalogue")
-    listing = import_module("tgi_conformance.cli.case_listing")
+    module = import_module(late_imports.CATALOGUE)
+    listing = import_module(late_imports.CASE_LISTING)
     try:
         return int(getattr(module, function)(**chosen))
     except listing.ListingError as error:

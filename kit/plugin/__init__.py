@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tgi_conformance import late_imports
 from tgi_conformance.plugin.options import add_options, any_given, names_suites
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 SUITES: Final = "tgi_conformance.suites"
-#: Imported only when needed: it brings everything else with it.
-ACTIVATION: Final = "tgi_conformance.plugin.activation"
 #: Name under which the first of the other hooks is registered.
 AWAKE: Final = "tgi-collection"
 FIXTURES: Final = frozenset({"tgi_server", "tgi_space", "tgi_backend", "backend_spec"})
@@ -52,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: "WorkerController") -> None:
     """Send the settings to a worker, where there are any yet."""
     if node.config.pluginmanager.has_plugin(AWAKE):
-        import_module(ACTIVATION).send_to_worker(node.config, node.workerinput)
+        import_module(late_imports.ACTIVATION).send_to_worker(node.config, node.workerinput)
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
@@ -136,7 +135,7 @@ def _uses_kit(value: object) -> bool:
 
 def _wake(config: pytest.Config) -> None:
     if not config.pluginmanager.has_plugin(AWAKE):
-        import_module(ACTIVATION).activate(config)
+        import_module(late_imports.ACTIVATION).activate(config)
 
 
 class _Sleeping:
@@ -147,4 +146,4 @@ class _Sleeping:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, "tgi_verdict") and not self._config.pluginmanager.has_plugin(AWAKE):
-            import_module(ACTIVATION).activate_late(self._config, report)
+            import_module(late_imports.ACTIVATION).activate_late(self._config, report)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 
+from tgi_conformance import late_imports
 from tgi_conformance.plugin.collected import Collected
 from tgi_conformance.plugin.collection import DIST_KEY, Collection
 from tgi_conformance.plugin.cpu_time import WorkerTime
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from tgi_conformance.plugin.cases import Cases
     from tgi_conformance.plugin.gathering import Gathering
 
-#: Imported only by a process that runs tests: it brings drivers and suites.
-_PLAYER: Final = "tgi_conformance.plugin.cases"
-#: Imported only by the process that controls a run: it brings the reports.
-_CONTROLLER: Final = "tgi_conformance.plugin.summary"
 #: Keys of xdist's ``workerinput``.
 _SETTINGS_KEY: Final = "tgi_settings"
 _SCRATCH_KEY: Final = "tgi_scratch"
@@ -50,12 +47,12 @@ def activate(config: pytest.Config) -> None:
     else:
         plays = config.option.collectonly or not is_distributed(config)
         told = _play(config, scratch).told if plays else _nobody
-        tell = import_module(_CONTROLLER).control(config, scratch, told)
+        tell = import_module(late_imports.CONTROLLER).control(config, scratch, told)
     config.pluginmanager.register(Collection(config, tell), "tgi-collection")
 
 
 def _play(config: pytest.Config, scratch: Path) -> "Cases":
-    return cast("Cases", import_module(_PLAYER).play(config, scratch))
+    return cast("Cases", import_module(late_imports.PLAYER).play(config, scratch))
 
 
 def _nobody(_: Collected) -> None:

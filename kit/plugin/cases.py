@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import pytest
 
+from tgi_conformance import late_imports
 from tgi_conformance.backends.driver.driver import BackendStartError, Driver
 from tgi_conformance.contracts.catalogue.clauses import Clause, Level
 from tgi_conformance.contracts.codec import to_json
@@ -248,7 +249,7 @@ def _label(config: pytest.Config) -> Callable[[Verdict], None] | None:
     """What labels verdicts for Allure; None, and nothing imported, where Allure is not asked for."""
     if not getattr(config.option, "allure_report_dir", None):
         return None
-    module = import_module("tgi_conformance.plugin.allure")
+    module = import_module(late_imports.ALLURE)
     return cast("Callable[[Verdict], None]", module.label)
 
 

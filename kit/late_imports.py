@@ -1,0 +1,26 @@
+"""Modules that are imported only once they are needed, each because of what it brings along.
+
+They are named here alone: an import written as a string is followed by no tool, so a test holds that these
+modules exist and that no other is named elsewhere.
+"""
+
+from typing import Final
+
+#: The plugin's work: settings, hooks, the suites' fixtures.
+ACTIVATION: Final = "tgi_conformance.plugin.activation"
+#: What plays cases: drivers and suites.
+PLAYER: Final = "tgi_conformance.plugin.cases"
+#: What controls a run: the reports.
+CONTROLLER: Final = "tgi_conformance.plugin.summary"
+#: What labels allure-pytest's results.
+ALLURE: Final = "tgi_conformance.plugin.allure"
+#: The table of options: pytest.
+OPTIONS: Final = "tgi_conformance.plugin.options"
+
+#: The commands' work, so that ``--help`` does not cost what a run costs.
+RUN: Final = "tgi_conformance.cli.run"
+PYTEST_ARGUMENTS: Final = "tgi_conformance.cli.pytest_arguments"
+DOCTOR: Final = "tgi_conformance.cli.doctor"
+CATALOGUE: Final = "tgi_conformance.cli.catalogue"
+CASE_LISTING: Final = "tgi_conformance.cli.case_listing"
+SERVE: Final = "tgi_conformance.fake_server.service.process"
