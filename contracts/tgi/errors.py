@@ -74,7 +74,6 @@ def validation_error(message: str) -> TGIError:
 
 
 OVERLOADED: Final = handler_error("Model is overloaded", "overloaded")
-UNHEALTHY: Final = handler_error("unhealthy", "healthcheck")
 SUFFIX: Final = handler_error(
     "Suffix is not supported and can be achieved by preprocessing the prompt.", "suffix not supported"
 )

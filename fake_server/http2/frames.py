@@ -17,7 +17,6 @@ MAX_RESETS: Final = 1000
 
 DATA: Final = 0x0
 HEADERS: Final = 0x1
-RST_STREAM: Final = 0x3
 GOAWAY: Final = 0x7
 WINDOW_UPDATE: Final = 0x8
 _HEAD: Final = 9
