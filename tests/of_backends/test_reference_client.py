@@ -303,13 +303,15 @@ def test_silence_ends_in_a_timeout_and_so_does_a_deadline(client, server):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_redirect_to_another_origin_is_followed(client, server, httpserver, status):
-    httpserver.expect_request("/v1/chat/completions").respond_with_data("answered by another origin")
-    server.replies = [reply(status, b"", f"location: {httpserver.url_for('/v1/chat/completions')}")]
+def test_no_redirect_to_another_origin_is_followed(client, server, httpserver_ipv4, status):
+    # The same host by the same name: only the port makes it another origin.
+    elsewhere = httpserver_ipv4.url_for("/v1/chat/completions")
+    httpserver_ipv4.expect_request("/v1/chat/completions").respond_with_data("answered by another origin")
+    server.replies = [reply(status, b"", f"location: {elsewhere}")]
     endpoint(client, server)
     with pytest.raises(RedirectError):
         client.chat(HI)
-    assert httpserver.log == []
+    assert httpserver_ipv4.log == []
 
 
 def test_an_independent_server_is_spoken_to_as_any(client, httpserver):
