@@ -1,1 +1,1 @@
-"""backends."""
+"""The adapter protocol: driver and host; the reference client; adapters for published clients."""
