@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-#: A folder that runs as a script.
+#: A folder; its ``__main__.py`` runs as a script.
 HOST: Final = Path(__file__).parents[1] / "host"
 KIT: Final = "tgi_conformance."
 
@@ -44,7 +44,7 @@ class BackendSpec:
     @property
     def argv(self) -> tuple[str, ...]:
         """The child's command line."""
-        return self.command or (self.python, "-u", "-X", "faulthandler", str(HOST))
+        return self.command or (self.python, "-u", "-X", "faulthandler", str(HOST / "__main__.py"))
 
 
 def parse_backend(

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from pathlib import Path
 
-DESCRIPTORS = "/proc/self/fd" if Path("/proc/self/fd").is_dir() else "/dev/fd"
+DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
 
 def open_descriptors() -> set[int]:
     """List the open descriptors."""
     found = set()
-    for name in os.listdir(DESCRIPTORS):  # noqa: PTH208
+    for name in os.listdir(DESCRIPTORS):
         with contextlib.suppress(
             OSError, ValueError
         ):  # the descriptor of the listing itself is closed by now

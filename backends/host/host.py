@@ -6,7 +6,6 @@ import dataclasses
 import gc
 import inspect
 import os
-import platform
 import queue
 import signal
 import sys
@@ -235,7 +234,7 @@ class Host:
             "hello",
             id=message["id"],
             protocol=PROTOCOL,
-            language=f"Python {platform.python_version()}",
+            language=f"Python {sys.version.split()[0]}",  # the module platform takes a millisecond to import
             description=description,
             implemented=sorted(self.implemented),
             pid=os.getpid(),

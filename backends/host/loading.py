@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from .protocol import PROTOCOL
@@ -31,7 +31,7 @@ def load_adapter(spec: str) -> Any:
     where, _, attribute = spec.rpartition(":")
     if not where or not attribute:
         raise StartError("import", f"{spec!r} is not of the form module:Class or file.py:Class")
-    module = _load_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    module = _load_file(where) if where.endswith(".py") else importlib.import_module(where)
     try:
         made = functools.reduce(getattr, attribute.split("."), module)
     except AttributeError as error:
@@ -40,22 +40,23 @@ def load_adapter(spec: str) -> Any:
     return made
 
 
-def _module_name(path: Path) -> str:
+def _module_name(path: str) -> str:
     """The file's stem, unless another module has it: an adapter in queue.py must not hide the standard."""
     standard = getattr(sys, "stdlib_module_names", sys.builtin_module_names)
-    there = sys.modules.get(path.stem)
-    other = there is not None and getattr(there, "__file__", None) != str(path)
-    return f"adapter_{path.stem}" if path.stem in standard or other else path.stem
+    stem = os.path.splitext(os.path.basename(path))[0]
+    there = sys.modules.get(stem)
+    other = there is not None and getattr(there, "__file__", None) != path
+    return f"adapter_{stem}" if stem in standard or other else stem
 
 
-def _load_file(path: Path) -> Any:
-    if not path.is_file():
+def _load_file(path: str) -> Any:
+    if not os.path.isfile(path):
         raise StartError("import", f"there is no file {path}")
     name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise StartError("import", f"{path} cannot be loaded as a module")
-    sys.path.append(str(path.resolve().parent))
+    sys.path.append(os.path.dirname(os.path.realpath(path)))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
