@@ -118,7 +118,7 @@ def main(words: Sequence[str] | None = None) -> int:
     lines, sharp = summary(done)
     print("\n".join(["", *table(done), "", *lines]))
     cpu = sum(rows[mutant.id].cpu for mutant in todo)
-    print(f"now {time.monotonic() - began:.0f} s, in which {len(todo)} runs took {cpu:.0f} s of CPU")
+    print(f"this run: {time.monotonic() - began:.0f} s, {len(todo)} mutants run, {cpu:.0f} s of CPU")
     return 0 if sharp else 1
 
 

@@ -83,7 +83,10 @@ def summary(rows: Sequence[Row]) -> tuple[list[str], bool]:
     share = 100 * len(own) / len(killed) if killed else 0.0
     survivors = [row.mutant for row in rows if not row.killed]
     lines = [
-        f"killed {len(killed)} of {len(rows)}, {len(own)} of them by the clause written for ({share:.1f} %)",
+        (
+            f"killed {len(killed)} of {len(rows)}, "
+            f"{len(own)} of them by the clause they were written for ({share:.1f} %)"
+        ),
         f"blast radius: median {median(others):g} other clauses, most {max(others)}",
         f"survivors: {' '.join(survivors) or 'none'}",
         f"{sum(row.seconds for row in rows):.0f} s of runs, several at a time",

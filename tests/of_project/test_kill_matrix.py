@@ -133,7 +133,7 @@ def test_survivors_fail_the_matrix() -> None:
     lines, sharp = summary([_row(), _row("a:C", red=())])
     assert not sharp
     assert "survivors: a:C" in lines
-    assert lines[0].startswith("killed 1 of 2, 1 of them by the clause written for (100.0 %)")
+    assert lines[0].startswith("killed 1 of 2, 1 of them by the clause they were written for (100.0 %)")
 
 
 @pytest.mark.parametrize(
