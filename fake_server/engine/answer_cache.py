@@ -1,9 +1,9 @@
-"""Answers that stand: what a request got, the same request gets again, until something changes.
+"""The answer cache: the same request gets the same answer again, until something changes.
 
-What was decided for a head holds for every request with that head as long as the second lasts (answers
-carry the date), no reply is added and the space stays open. Then nothing of the way from bytes to an
-answer has to be walked again: the bytes that came are looked up, the bytes of the answer are sent, and
-what the journal keeps of it is one short row.
+An answer that was decided for a head is valid for every request with that head while the second lasts
+(answers carry the date), no reply is added and the space stays open. A request that hits the cache skips
+parsing and deciding: its bytes are looked up, the answer's bytes are sent, and the journal keeps one short
+row.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.journal.metrics import Seen
 
 LARGEST: Final = 8 * 1024
-"""Bytes of a request beyond which no answer stands for it."""
+"""Bytes of a request beyond which no answer is cached for it."""
 MOST: Final = 512
 """Answers that stand at the same time for one origin."""
 
@@ -54,7 +54,7 @@ class CachedAnswer:
 
 
 class AnswerCache:
-    """The answers that stand for the requests to one origin of a space."""
+    """The cached answers to the requests of one origin of a space."""
 
     def __init__(self) -> None:
         self._answers: dict[bytes, CachedAnswer] = {}
@@ -83,14 +83,14 @@ class AnswerCache:
         return False
 
     def keep(self, cached: CachedAnswer) -> None:
-        """Let an answer stand; those of another second are forgotten."""
+        """Cache an answer; those of another second are forgotten."""
         if cached.until != self._until or len(self._answers) >= MOST:
             self._answers.clear()
             self._until = cached.until
         self._answers[cached.asked] = cached
 
     def forget(self) -> None:
-        """Let no answer stand: something has changed."""
+        """Empty the cache: something has changed."""
         self._answers.clear()
 
 

@@ -131,9 +131,9 @@ def _remembered(space: Space, served: Reply, request: Request, state: State, *, 
 
 
 def remember(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -> None:
-    """Let the answer that a request got stand, if the next such request is to get the same.
+    """Cache the answer that a request got, if the next such request is to get the same.
 
-    Whoever is told of each exchange is told on the ordinary way, and chance and limits have their say there.
+    Nothing is cached where each exchange is reported to an observer, or where chance or limits decide.
     """
     writes = only_writes(plan)
     if writes is None or space.unsettled or space.observe is not None or space.closed:

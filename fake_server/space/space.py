@@ -184,7 +184,7 @@ class Space:
         self.replies.extend(with_origins(reply, self.origins) for reply in replies)
 
     def answer_cache(self, origin: str) -> AnswerCache:
-        """The answers that stand for requests to an origin."""
+        """The cached answers to requests of an origin."""
         return self._answer_caches.setdefault(origin, AnswerCache())
 
     def _forget_answers(self) -> None:
