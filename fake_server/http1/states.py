@@ -62,7 +62,8 @@ LIFE: Final[Mapping[Life, Mapping[LifeMove, Life]]] = {
         LifeMove.LEAVE: Life.OVER,
         LifeMove.LOSE: Life.LOST,
     },
-    Life.LINGERING: {LifeMove.LOSE: Life.LOST},
+    # Its space may end while it lingers.
+    Life.LINGERING: {LifeMove.END: Life.LINGERING, LifeMove.LOSE: Life.LOST},
     # What was on its way when the client left is still played.
     Life.LEFT: {
         LifeMove.DRAIN: Life.LEFT,

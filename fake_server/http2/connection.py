@@ -359,7 +359,7 @@ class Http2Connection(asyncio.BufferedProtocol):
 
     def _serves(self) -> bool:
         """Whether what comes is still read: requests that are to get no answer are booked all the same."""
-        return self._silent is not None or self._life not in ENDED
+        return self._life not in ENDED or (self._silent is not None and self._life is not Life.LINGERING)
 
     def _move(self, move: LifeMove) -> None:
         after = LIFE[self._life].get(move)

@@ -8,8 +8,8 @@ from http2_inputs import frame
 from http2_wire import PREFACE, Http2Wire, Stream
 from raw_http import Wire, ask
 
-from tgi_conformance.contracts.script import Reply, Script, always, answer
-from tgi_conformance.fake_server.client import FakeServer, Space, answered
+from tgi_conformance.contracts.script import Reply, Script, always, answer, silence
+from tgi_conformance.fake_server.client import FakeServer, Space, answered, connections_closed
 from tgi_conformance.fake_server.http2.frames import MAX_IDLE_FRAMES, MAX_RESETS
 
 
@@ -76,6 +76,20 @@ def test_a_broken_frame_ends_the_connection_with_a_goaway_and_a_note(fake: FakeS
         (note,) = space.journal().notes
         assert note.startswith("connection 0: HTTP/2: ")
         assert ask(space.base_url).status == 200
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_frame_where_nothing_is_answered_is_no_fault_of_the_server(
+    fake: FakeServer, name: str
+) -> None:
+    """Neither what comes behind it, nor the end of the space, is a move that the connection does not know."""
+    sent, _ = BROKEN[name]
+    with fake.space(Script(replies=(silence("stall", "accept"),))) as space, Wire(space.base_url) as wire:
+        wire.send(PREFACE + sent)
+        space.wait(connections_closed(), 5)
+        wire.send(sent)
+        assert space.close().faults == ()
+        assert space.journal().faults == ()
 
 
 FLOODS = {
