@@ -207,8 +207,8 @@ class Persistent(Small):
 
     CLAIMS, RETRIED, ATTEMPTS = ("retry",), (503,), 3
     DECLARED: ClassVar[Retry | None] = {
-        "statuses": [503], "faults": [], "max_retries": 2, "initial_delay": 0.05, "factor": 1, "jitter": [1, 1],
-        "max_retry_after": 0,
+        "statuses": [503], "faults": [], "max_retries": 2, "initial_delay": 0.05, "factor": 1,
+        "jitter": [1, 1], "max_retry_after": 0,
     }  # fmt: skip
 
 
