@@ -1,4 +1,4 @@
-"""Small correct clients on ``http.client``, each unlike the reference in one respect: a red on one is the kit's.
+"""Small correct clients on ``http.client``, each unlike the reference in one respect; a red is the kit's.
 
 They speak chat alone, plain calls only, and claim no more than they do. What differs is data of the class:
 what is retried and whether anybody was told, when time passes, what an id is, what else is sent. ``Mute`` and
@@ -171,17 +171,23 @@ def _read(answer: bytes) -> dict[str, Any]:
     try:
         told = json.loads(answer)
         told = told[0] if isinstance(told, list) else told
-        if "error" in told:
-            raise CallError("remote_error", answer.decode("utf-8", "replace"), 200)
-        choice = told["choices"][0]
-        text = choice["message"].get("content")
-        if text is None and choice["message"].get("tool_calls"):
-            text = ""
-        if not isinstance(text, str):
-            raise TypeError("the content is no text")
-        return {"text": text, "finish_reason": choice["finish_reason"]}
+        failed = "error" in told
+        choice = None if failed else told["choices"][0]
+        read = None if choice is None else {"text": _text(choice), "finish_reason": choice["finish_reason"]}
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise CallError("protocol", f"no chat answer: {answer[:500]!r}", 200) from error
+    if read is None:
+        raise CallError("remote_error", answer.decode("utf-8", "replace"), 200)
+    return read
+
+
+def _text(choice: dict[str, Any]) -> str:
+    text = choice["message"].get("content")
+    if text is None and choice["message"].get("tool_calls"):
+        return ""
+    if not isinstance(text, str):
+        raise TypeError("the content is no text")
+    return text
 
 
 class Numbered(Small):
