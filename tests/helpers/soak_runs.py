@@ -8,6 +8,7 @@ from typing import Literal
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = "tgi_conformance.backends.reference.adapter"
+SMALL = ROOT / "tests" / "adapters" / "small_clients.py"
 NODE = ROOT / "docs" / "examples" / "node" / "adapter.mjs"
 FULL_RUNS, AREA_RUNS = 10, 50
 #: Workers of a run, in turn.
@@ -51,6 +52,7 @@ BACKENDS = (
         (NODE, *(file for file in sorted(NODE.parent.glob("*.mjs")) if file != NODE)),
         "node",
     ),
+    Backend("small", (("--backend", f"{SMALL}:Small"), ("--backend", f"{SMALL}:AsksHealth")), (SMALL,)),
 )
 
 
