@@ -3,7 +3,8 @@
 Ten full runs and fifty of the areas that depend on time, for the reference (its two faces in turn), for the
 Node example and for two small clients, each with a seed of its own, its cases in random order, beside two
 busy loops: not one verdict may be red. What is done is kept in a file of JSON lines; a row counts as long as
-the kit and the backend are the same. ``--equal`` asks whether one, two and eight workers reach the same verdicts.
+the kit and the backend are the same. ``--equal`` asks whether one, two and eight workers reach the same
+verdicts.
 """
 
 import argparse
