@@ -63,8 +63,8 @@ def tgi_backend(backend_spec: BackendSpec, pytestconfig: pytest.Config) -> Itera
 
 
 @pytest.fixture(scope="session")
-def _probes(tgi_backend: Driver, tgi_server: FakeServer) -> Probes:
-    return Probes(tgi_backend, tgi_server)
+def _probes(tgi_backend: Driver, tgi_server: FakeServer, pytestconfig: pytest.Config) -> Probes:
+    return Probes(tgi_backend, tgi_server, pytestconfig.stash[SETTINGS].deadline)
 
 
 @pytest.fixture

@@ -427,7 +427,7 @@ def test_cancellation_passes_through(case: Case, how: str) -> None:
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
 
     running = _cancellable(case, endpoint, shape, how)
-    expect_received(space)
+    expect_received(case, space)
     running.cancel(how)
     outcome = running.wait(2.0)
 

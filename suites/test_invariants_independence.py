@@ -12,7 +12,6 @@ from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import overloaded
 from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.held import needs_cap
-from tgi_conformance.suites.areas.streams import allowance
 from tgi_conformance.suites.areas.waits import expect_received, expect_turned_away
 from tgi_conformance.suites.generated.scripts import FAULTS, LASTING, PASSING, PlannedCall, refusal
 from tgi_conformance.suites.generated.started import numbered
@@ -96,14 +95,14 @@ def test_no_trouble_of_one_key_touches_the_calls_of_another(case: Case) -> None:
         quiet = inner.endpoint(key="B")
         for _ in troubles:
             inner.start(endpoint=troubled, shape=shape)
-        expect_received(space, key="A")
+        expect_received(inner, space, key="A")
         _expect_at_once(inner, lambda: inner.start(endpoint=quiet, shape=shape), "for B", space)
 
     check_property(case, st.tuples(codes, st.booleans()), check, shared=3)
 
 
 def _expect_at_once(case: Case, start: Callable[[], Running], text: str, space: Space) -> None:
-    outcome = start().wait_briefly(allowance(space.journal()))
+    outcome = start().wait_briefly(case.patience(space.journal()).soon())
     expect(
         outcome is not None and outcome.returned and outcome.text == text,
         expected=f"{text!r} at once",
@@ -130,7 +129,7 @@ def test_no_call_asleep_holds_up_the_calls_beside_it(case: Case) -> None:
         )
         for _ in range(asleep):
             inner.start(inner.prompt("<limited>"), endpoint=endpoint, shape=shape)
-        expect_turned_away(space, asleep)
+        expect_turned_away(inner, space, asleep)
         for _ in range(awake):
             _expect_at_once(inner, lambda: inner.start(endpoint=endpoint, shape=shape), "granted", space)
 

@@ -6,10 +6,9 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from tgi_conformance.fake_server.client import Condition, Space, WaitTimeout, connections_closed, gone
+from tgi_conformance.fake_server.client import connections_closed, gone
 from tgi_conformance.suites.areas.held import needs_cap, start_cancellable
-from tgi_conformance.suites.areas.streams import allowance
-from tgi_conformance.suites.areas.waits import expect_open, expect_received
+from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_soon
 from tgi_conformance.suites.generated.scripts import FAULTS, PlannedCall, loads
 from tgi_conformance.suites.generated.started import numbered, start_load
 from tgi_conformance.suites.harness.case import Case
@@ -45,7 +44,7 @@ def test_every_ending_of_any_load_gives_its_slot_back_once(case: Case) -> None:
             run.wait()
         seen = len(space.journal().exchanges)
         later = [inner.start(f"{held} {n}", endpoint=endpoint) for n in range(cap + 1)]
-        expect_open(space, cap)
+        expect_open(inner, space, cap)
         space.release("later")
         for run in later:
             expect_success(run.wait(), "a call after the load")
@@ -108,13 +107,6 @@ def test_every_accepted_call_of_any_load_ends(case: Case) -> None:
 # --- P-21: no residue ---------------------------------------------------------------------------------------
 
 
-def _expect_soon(space: Space, condition: Condition, expected: str) -> None:
-    try:
-        space.wait(condition, allowance(space.journal()))
-    except WaitTimeout as timeout:
-        expect(condition=False, expected=expected, observed="it is still open", journal=timeout.journal)
-
-
 @clause("RES-01", case="property-p21")
 def test_a_stream_left_anywhere_closes_its_connection(case: Case) -> None:
     """Property P-21 for streams: left after any piece, in any way, none generates on for nobody."""
@@ -128,8 +120,8 @@ def test_a_stream_left_anywhere_closes_its_connection(case: Case) -> None:
         pieces = running.read(count)
         expect(len(pieces) == count, expected=f"{count} pieces before it is left", observed=str(len(pieces)))
         running.leave(how)
-        _expect_soon(
-            space, gone(1), f"the connection closed after the stream was left ({how}, {count} pieces)"
+        expect_soon(
+            inner, space, gone(1), f"the connection closed after the stream was left ({how}, {count} pieces)"
         )
 
     check_property(
@@ -154,9 +146,11 @@ def test_a_call_taken_back_anywhere_closes_its_connection(case: Case) -> None:
             running.call.pull(1)
         else:
             running = start_cancellable(inner, inner.prompt(), endpoint)
-            expect_received(space)
+            expect_received(inner, space)
         running.cancel()
-        _expect_soon(space, gone(1), f"the connection closed after the call was cancelled ({count} pieces)")
+        expect_soon(
+            inner, space, gone(1), f"the connection closed after the call was cancelled ({count} pieces)"
+        )
         outcome = running.wait()
         expect(outcome.raised, expected="a cancellation is what the caller sees", observed=describe(outcome))
 
@@ -202,7 +196,7 @@ def test_close_ends_everything_after_any_script(case: Case) -> None:
                 run.wait()
             closed = inner.ask("close")
             expect(closed.returned, expected="close() returns", observed=describe(closed))
-            _expect_soon(space, connections_closed(), "every connection closed after close()")
+            expect_soon(inner, space, connections_closed(), "every connection closed after close()")
             _expect_back_to(inner, before)
         finally:
             inner.driver.restart()
@@ -241,7 +235,7 @@ def _counts(case: Case) -> Mapping[str, int]:
 
 
 def _expect_back_to(case: Case, before: Mapping[str, int]) -> None:
-    until = time.monotonic() + 1.0
+    until = time.monotonic() + case.patience().soon()
     while over := {n: c for n, c in _counts(case).items() if c > before.get(n, c) + SPARE}:
         if time.monotonic() > until:
             told = "; ".join(f"{name}: {before[name]} before, {now} after" for name, now in over.items())

@@ -128,7 +128,7 @@ def test_a_retried_call_keeps_its_key(case: Case) -> None:
     space = case.serve(overloaded().times(2), healthy().times(0, None))
     first = case.endpoint(key="A", max_retries=2, initial_retry_delay=0.03, backoff_factor=1.0)
     running = case.start(endpoint=first)
-    expect_received(space)
+    expect_received(case, space)
     case.endpoint(key="B")
 
     expect_success(running.wait())
@@ -152,9 +152,9 @@ def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
     free = case.endpoint(key="B", max_concurrent_requests=2, queue_size=2)
     for _ in range(4):
         case.start(endpoint=limited)
-    expect_turned_away(space, key="A")
+    expect_turned_away(case, space, key="A")
 
-    outcome = case.start(endpoint=free).wait_briefly(1.0 + 10 * space.journal().lag)
+    outcome = case.start(endpoint=free).wait_briefly(case.patience(space.journal()).soon())
 
     expect(
         outcome is not None and outcome.returned,
@@ -195,7 +195,7 @@ def test_each_endpoints_cap_takes_effect(case: Case) -> None:
     narrow = case.endpoint(key="A", max_concurrent_requests=1, queue_size=8)
     wide = case.endpoint(key="B", max_concurrent_requests=3, queue_size=8)
     running = [case.start(endpoint=endpoint) for endpoint in (narrow, wide) for _ in range(3)]
-    expect_open(space, 4)
+    expect_open(case, space, 4)
     open_now = {a: len([e for e in space.journal() if e.key == a]) for a in ("A", "B")}
     space.release("go")
     for call in running:

@@ -8,9 +8,10 @@ from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.held import (
     GATE,
-    PATIENCE,
+    WINDOW,
     expect_no_further,
     expect_no_more_than,
+    keep_apart,
     let_pass,
     needs_cap,
     serve_held,
@@ -31,8 +32,8 @@ def test_open_requests_never_exceed_the_cap(case: Case, cap: int) -> None:
     endpoint = case.endpoint(max_concurrent_requests=cap, queue_size=5 * cap)
     running = [case.start(endpoint=endpoint) for _ in range(5 * cap)]
 
-    expect_open(space, cap)
-    expect_no_more_than(space, cap, f"max_concurrent_requests={cap}")
+    expect_open(case, space, cap)
+    expect_no_more_than(case, space, cap, f"max_concurrent_requests={cap}")
     space.release(GATE)
 
     for call in running:
@@ -77,7 +78,7 @@ def test_the_queue_is_bounded(case: Case) -> None:
     accepted = [_start_apart(case, space, None, endpoint) for _ in range(3)]
     excess = [_start_apart(case, space, None, endpoint) for _ in range(3)]
 
-    refused = [call.wait_briefly(1.0 + 10 * space.journal().lag) for call in excess]
+    refused = [call.wait_briefly(case.patience(space.journal()).soon()) for call in excess]
     if case.description.full_queue == "refuse":
         for outcome in refused:
             expect(
@@ -87,7 +88,7 @@ def test_the_queue_is_bounded(case: Case) -> None:
             )
             assert outcome is not None
             expect_error(outcome, ErrorKind.REFUSED, because="cap 1 and queue 2 are full")
-        expect_no_further(space, 1, "the slot is held")
+        expect_no_further(case, space, 1, "the slot is held")
     space.release(GATE)
 
     for call in accepted:
@@ -110,14 +111,14 @@ def test_a_call_cancelled_while_waiting_is_never_sent(case: Case) -> None:
     space = serve_held(case)
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=4)
     first = case.start(endpoint=endpoint)
-    expect_open(space, 1)
+    expect_open(case, space, 1)
     prompt = case.prompt("cancelled while waiting")
     waiting = start_cancellable(case, prompt, endpoint)
-    let_pass(space)
+    let_pass(case, space)
     waiting.cancel()
     # The cancellation must have arrived before the slot is free: it travels by another way.
-    waiting.wait_briefly(1.0 + 10 * space.journal().lag)
-    let_pass(space)
+    waiting.wait_briefly(case.patience(space.journal()).soon())
+    let_pass(case, space)
     space.release(GATE)
     expect_success(first.wait())
     expect_success(case.call(endpoint=endpoint))
@@ -139,9 +140,9 @@ def test_what_happens_over_the_cap_without_a_queue_is_recorded(case: Case) -> No
     space = serve_held(case)
     endpoint = case.endpoint(max_concurrent_requests=1, queue_enabled=False)
     first = case.start(endpoint=endpoint)
-    expect_open(space, 1)
+    expect_open(case, space, 1)
     second = case.start(endpoint=endpoint)
-    outcome = second.wait_briefly(PATIENCE)
+    outcome = second.wait_briefly(case.patience().absent(WINDOW))
     case.note({"second call": "waits or is sent" if outcome is None else describe(outcome)})
     space.release(GATE)
     first.wait()
@@ -156,9 +157,9 @@ def test_a_call_above_the_cap_waits_and_then_succeeds(case: Case) -> None:
     enabled: dict[str, Any] = {"queue_enabled": True} if "queue_enabled" in case.description.settings else {}
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=4, **enabled)
     first = case.start(endpoint=endpoint)
-    expect_open(space, 1)
+    expect_open(case, space, 1)
     second = case.start(endpoint=endpoint)
-    expect_no_further(space, 1, "the only slot is taken")
+    expect_no_further(case, space, 1, "the only slot is taken")
     expect(not second.over, expected="the second call waits", observed="it has ended")
     space.release(GATE)
 
@@ -173,7 +174,7 @@ def test_the_cap_is_used(case: Case) -> None:
     space = serve_held(case)
     endpoint = case.endpoint(max_concurrent_requests=4, queue_size=4)
     running = [case.start(endpoint=endpoint) for _ in range(4)]
-    expect_open(space, 4)
+    expect_open(case, space, 4)
     space.release(GATE)
     for call in running:
         expect_success(call.wait())
@@ -182,5 +183,5 @@ def test_the_cap_is_used(case: Case) -> None:
 def _start_apart(case: Case, space: Space, prompt: str | None, endpoint: str) -> Running:
     running = case.start(prompt, endpoint=endpoint)
     running.call.wait_entered(1.0)
-    let_pass(space)
+    keep_apart(case, space)
     return running

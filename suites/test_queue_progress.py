@@ -87,11 +87,11 @@ def test_a_call_asleep_in_backoff_stops_no_free_slot(case: Case) -> None:
         max_concurrent_requests=2, queue_size=8, max_retries=1, initial_retry_delay=5.0, backoff_factor=1.0
     )
     case.start(case.prompt("<limited>"), endpoint=endpoint)
-    expect_turned_away(space)
+    expect_turned_away(case, space)
 
     running = [case.start(endpoint=endpoint) for _ in range(4)]
     for call in running:
-        outcome = call.wait_briefly(1.0 + 10 * space.journal().lag)
+        outcome = call.wait_briefly(case.patience(space.journal()).soon())
         expect(
             outcome is not None,
             expected="healthy calls of the endpoint end within a second",

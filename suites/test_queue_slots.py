@@ -40,7 +40,7 @@ def test_a_stream_holds_its_slot_until_it_is_over(case: Case, ending: str) -> No
     pieces = streaming.read(1)
     expect(len(pieces) == 1, expected="the first piece while the rest is held", observed=str(len(pieces)))
     waiting = case.start(endpoint=endpoint, shape=shape)
-    expect_no_further(space, 1, "the stream still holds the only slot")
+    expect_no_further(case, space, 1, "the stream still holds the only slot")
     if ending == "leave":
         streaming.leave()
     space.release(GATE)
@@ -95,7 +95,7 @@ def test_the_slot_comes_back_exactly_once(case: Case, ending: str) -> None:
 
     pair = [case.start(endpoint=endpoint, shape=shape) for _ in range(2)]
     before = len(space.journal().generations)
-    expect_no_more_than(space, 1, f"the cap of 1 still holds after {ending}", of_all=before)
+    expect_no_more_than(case, space, 1, f"the cap of 1 still holds after {ending}", of_all=before)
     space.release(GATE)
     for call in pair:
         expect_success(call.wait())
@@ -115,7 +115,7 @@ def test_current_requests_is_the_true_number_in_flight(case: Case, queue: str) -
     _expect_current(case, endpoint, 0, "at rest, before any call")
 
     running = [case.start(endpoint=endpoint) for _ in range(3 if queue == "on" else 2)]
-    expect_open(space, 2)
+    expect_open(case, space, 2)
     _expect_current(case, endpoint, 2, "two requests are on the wire, the cap is 2")
     space.release(GATE)
     for call in running:
@@ -152,7 +152,7 @@ def _end(case: Case, space: Space, shape: Shape, endpoint: str, ending: str) -> 
     if ending == "cancelled":
         case.needs("cancel")
         running = start_cancellable(case, case.prompt(), endpoint)
-        expect_received(space)
+        expect_received(case, space)
         running.cancel()
         running.wait()
         return

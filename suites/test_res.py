@@ -35,7 +35,7 @@ def test_leaving_a_stream_early_closes_its_connection(case: Case, how: str) -> N
     expect(len(pieces) == 3, expected="three pieces before the stream is left", observed=str(len(pieces)))
     running.leave(how)
 
-    expect_soon(space, gone(1), f"the connection closed after the stream was left ({how})")
+    expect_soon(case, space, gone(1), f"the connection closed after the stream was left ({how})")
 
 
 @clause("RES-02", case="before-headers")
@@ -47,10 +47,10 @@ def test_cancelling_a_call_that_waits_closes_its_connection(case: Case) -> None:
     endpoint = case.endpoint()
 
     running = _cancellable(case, endpoint, shape)
-    expect_received(space)
+    expect_received(case, space)
     running.cancel()
 
-    expect_soon(space, gone(1), "the connection closed after the call was cancelled")
+    expect_soon(case, space, gone(1), "the connection closed after the call was cancelled")
     _expect_cancelled(running)
 
 
@@ -67,7 +67,7 @@ def test_cancelling_a_stream_closes_its_connection(case: Case) -> None:
     running.call.pull(1)
     running.cancel()
 
-    expect_soon(space, gone(1), "the connection closed after the stream was cancelled")
+    expect_soon(case, space, gone(1), "the connection closed after the stream was cancelled")
     _expect_cancelled(running)
 
 

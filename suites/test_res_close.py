@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.fake_server.client import connections_closed
 from tgi_conformance.suites.areas.growth import count_of, expect_back_to
-from tgi_conformance.suites.areas.streams import allowance
 from tgi_conformance.suites.areas.waits import expect_open, expect_soon
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -28,8 +27,8 @@ def test_close_ends_everything_of_a_client_at_rest(case: Case) -> None:
             expect_text(case.call(endpoint=endpoint, shape=shape), "hello")
 
         _expect_closes(case)
-        expect_soon(space, connections_closed(), "every connection closed after close()")
-        expect_back_to(driver, before)
+        expect_soon(case, space, connections_closed(), "every connection closed after close()")
+        expect_back_to(driver, before, case.patience())
 
 
 @clause("RES-05", case="held-and-queued")
@@ -43,18 +42,18 @@ def test_close_ends_running_and_waiting_calls_with_an_error(case: Case) -> None:
         queued = 3 if case.claims("queue") and "queue_size" in case.description.settings else 0
         endpoint = case.endpoint(max_concurrent_requests=3, queue_size=8)
         running = [case.start(endpoint=endpoint, shape=shape) for _ in range(3 + queued)]
-        expect_open(space, 3)
+        expect_open(case, space, 3)
 
         _expect_closes(case)
-        expect_soon(space, connections_closed(), "every connection closed after close()")
+        expect_soon(case, space, connections_closed(), "every connection closed after close()")
         for call in running:
-            outcome = call.wait_briefly(allowance(space.journal()))
+            outcome = call.wait_briefly(case.patience(space.journal()).soon())
             expect(
                 outcome is not None and outcome.raised,
                 expected="an error for each call that ran or waited when the client was closed",
                 observed="it still waits" if outcome is None else describe(outcome),
             )
-        expect_back_to(driver, before)
+        expect_back_to(driver, before, case.patience())
 
 
 @clause("RES-05", case="running-stream")
@@ -70,8 +69,8 @@ def test_close_ends_a_running_stream_with_an_error(case: Case) -> None:
         running.call.pull(1)
 
         _expect_closes(case)
-        expect_soon(space, connections_closed(), "the stream's connection closed after close()")
-        outcome = running.wait_briefly(allowance(space.journal()))
+        expect_soon(case, space, connections_closed(), "the stream's connection closed after close()")
+        outcome = running.wait_briefly(case.patience(space.journal()).soon())
         expect(
             outcome is not None and outcome.raised,
             expected="an error for the stream that ran when the client was closed",
@@ -91,7 +90,8 @@ def test_close_may_be_repeated_and_a_call_after_it_fails(case: Case) -> None:
 
         _expect_closes(case)
         _expect_closes(case, "a second close()")
-        outcome = case.start(endpoint=endpoint, shape=shape).wait_briefly(allowance(space.journal()))
+        bound = case.patience(space.journal()).soon()
+        outcome = case.start(endpoint=endpoint, shape=shape).wait_briefly(bound)
 
         expect(
             outcome is not None and outcome.raised,

@@ -44,7 +44,7 @@ def _judge_growth(case: Case, *, rounds: int, at_once: int, calls: int) -> None:
     if plateau is None or plateau == Count(threads=None, tasks=None, descriptors=None):
         raise NotApplicable("the backend's host cannot count threads, tasks or descriptors")
     # A pool may fill later than in the first round, where fewer calls happened to meet.
-    over = grown(case.driver, plateau, pooled=at_once if at_once > 1 else 0)
+    over = grown(case.driver, plateau, case.patience(), pooled=at_once if at_once > 1 else 0)
     expect(not over, expected="as many threads, tasks and descriptors", observed="; ".join(over))
 
 
@@ -77,12 +77,13 @@ def test_nothing_of_the_client_keeps_the_interpreter_alive(case: Case) -> None:
         driver.run(shape.method, arguments)
         if streaming:
             driver.run(shape.method, arguments, stream=True)
-        left = driver.close(grace=3.0)
+        bound = case.patience(space.journal()).soon(2.0)
+        left = driver.close(grace=bound + 1.0)
         output = driver.output()
 
     expect(
-        not left.killed and left.seconds < 2.0 + 10 * space.journal().lag,
-        expected="the interpreter ends within 2 s of the last call",
+        not left.killed and left.seconds < bound,
+        expected=f"the interpreter ends within {bound:.1f} s of the last call",
         observed=str(left),
     )
     seen = [line for line in output.splitlines() if any(word in line for word in COMPLAINTS)]

@@ -209,7 +209,7 @@ def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case)
         if _takes_deadline(case)
         else case.start(endpoint=endpoint)
     )
-    expect_received(space)
+    expect_received(case, space)
     outcome = running.wait_briefly(2.5)
 
     expect_requests(

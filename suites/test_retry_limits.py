@@ -11,7 +11,6 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import always, overloaded, silence, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.fake_server.client import Space, WaitTimeout, connections_closed, received
-from tgi_conformance.suites.areas.streams import allowance
 from tgi_conformance.suites.areas.waits import expect_open, expect_turned_away
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
@@ -93,7 +92,7 @@ def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
     endpoint = case.endpoint(max_retries=20, initial_retry_delay=0.2, backoff_factor=1.0, max_retry_delay=0.2)
     deadline = 0.5
 
-    outcome = _within_deadline(case.start(endpoint=endpoint, deadline=deadline), space, deadline)
+    outcome = _within_deadline(case, case.start(endpoint=endpoint, deadline=deadline), space, deadline)
 
     expect_error(outcome, because="the deadline is over")
     begun = outcome.entered_at or 0.0
@@ -121,9 +120,11 @@ def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
     space = case.serve(shape.plain("held").held("go"))
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=2)
     holder = case.start(endpoint=endpoint, shape=shape)
-    expect_open(space, 1)
+    expect_open(case, space, 1)
 
-    outcome = _within_deadline(case.start(endpoint=endpoint, shape=shape, deadline=0.3), space, 0.3)
+    deadline = case.patience().limit(0.3)
+    running = case.start(endpoint=endpoint, shape=shape, deadline=deadline)
+    outcome = _within_deadline(case, running, space, deadline)
     space.release("go")
 
     expect_error(outcome, because="the only slot was held beyond the deadline")
@@ -147,13 +148,13 @@ def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case) -> None:
     space = case.serve(overloaded(("retry-after", "1")), shape.plain("granted").times(0, None))
     endpoint = case.endpoint(max_retries=1, initial_retry_delay=0.1, backoff_factor=1.0)
     running = _cancellable(case, endpoint, shape)
-    expect_turned_away(space)
+    expect_turned_away(case, space)
     if running.over:
         raise NotApplicable(f"it does not wait a Retry-After of 1 s: {describe(running.wait())}")
 
     running.cancel()
 
-    outcome = running.wait_briefly(allowance(space.journal()))
+    outcome = running.wait_briefly(case.patience(space.journal()).soon())
     _expect_nothing_more(space, 1, 1.2)
     expect(
         outcome is not None and not outcome.returned,
@@ -373,7 +374,7 @@ def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case)
     _expect_nothing_more(space, failures, delay + GRAIN)
 
     probe = case.start(endpoint=endpoint, shape=shape)
-    expect_open(space, 1)
+    expect_open(case, space, 1)
     others = [case.start(endpoint=endpoint, shape=shape) for _ in range(3)]
     for other in others:
         other.wait_briefly(2 * GRAIN)
@@ -413,9 +414,9 @@ def _fitting(breaker: Breaker) -> tuple[int, float]:
 # --- what the tests above share -----------------------------------------------------------------------
 
 
-def _within_deadline(running: Running, space: Space, deadline: float) -> Outcome:
+def _within_deadline(case: Case, running: Running, space: Space, deadline: float) -> Outcome:
     """The outcome of a call, which must end by its deadline; one that does not is given up."""
-    outcome = running.wait_briefly(deadline + allowance(space.journal()))
+    outcome = running.wait_briefly(deadline + case.patience(space.journal()).soon())
     if outcome is None:
         running.call.abandon()
         raise ClauseFailed(

@@ -19,7 +19,6 @@ from tgi_conformance.suites.areas.stream_checks import (
 )
 from tgi_conformance.suites.areas.streams import (
     ALL,
-    allowance,
     each_shape,
     expect_end,
     heard,
@@ -169,7 +168,7 @@ def test_a_silent_stream_ends_in_a_timeout(case: Case, shape: Shape) -> None:
 
     running = case.start(endpoint=endpoint, shape=shape, stream=True)
     running.call.pull(ALL)
-    outcome = running.wait_briefly(allowance(space.journal()) + TIMEOUT)
+    outcome = running.wait_briefly(case.patience(space.journal()).soon() + TIMEOUT)
     if outcome is None:
         running.call.abandon()
 

@@ -12,7 +12,6 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.stream_checks import TEXT, WORDS, expect_done_ends
 from tgi_conformance.suites.areas.streams import (
     ALL,
-    allowance,
     each_openai_shape,
     each_shape,
     ends_by_itself,
@@ -56,11 +55,11 @@ def test_the_call_returns_after_done_though_the_socket_stays_open(case: Case, sh
     endpoint = case.endpoint()
 
     running = case.start(endpoint=endpoint, shape=shape, stream=True)
-    ended = ends_by_itself(running, space)
+    ended = ends_by_itself(case, running, space)
 
     expect(
         ended,
-        expected=f"the stream ends within {allowance(space.journal()):.1f} s of [DONE]",
+        expected=f"the stream ends within {case.patience(space.journal()).soon():.1f} s of [DONE]",
         observed="it still waits",
         journal=space.journal(),
     )
@@ -110,7 +109,7 @@ def test_whether_a_native_stream_ends_before_its_body_is_recorded(case: Case) ->
 
     running = case.start(endpoint=endpoint, shape=NATIVE, stream=True)
     running.call.pull(ALL)
-    early = running.wait_briefly(allowance(space.journal())) is not None
+    early = running.wait_briefly(case.patience(space.journal()).soon()) is not None
     case.note({"ends before the body": early})
     space.release("end")
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.suites.harness.expect import expect
+from tgi_conformance.suites.harness.patience import Patience
 
 #: What may come and go beside the calls: a thread or socket of an event loop, a resolver, a kept connection.
 SPARE: Final = 6
@@ -41,18 +42,18 @@ def count_of(driver: Driver) -> Count:
     )
 
 
-def grown(driver: Driver, before: Count, pooled: int = 0, seconds: float = 1.0) -> list[str]:
-    """What is still over the earlier count when it has had that long to go."""
-    until = time.monotonic() + seconds
+def grown(driver: Driver, before: Count, patience: Patience, pooled: int = 0) -> list[str]:
+    """What is still over the earlier count when it has had a second, and the client's own time, to go."""
+    until = time.monotonic() + patience.soon()
     while over := count_of(driver).over(before, pooled):
         if time.monotonic() > until:
             return over
     return []
 
 
-def expect_back_to(driver: Driver, before: Count) -> None:
+def expect_back_to(driver: Driver, before: Count, patience: Patience) -> None:
     """Threads, tasks and descriptors come back to the earlier count."""
-    over = grown(driver, before)
+    over = grown(driver, before, patience)
     expect(
         not over,
         expected="threads, tasks and descriptors as before the calls",

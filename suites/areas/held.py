@@ -8,8 +8,8 @@ from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import healthy
 
 GATE = "go"
-#: How long a request that must not come is waited for (seconds).
-PATIENCE = 0.1
+#: How long a request that must not come is waited for (seconds); where the client is slow, longer.
+WINDOW = 0.1
 #: Calls are submitted this far apart where their order is judged (seconds; design, section 5: 20 ms count).
 APART = 0.025
 
@@ -25,10 +25,10 @@ def serve_held(case: Case) -> Space:
     return case.serve(healthy().held(GATE).times(0, None))
 
 
-def expect_no_more_than(space: Space, cap: int, because: str, *, of_all: int = 0) -> None:
+def expect_no_more_than(case: Case, space: Space, cap: int, because: str, *, of_all: int = 0) -> None:
     """No request beyond the cap comes while all are held (``of_all`` came before)."""
     try:
-        journal = space.wait(open_requests(cap + 1), PATIENCE)
+        journal = space.wait(open_requests(cap + 1), case.patience().absent(WINDOW))
     except WaitTimeout:
         return
     expect(
@@ -39,10 +39,10 @@ def expect_no_more_than(space: Space, cap: int, because: str, *, of_all: int = 0
     )
 
 
-def expect_no_further(space: Space, count: int, because: str) -> None:
+def expect_no_further(case: Case, space: Space, count: int, because: str) -> None:
     """No request comes beyond those that the server has received."""
     try:
-        journal = space.wait(received(count + 1), PATIENCE)
+        journal = space.wait(received(count + 1), case.patience().absent(WINDOW))
     except WaitTimeout:
         return
     expect(
@@ -53,8 +53,17 @@ def expect_no_further(space: Space, count: int, because: str) -> None:
     )
 
 
-def let_pass(space: Space, seconds: float = APART) -> Journal:
-    """Let time pass on the server's clock, unless a request comes."""
+def let_pass(case: Case, space: Space) -> Journal:
+    """Let the time pass in which a call arrives at its queue, unless a request comes."""
+    return _pause(space, case.patience().absent(APART))
+
+
+def keep_apart(case: Case, space: Space) -> Journal:
+    """Let the time pass between two calls that are to arrive in this order, unless a request comes."""
+    return _pause(space, case.patience().apart(APART))
+
+
+def _pause(space: Space, seconds: float) -> Journal:
     seen = len(space.journal().generations)
     try:
         return space.wait(received(seen + 1), seconds)

@@ -6,7 +6,6 @@ from typing import Final
 import pytest
 
 from tgi_conformance.contracts.adapter import Piece
-from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, raw_event
 from tgi_conformance.fake_server.client import Space
@@ -21,8 +20,6 @@ each_openai_shape = pytest.mark.parametrize("shape", [CHAT, COMPLETIONS], ids=la
 
 #: "As many pieces as come".
 ALL: Final = 1 << 30
-#: Seconds that something which must happen may take, beside ten times the server's own lag.
-PROMPTLY: Final = 1.0
 #: Replies of one space: each request is held against all of them.
 _BATCH: Final = 50
 
@@ -98,18 +95,13 @@ def expect_heard(outcome: Outcome, tokens: Sequence[str], because: str) -> None:
     )
 
 
-def allowance(journal: Journal, seconds: float = PROMPTLY) -> float:
-    """A bound for what must happen: ``seconds`` and ten times the server's own lag (design, section 4)."""
-    return seconds + 10 * journal.lag
-
-
-def ends_by_itself(running: Running, space: Space, seconds: float = PROMPTLY) -> bool:
+def ends_by_itself(case: Case, running: Running, space: Space) -> bool:
     """Whether a stream ends within the bound while the server still holds its connection open.
 
     A stream that does not is abandoned: its verdict is known, and nobody waits its deadline out.
     """
     running.call.pull(ALL)
-    ended = running.wait_briefly(allowance(space.journal(), seconds)) is not None
+    ended = running.wait_briefly(case.patience(space.journal()).soon()) is not None
     if not ended:
         running.call.abandon()
     return ended

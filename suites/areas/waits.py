@@ -12,29 +12,25 @@ from tgi_conformance.fake_server.client import (
     quiet,
     received,
 )
-from tgi_conformance.suites.areas.streams import allowance
+from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import ClauseFailed, expect, timeline
 
-#: Seconds within which a request must come that nothing holds back.
+#: Seconds within which a request must come that nothing holds back; where the client is slow, more.
 _COMING: Final = 5.0
 _OPENING: Final = 3.0
 #: Seconds in which a client has read an answer and decided what to do next.
 _DECIDING: Final = 0.025
 
 
-def expect_received(space: Space, count: int = 1, *, key: str | None = None) -> Journal:
+def expect_received(case: Case, space: Space, count: int = 1, *, key: str | None = None) -> Journal:
     """Wait until the server has received so many generation requests (of a key's)."""
-    try:
-        return space.wait(received(count, key=key), _COMING)
-    except WaitTimeout as timeout:
-        whose = f" with key {key}" if key else ""
-        raise _absent(timeout, f"{_requests(count)}{whose} within {_COMING:g} s") from None
+    return _await(case, space, received(count, key=key), f"{_requests(count)}{_of(key)}")
 
 
-def expect_open(space: Space, count: int) -> Journal:
+def expect_open(case: Case, space: Space, count: int) -> Journal:
     """Wait until so many generation requests are open at one time."""
     try:
-        return space.wait(open_requests(count), _OPENING)
+        return space.wait(open_requests(count), case.patience(space.journal()).soon(_OPENING))
     except WaitTimeout as timeout:
         raise ClauseFailed(
             f"{_requests(count)} open at one time",
@@ -43,15 +39,12 @@ def expect_open(space: Space, count: int) -> Journal:
         ) from None
 
 
-def expect_turned_away(space: Space, count: int = 1, *, key: str | None = None) -> Journal:
+def expect_turned_away(case: Case, space: Space, count: int = 1, *, key: str | None = None) -> Journal:
     """Wait until so many requests were answered and their callers have had time to take note of it."""
+    _await(case, space, answered(count, key=key), f"{_requests(count)}{_of(key)}")
+    patience = case.patience(space.journal())
     try:
-        space.wait(answered(count, key=key), _COMING)
-    except WaitTimeout as timeout:
-        whose = f" with key {key}" if key else ""
-        raise _absent(timeout, f"{_requests(count)}{whose} within {_COMING:g} s") from None
-    try:
-        return space.wait(quiet(_DECIDING), _OPENING)
+        return space.wait(quiet(_DECIDING + patience.after), patience.soon(_OPENING))
     except WaitTimeout as timeout:
         return timeout.journal
 
@@ -59,9 +52,9 @@ def expect_turned_away(space: Space, count: int = 1, *, key: str | None = None) 
 # --- what the tests above share ---------------------------------------------------------------------------
 
 
-def expect_soon(space: Space, what: Condition, expected: str) -> None:
-    """Something must be seen at the server within one second (and ten times its lag)."""
-    bound = allowance(space.journal())
+def expect_soon(case: Case, space: Space, what: Condition, expected: str) -> None:
+    """Something must be seen at the server within a second, and what the client and its lag take."""
+    bound = case.patience(space.journal()).soon()
     try:
         space.wait(what, bound)
     except WaitTimeout as waited:
@@ -71,6 +64,18 @@ def expect_soon(space: Space, what: Condition, expected: str) -> None:
             observed="not seen",
             journal=waited.journal,
         )
+
+
+def _await(case: Case, space: Space, what: Condition, expected: str) -> Journal:
+    seconds = case.patience(space.journal()).soon(_COMING)
+    try:
+        return space.wait(what, seconds)
+    except WaitTimeout as timeout:
+        raise _absent(timeout, f"{expected} within {seconds:.1f} s") from None
+
+
+def _of(key: str | None) -> str:
+    return f" with key {key}" if key else ""
 
 
 def _requests(count: int) -> str:

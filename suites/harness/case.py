@@ -19,6 +19,7 @@ from tgi_conformance.suites.harness import connects, oracles
 from tgi_conformance.suites.harness.expect import ClauseFailed, describe, expect
 from tgi_conformance.suites.harness.keys import canary
 from tgi_conformance.suites.harness.oracles import CallMade
+from tgi_conformance.suites.harness.patience import Ended, Patience, pace_of_calls
 from tgi_conformance.suites.harness.policy import RetrySettings, effective, most_attempts
 from tgi_conformance.suites.harness.probes import Probes
 from tgi_conformance.suites.harness.rulings import KitFault, NotApplicable, NotHere
@@ -268,6 +269,19 @@ class Case:
             chosen["max_retries"] = 0
         return chosen
 
+    def patience(self, journal: Journal | None = None) -> Patience:
+        """How long this client is waited for: by its probes, by the case's calls and lag (of a journal)."""
+        if not self.probes.pace.sends:
+            self._probe_first()
+        if journal is None:
+            return Patience(pace=self.probes.pace)
+        ended = [
+            Ended(prompt=made.prompt, outcome=running.wait(0))
+            for made, running in zip(self._calls, self._running, strict=True)
+            if running.over
+        ]
+        return Patience(pace=self.probes.pace + pace_of_calls(ended, journal), lag=journal.lag)
+
     def prompt(self, text: str = "Say it.") -> str:
         """A prompt that occurs once in the case."""
         return f"{text} [{self.record.case}:{next(self._numbers)}]"
@@ -303,14 +317,11 @@ class Case:
         if stream:
             sent["stream"] = True
         policy = self._endpoints.get(endpoint, RetryPolicy())
-        self._calls.append(
-            CallMade(
-                prompt=prompt,
-                most_attempts=most_attempts(policy) if attempts is None else attempts,
-            )
-        )
+        most = most_attempts(policy) if attempts is None else attempts
+        self._calls.append(CallMade(prompt=prompt, most_attempts=most))
         call = self.driver.call(method or shape.method, sent, stream=stream)
-        running = Running(call, f"{shape.method}({prompt!r})", self.settings.deadline)
+        deadline = self.patience().hang(self.settings.deadline, most)
+        running = Running(call, f"{shape.method}({prompt!r})", deadline)
         self._running.append(running)
         return running
 
@@ -419,7 +430,7 @@ class Case:
         # The server is asked only where the look at the script has not told: that takes a millisecond.
         if not judged or not (space.id in self._connected or space.journal().connections):
             return space.close(), []
-        journal = space.close(connections_closed(), _CLOSING)
+        journal = space.close(connections_closed(), Patience(pace=self.probes.pace).soon(_CLOSING))
         findings = oracles.connections_left(journal)
         self.probes.lingering += any(finding.breach for finding in findings)
         return journal, findings

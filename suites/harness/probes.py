@@ -1,4 +1,4 @@
-"""Healthy calls: what shows that a backend answers at all before a case judges how.
+"""Healthy calls: what shows that a backend answers at all before a case judges how, and at which pace.
 
 A probe is the positive twin of every negative case of its shape: the same call, the fault taken out. It runs
 once a worker and call shape, again after the backend's process was restarted, three times at most in a row;
@@ -10,16 +10,20 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tgi_conformance.backends.driver.driver import Driver
+from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Persona, Script, always
 from tgi_conformance.fake_server.client import FakeServer, Space
 from tgi_conformance.suites.harness.expect import ClauseFailed, describe
 from tgi_conformance.suites.harness.keys import canary
+from tgi_conformance.suites.harness.patience import SAMPLES, Pace, pace_of, pace_of_creation
 from tgi_conformance.suites.shapes.calls import Shape
 from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, model_served
 
-#: Seconds that a healthy call may take.
+#: Seconds that a call may take of which an earlier one has hung.
 PROBE_DEADLINE: Final = 3.0
+#: Seconds that the first healthy call of a kind may take.
+DEADLINE: Final = 10.0
 TRIES: Final = 3
 _TEXT: Final = "ready"
 
@@ -34,6 +38,10 @@ class Probes:
 
     driver: Driver
     server: FakeServer
+    #: Seconds after which silence is a hang.
+    deadline: float = DEADLINE
+    #: What the healthy calls took.
+    pace: Pace = field(default_factory=Pace)
     _failed: dict[str, str] = field(default_factory=dict)
     #: Probe -> generation of the backend's process in which it was last seen to work.
     _good: dict[str, int] = field(default_factory=dict)
@@ -55,7 +63,7 @@ class Probes:
         name = f"{shape.name} {'stream' if streaming else 'call'}"
         if persona != NATIVE_PERSONA:
             name += f" with {persona}"
-        self._require(name, lambda: self._probe_call(shape, persona, streaming=streaming))
+        self._require(name, lambda limit: self._probe_call(shape, persona, limit, streaming=streaming))
 
     def works(self, shape: Shape, *, streaming: bool, persona: Persona = NATIVE_PERSONA) -> bool:
         """Whether a healthy call of this kind works."""
@@ -83,7 +91,7 @@ class Probes:
         self._dead[method] = (count + 1, describe(outcome)) if dead else (0, "")
         return outcome
 
-    def _require(self, name: str, probe: Callable[[], str | None]) -> None:
+    def _require(self, name: str, probe: Callable[[float], str | None]) -> None:
         if name not in self._failed and self._good.get(name) == self.driver.generation:
             return
         if name not in self._failed:
@@ -93,55 +101,67 @@ class Probes:
                 f"a healthy {name} works", f"backend does not answer (probe {name}): {self._failed[name]}"
             )
 
-    def _try(self, name: str, probe: Callable[[], str | None]) -> None:
+    def _try(self, name: str, probe: Callable[[float], str | None]) -> None:
         seen = ""
-        for _ in range(TRIES):
-            problem = probe()
+        for number in range(TRIES):
+            # A slow client gets the time that any call gets; a dead one takes that time once.
+            problem = probe(min(self.deadline, PROBE_DEADLINE) if number else self.deadline)
             if problem is None:
                 self._good[name] = self.driver.generation
+                self._time(probe)
                 return
-            seen = problem
+            seen = seen or problem
         self._failed[name] = f"{seen} ({TRIES} tries)"
 
-    def _probe_endpoint(self) -> str | None:
+    def _time(self, probe: Callable[[float], str | None]) -> None:
+        """Repeat the first probes of a client that seems slow: its pace is to be relied on."""
+        for _ in range(SAMPLES):
+            if not self.pace.unsure:
+                return
+            probe(self.deadline)
+
+    def _probe_endpoint(self, limit: float) -> str | None:
         with self.server.space(Script(), keys={}) as space:
-            created = self._create(space)
+            created = self._create(space, limit)
             if not created.returned:
                 return describe(created)
             self._close(created)
         return None
 
-    def _probe_call(self, shape: Shape, persona: Persona, *, streaming: bool) -> str | None:
+    def _probe_call(self, shape: Shape, persona: Persona, limit: float, *, streaming: bool) -> str | None:
         script = Script(replies=(always(shape.reply(_TEXT, streaming=streaming)),), persona=persona)
         with self.server.space(script, keys={}) as space:
-            created = self._create(space, persona)
+            created = self._create(space, limit, persona)
             if not created.returned:
                 return f"create_endpoint: {describe(created)}"
             arguments = shape.arguments("Say ready.") | {"endpoint_id": created.value}
             if streaming:
                 arguments["stream"] = True
-            call = self.driver.call(shape.method, arguments, stream=streaming)
-            problem = _judge(call.wait(PROBE_DEADLINE), space)
+            outcome = self.driver.call(shape.method, arguments, stream=streaming).wait(limit)
+            journal = space.journal()
+            problem = _judge(outcome, journal)
+            if problem is None:
+                self.pace += pace_of_creation(created) + pace_of(outcome, journal.generations[0])
             self._close(created)
             return problem
 
-    def _create(self, space: Space, persona: Persona = NATIVE_PERSONA) -> Outcome:
+    def _create(self, space: Space, limit: float, persona: Persona = NATIVE_PERSONA) -> Outcome:
         arguments = {"base_url": space.base_url, "api_key": canary("probe", space.id)}
         model = model_served(persona)
         if model is not None and "model" in self.driver.description.settings:
             arguments["model"] = model
-        return self.driver.run("create_endpoint", arguments, deadline=PROBE_DEADLINE)
+        return self.driver.run("create_endpoint", arguments, deadline=limit)
 
     def _close(self, created: Outcome) -> None:
         if "close_endpoint" in self.driver.implemented:
-            self.driver.run("close_endpoint", {"endpoint_id": created.value}, deadline=PROBE_DEADLINE)
+            self.driver.run("close_endpoint", {"endpoint_id": created.value}, deadline=self.deadline)
 
 
-def _judge(outcome: Outcome, space: Space) -> str | None:
+def _judge(outcome: Outcome, journal: Journal) -> str | None:
     if not outcome.returned:
         return describe(outcome)
     if _TEXT not in outcome.text:
         return f"{describe(outcome)} where the server answered {_TEXT!r}"
-    if not space.journal().generations:
+    if not journal.generations:
         return f"{describe(outcome)} although no request reached the server"
     return None
