@@ -44,13 +44,15 @@ class _Taker:
         self.cases = [found[name] for name in sorted(found)]
 
 
-def list_cases(patterns: tuple[str, ...] = (), backends: tuple[str, ...] = ()) -> list[Listed]:
-    """Collect the cases in order of their ids; raises :class:`ListingError`.
+def list_cases(clauses: tuple[str, ...] = (), backends: tuple[str, ...] = ()) -> list[Listed]:
+    """Collect the cases of these clauses (all if none is given) in order of their ids.
+
+    Raises :class:`ListingError`. A clause that no case is of has none, which is no mistake.
 
     Run-wide rulings are no cases of their own: they rest on all others.
     """
     taker = _Taker()
-    words = [*arguments(Choice(cases=patterns, backends=backends)), "--collect-only", "-q"]
+    words = [*arguments(Choice(rerun=clauses, backends=backends)), "--collect-only", "-q"]
     said = io.StringIO()
     with own_environment(), redirect_stdout(said), redirect_stderr(said):
         code = pytest.main(words, plugins=[taker])

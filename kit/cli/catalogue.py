@@ -1,5 +1,6 @@
 """``tgi-conformance list`` and ``explain``: the catalogue, and the cases that decide it."""
 
+import difflib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from tgi_conformance.cli.coverage import show_coverage
 from tgi_conformance.cli.invariants import show_invariants
 from tgi_conformance.cli.persona_pairs import show_personas
 from tgi_conformance.contracts.catalogue.clauses import Clause, load_catalogue
+from tgi_conformance.plugin.ids import RUN_WIDE
+from tgi_conformance.plugin.selection import unknown_case, unknown_clause
 
 _WIDTH = 100
 
@@ -62,7 +65,10 @@ def _chosen(areas: Sequence[str], level: str | None) -> list[Clause]:
     known = [area.name for area in catalogue.areas]
     wanted = {area.upper() for area in areas}
     if unknown := sorted(wanted - set(known)):
-        raise click.BadParameter(f"{', '.join(unknown)}; areas: {', '.join(known)}", param_hint="--area")
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        text = f"{', '.join(unknown)}; {hint}areas: {', '.join(known)}"
+        raise click.BadParameter(text, param_hint="--area")
     return [
         clause
         for clause in catalogue
@@ -73,19 +79,17 @@ def _chosen(areas: Sequence[str], level: str | None) -> list[Clause]:
 def explain(name: str, backends: tuple[str, ...]) -> int:
     """Print all that is known of a clause or a case."""
     catalogue = load_catalogue()
-    clause_id, _, slug = name.partition("/")
-    clause_id = clause_id.upper()
+    clause_id, _, slug = name.upper().partition("/")
     if clause_id not in catalogue:
-        near = [clause.id for clause in catalogue if clause.area == clause_id.partition("-")[0]]
-        hint = f"; {near[0]} to {near[-1]} exist" if near else "; `tgi-conformance list` lists them"
-        raise click.UsageError(f"no clause {clause_id}{hint}")
+        several = "one clause or case, not a pattern; `tgi-conformance list --area A` lists the clauses"
+        raise click.UsageError(unknown_clause(clause_id) or several)
     cases = list_cases((clause_id,), backends)
     if slug:
-        cases = [listed for listed in cases if listed.case == f"{clause_id}/{slug}"]
-        if not cases and slug != "run-wide":
-            raise click.UsageError(
-                f"no case {name}; `tgi-conformance explain {clause_id}` lists the cases it has"
-            )
+        every = [listed.case for listed in cases]
+        cases = [listed for listed in cases if listed.case.upper() == name.upper()]
+        if not cases and slug != RUN_WIDE.upper():
+            raise click.UsageError(unknown_case(name, every))
+        slug = cases[0].case.partition("/")[2] if cases else RUN_WIDE
     _print_clause(catalogue[clause_id])
     _print_cases(clause_id, slug, cases)
     return 0

@@ -27,6 +27,8 @@ class Choice:
     expression: str | None = None
     cases: tuple[str, ...] = ()
     focus: tuple[str, ...] = ()
+    #: Cases of an earlier run; one that is gone is no mistake.
+    rerun: tuple[str, ...] = ()
     order: str | None = None
     results: str | None = None
     enforce: str | None = None
@@ -70,6 +72,7 @@ def _own(choice: Choice) -> Iterator[str]:
     yield from (f"--tgi-backend={backend}" for backend in choice.backends)
     yield from (f"{flag}={value}" for flag, value in single.items() if value is not None)
     yield from (f"--tgi-case={case}" for case in choice.cases)
+    yield from (f"--tgi-rerun={case}" for case in choice.rerun)
     yield from (f"--tgi-focus={clause}" for clause in choice.focus)
     if choice.inproc:
         yield "--tgi-inproc"

@@ -1,6 +1,7 @@
 """``tgi-conformance run``: pytest in this process, with its own settings, and what is shown of it."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from _pytest.mark import _parse_expression
 from rich.console import Console
 from rich.text import Text
 
@@ -23,6 +25,8 @@ from tgi_conformance.reports.verdict_lines import VerdictLinesError
 #: More processes than this do not make a run shorter: the cases' own waits bound it.
 _MOST_WORKERS: Final = 4
 _PLAIN_WIDTH: Final = 120
+#: Ends that pytest itself tells about; what wrong use was is on standard error already.
+_PRINTED: Final = (Exit.INTERNAL_ERROR, Exit.INTERRUPTED)
 
 
 def default_workers() -> int:
@@ -49,7 +53,10 @@ def run(
         if not cases:
             console.print("--last-failed: no case was red in the last run", markup=False)
             return Exit.NOTHING_COLLECTED
-        choice = replace(choice, cases=(*choice.cases, *cases))
+        choice = replace(choice, rerun=cases)
+    if choice.expression and (misspelt := _misspelt(choice.expression)):
+        console.print(misspelt, style="red", markup=False, highlight=False)
+        return Exit.USAGE
     display = display_for(console)
     watcher = Watcher(display, command=" ".join(command), verbose=verbose)
     try:
@@ -57,7 +64,7 @@ def run(
             code = int(pytest.main(arguments(choice), plugins=[watcher]))
     finally:
         display.close()
-    return _show(console, watcher, code, durations)
+    return _show(console, watcher, code, durations=durations, expression=choice.expression)
 
 
 def real_console() -> Console:
@@ -76,15 +83,15 @@ def _has_descriptor() -> bool:
         return False
 
 
-def _show(console: Console, watcher: Watcher, code: int, durations: int) -> int:
+def _show(console: Console, watcher: Watcher, code: int, *, durations: int, expression: str | None) -> int:
     for error in watcher.collection_errors:
         console.print(f"not collected: {error}", style="red", markup=False, highlight=False)
     finished = watcher.finished
     if finished is None:
-        if code in (Exit.INTERNAL_ERROR, Exit.INTERRUPTED) or not watcher.collection_errors:
-            console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
         if code == Exit.NOTHING_COLLECTED:
-            console.print("no case was selected; `tgi-conformance list --cases` lists them", markup=False)
+            console.print(f"no case was selected{_why_nothing(expression)}", markup=False, highlight=False)
+        elif code != Exit.USAGE and not (watcher.collection_errors and code not in _PRINTED):
+            console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
         return code
     if code == Exit.INTERNAL_ERROR:
         console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
@@ -92,6 +99,20 @@ def _show(console: Console, watcher: Watcher, code: int, durations: int) -> int:
         _print(console, _slowest(finished.run.verdicts, durations))
     _print(console, summary_lines(finished, console.width))
     return code
+
+
+def _misspelt(expression: str) -> str:
+    """What is wrong with the expression of ``-k``; pytest's workers would end in an internal error."""
+    try:
+        _parse_expression(expression, "-k")
+    except pytest.UsageError as error:
+        return str(error)
+    return ""
+
+
+def _why_nothing(expression: str | None) -> str:
+    named = f": no test matches -k {shlex.quote(expression)}" if expression else ""
+    return f"{named}; `tgi-conformance list --cases` lists them"
 
 
 def _print(console: Console, lines: Sequence[Text]) -> None:

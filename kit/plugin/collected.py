@@ -29,8 +29,10 @@ class Collected:
     left_out: tuple[CollectedCase, ...] = ()
     #: Whether cases were left out by the user's choice.
     narrowed: bool = False
-    #: Sentences for the summary: foreign fixtures that touch suite cases, patterns that match nothing.
+    #: Sentences for the summary: foreign fixtures that touch suite cases, names of cases that are gone.
     remarks: tuple[str, ...] = ()
+    #: A sentence for each name of a case that no case has: the run is not begun.
+    unknown: tuple[str, ...] = ()
 
     def write(self, scratch: Path, worker: str) -> None:
         """Write the file at once or not at all."""

@@ -5,7 +5,6 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, cast
@@ -16,6 +15,7 @@ from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.ids import (
     BACKEND_FIXTURE,
     BACKEND_WORD,
+    NO_CLAUSE,
     MarkerProblem,
     case_id,
     doubled,
@@ -23,7 +23,9 @@ from tgi_conformance.plugin.ids import (
     read_marker,
 )
 from tgi_conformance.plugin.locks import share_of
+from tgi_conformance.plugin.options import cases_named
 from tgi_conformance.plugin.quick import Candidate, chosen
+from tgi_conformance.plugin.selection import Selection, names_clause, unknown_case
 from tgi_conformance.suites.harness.session import CASE_ID, SETTINGS, CaseId, CaseRecord, Settings
 
 SUITES: Final = "tgi_conformance.suites"
@@ -32,8 +34,6 @@ DURATIONS: Final = "durations.json"
 OWN_TESTS: Final = "own-tests"
 #: Seconds assumed for a case that was never timed: before the quick ones, after the slow ones.
 _UNTIMED: Final = 1.0
-#: What makes a pattern more than a name.
-_WILD: Final = frozenset("*?[")
 #: Packages whose fixtures may touch suite cases.
 _OWN_PLUGINS: Final = (
     "tgi_conformance",
@@ -66,6 +66,7 @@ class Collection:
         self._deselected = 0
         self._left_out: list[pytest.Item] = []
         self._remarks: list[str] = []
+        self._unknown: list[str] = []
 
     @pytest.hookimpl
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -77,13 +78,15 @@ class Collection:
         metafunc.parametrize(BACKEND_FIXTURE, specs, ids=ids, indirect=True, scope="session")
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
         """Give each case its id, leave out what ``--tgi-case`` does not name, put long cases first."""
         for item in items:
             self._identify(config, item)
         cases = [item for item in items if CASE_ID in item.stash]
         self._refuse_doubles(cases)
-        self._select(config, items)
+        self._select(session, config, items)
         self._shorten(config, items)
         self._order(config, items)
         self._remarks += foreign_fixtures(item for item in items if is_suite(item.path))
@@ -102,6 +105,7 @@ class Collection:
             left_out=tuple(map(_collected, self._left_out)),
             narrowed=bool(self._deselected) or not covers_suites(session, self._left_out),
             remarks=tuple(dict.fromkeys(self._remarks)),
+            unknown=tuple(self._unknown),
         )
         self._tell(self.collected)
         if all(is_suite(item.path) for item in session.items):
@@ -122,7 +126,7 @@ class Collection:
                 return
         if marked is None:
             item.stash[PROBLEM] = problem
-            item.stash[CASE_ID] = CaseId(clause="KIT", slug=function.replace("_", "-"))
+            item.stash[CASE_ID] = CaseId(clause=NO_CLAUSE, slug=function.replace("_", "-"))
         else:
             item.stash[CASE_ID] = case_id(marked, function=function, parameters=parameters_of(item))
         item.stash[BACKEND] = self._backend(config, item)
@@ -142,30 +146,36 @@ class Collection:
                 if f" {item.nodeid};" in problem:
                     item.stash[PROBLEM] = problem
 
-    def _select(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        patterns: list[str] = config.option.tgi_case or []
-        if not patterns:
+    def _select(self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+        if not cases_named(config):
             return
-        plain = {pattern for pattern in patterns if not _WILD & set(pattern)}
-        wild = set(patterns) - plain
-        unused = set(patterns)
+        selection = Selection(cases_named(config))
         kept: list[pytest.Item] = []
         left: list[pytest.Item] = []
         for item in items:
             case = item.stash.get(CASE_ID, None)
-            hits: set[str] = set()
-            if case is not None:  # many plain names are given at once: looked up, not tried one by one
-                hits = plain & {case.text, case.clause} | {name for name in wild if names(name, case)}
-            unused -= hits
-            (kept if hits or case is None else left).append(item)
-        self._remarks += [f"--tgi-case {pattern}: no case has that name" for pattern in sorted(unused)]
+            (kept if case is None or selection.takes(case) else left).append(item)
+        self._say_unused(session, selection.unused, items)
         items[:] = kept
         if left:
             config.hook.pytest_deselected(items=left)
 
+    def _say_unused(
+        self, session: pytest.Session, unused: Sequence[str], items: Sequence[pytest.Item]
+    ) -> None:
+        """A name that no case has is wrong use where all cases were there to have it, else a remark."""
+        asked: list[str] = session.config.option.tgi_case or []
+        known = [item.stash[CASE_ID].text for item in items if CASE_ID in item.stash]
+        all_there = not self._deselected and covers_suites(session, items)
+        for pattern in unused:
+            if all_there and pattern in asked:
+                self._unknown.append(unknown_case(pattern, known))
+            else:
+                self._remarks.append(f"--tgi-case {pattern}: no case that was collected has that name")
+
     def _shorten(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out what profile quick does without; cases that the user named are all run."""
-        if self.settings.profile != "quick" or config.option.tgi_case:
+        if self.settings.profile != "quick" or cases_named(config):
             return
         focus: list[str] = config.option.tgi_focus or []
         cases = [item for item in items if CASE_ID in item.stash and is_suite(item.path)]
@@ -173,7 +183,7 @@ class Collection:
         self._remarks += [
             f"--tgi-focus {pattern}: no clause of that name has a case"
             for pattern in focus
-            if not any(fnmatchcase(clause, pattern) for clause in clauses)
+            if not any(names_clause(pattern, clause) for clause in clauses)
         ]
         candidates = [
             Candidate(case=item.stash[CASE_ID], backend=item.stash[BACKEND], load=share_of(item) == "alone")
@@ -273,11 +283,6 @@ def new_record(item: pytest.Item) -> CaseRecord:
 def _collected(item: pytest.Item) -> CollectedCase:
     case = item.stash[CASE_ID]
     return CollectedCase(nodeid=item.nodeid, case=case.text, clause=case.clause, backend=item.stash[BACKEND])
-
-
-def names(pattern: str, case: CaseId) -> bool:
-    """Whether a pattern names a case, by its id or its clause; ``*`` and ``?`` as in a shell."""
-    return fnmatchcase(case.text, pattern) or fnmatchcase(case.clause, pattern)
 
 
 def read_durations(folder: Path) -> Mapping[str, float]:

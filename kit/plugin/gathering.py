@@ -23,7 +23,7 @@ from tgi_conformance.plugin.cpu_time import children_seconds, cores, own_seconds
 from tgi_conformance.plugin.guide_profile import rule_guide_profile
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
-from tgi_conformance.plugin.options import is_distributed
+from tgi_conformance.plugin.options import cases_named, is_distributed
 from tgi_conformance.plugin.quick import WHY
 from tgi_conformance.plugin.run_wide import rule_run_wide
 from tgi_conformance.reports.atomic import write_json
@@ -80,7 +80,12 @@ class Gathering:
             self.begin(Collected.read(self.scratch))
 
     def begin(self, collected: Collected) -> None:
-        """Lay out the folder for the cases that were collected here; with workers, collection is theirs."""
+        """Lay out the folder for the cases that were collected here; with workers, collection is theirs.
+
+        Raises ``pytest.UsageError`` where a case was asked for that does not exist.
+        """
+        if collected.unknown:
+            raise pytest.UsageError("\n".join(collected.unknown))
         self._collected = collected
         self._tell_cases(collected)
         self.remarks += collected.remarks
@@ -209,7 +214,7 @@ class Gathering:
 
     def _selection(self) -> str:
         option = self.config.option
-        patterns: list[str] = option.tgi_case or []
+        patterns = cases_named(self.config)
         words = [f"--case {pattern}" for pattern in patterns[:_SHOWN_PATTERNS]]
         if len(patterns) > _SHOWN_PATTERNS:
             words.append(f"and {len(patterns) - _SHOWN_PATTERNS} more")

@@ -48,6 +48,11 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "ID",
         "help": "run only this clause or case, such as RETRY-03 or 'STREAM-12/*'; repeatable",
     },
+    "--tgi-rerun": {
+        "action": "append",
+        "metavar": "ID",
+        "help": "as --tgi-case, for a case of an earlier run: one that is gone is a remark; repeatable",
+    },
     "--tgi-focus": {
         "action": "append",
         "metavar": "CLAUSE",
@@ -94,6 +99,11 @@ def destination(flag: str) -> str:
 def any_given(config: pytest.Config) -> bool:
     """Whether one of the options was used."""
     return any(getattr(config.option, destination(flag), None) for flag in OPTIONS)
+
+
+def cases_named(config: pytest.Config) -> list[str]:
+    """The names of cases that were given; none: all cases are to be run."""
+    return [*(config.option.tgi_case or ()), *(config.option.tgi_rerun or ())]
 
 
 def names_suites(arguments: Sequence[str]) -> bool:

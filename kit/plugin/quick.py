@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Final
 
+from tgi_conformance.plugin.selection import names_clause
 from tgi_conformance.suites.harness.session import CaseId
 
 WHY: Final = "left out by profile quick"
@@ -41,7 +41,7 @@ def chosen(candidates: Sequence[Candidate], focus: Sequence[str] = ()) -> list[b
             standing[place] = number
     numbers = set(standing.values())
     return [
-        number in numbers or any(fnmatchcase(candidate.case.clause, pattern) for pattern in focus)
+        number in numbers or any(names_clause(pattern, candidate.case.clause) for pattern in focus)
         for number, candidate in enumerate(candidates)
     ]
 

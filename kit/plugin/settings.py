@@ -13,6 +13,7 @@ import pytest
 from tgi_conformance.backends.driver.spec import BackendSpec, parse_backend
 from tgi_conformance.contracts.codec import from_json, to_json
 from tgi_conformance.plugin.environment import EnvironmentProblem, endpoints_given
+from tgi_conformance.plugin.ids import NO_CLAUSE
 from tgi_conformance.plugin.options import (
     DEFAULT_RESULTS,
     DEFAULT_SEED,
@@ -22,6 +23,7 @@ from tgi_conformance.plugin.options import (
     REFERENCE,
     text,
 )
+from tgi_conformance.plugin.selection import is_wild, unknown_clause
 from tgi_conformance.suites.harness.session import Profile, Settings
 
 DEFAULT_DEADLINE = 10.0
@@ -37,6 +39,7 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
     profile = _profile(text(config, "--tgi-profile", "default"))
     if config.option.tgi_focus and profile != "quick":
         raise pytest.UsageError(f"--tgi-focus: profile {profile} runs all cases anyway; it goes with quick")
+    _check_names(config)
     seed = read_seed(text(config, "--tgi-seed", str(DEFAULT_SEED)))
     try:
         return Settings(
@@ -62,6 +65,20 @@ def settings_from_text(line: str) -> Settings:
     value = json.loads(line)
     folder = Path(value.pop("folder"))
     return replace(from_json(Settings, value), folder=folder)
+
+
+def _check_names(config: pytest.Config) -> None:
+    """Raise ``pytest.UsageError`` for a clause that the catalogue does not hold.
+
+    Whether a case exists, and what a pattern of cases matches, is known once they are collected.
+    """
+    for pattern in config.option.tgi_focus or ():
+        if problem := unknown_clause(pattern):
+            raise pytest.UsageError(problem)
+    for pattern in config.option.tgi_case or ():
+        clause = pattern.partition("/")[0]
+        if not is_wild(clause) and clause.upper() != NO_CLAUSE and (problem := unknown_clause(clause)):
+            raise pytest.UsageError(problem)
 
 
 def read_seed(word: str) -> int:

@@ -67,10 +67,54 @@ def test_run_ends_with_12_where_the_backend_does_not_start(project: Path) -> Non
     assert "no licence" in done.out
 
 
-def test_run_says_what_selects_nothing(project: Path) -> None:
-    done = run_cli(project, "run", "--backend", "mini:Mini", "-n", "0", "--case", "INIT-99")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-n", "2", "--case", "INIT-05", "--case", "NOPE"], "there is no clause NOPE; the areas are INIT, "),
+        (["-n", "0", "--case", "STRAEM-12/plain"], "there is no clause STRAEM-12; did you mean STREAM-12?"),
+        (["-n", "0", "--case", "init-99"], "INIT-01 to INIT-"),
+        (["-n", "0", "--case", "RETRY-03/json-40*9"], "near it: RETRY-03/json-4"),
+        (["-n", "2", "--case", "RETRY-03/nothing"], "near it: RETRY-03/json-4"),
+        (["-n", "2", "--case", "INIT-05", "--case", "NOPE-*"], "there is no clause NOPE-*; the areas are "),
+        (["-n", "0", "--case", "ERR-01/run-wide"], "--last-failed"),
+        (["-n", "2", "--profile", "quick", "--focus", "NOPE-*"], "there is no clause NOPE-*; the areas are "),
+        (["-n", "2", "-k", "not ("], "-k: not (: at column"),
+    ],
+)
+def test_a_name_that_nothing_has_is_wrong_use_and_shows_what_is_near(
+    project: Path, words: list[str], said: str
+) -> None:
+    done = run_cli(project, "run", "--backend", "mini:Mini", *words)
+    assert done.code == 4, done.out
+    assert said in done.out
+    assert "test session starts" not in done.out
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_expression_that_no_test_matches_is_5_and_is_named(project: Path, workers: str) -> None:
+    done = run_cli(project, "run", "--backend", "mini:Mini", "-n", workers, "-k", "no_such_test")
     assert done.code == 5, done.out
-    assert "no case" in done.out
+    assert "no case was selected: no test matches -k no_such_test" in done.out
+    assert "test session starts" not in done.out
+
+
+def test_names_are_found_whatever_their_case(project: Path) -> None:
+    words = ["--case", "init-05", "--case", "Err-06/STATUS-40*"]
+    done = run_cli(project, "run", "--backend", "mini:Mini", "-n", "0", *words)
+    assert {name.partition("/")[0] for name in done.rulings() if not name.endswith("/run-wide")} == {
+        "INIT-05",
+        "ERR-06",
+    }
+
+
+def test_a_case_that_is_gone_since_the_last_run_is_a_remark(project: Path) -> None:
+    words = ["run", "--backend", "mini:Mini", "-n", "0"]
+    run_cli(project, *words, "--case", "ERR-06/status-40*")
+    file = project / "collected_results" / "narrowed" / "verdicts.jsonl"
+    file.write_text(file.read_text().replace("ERR-06/status-400", "ERR-06/status-of-old"))
+    again = run_cli(project, *words, "--last-failed")
+    assert again.code == 1, again.out
+    assert "ERR-06/status-of-old: no case that was collected has that name" in again.out
 
 
 @pytest.mark.parametrize(
@@ -139,8 +183,14 @@ def test_list_narrows_by_area_and_level(capsys: pytest.CaptureFixture[str]) -> N
 def test_unknown_names_are_wrong_use_and_show_the_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--area", "NOPE"]) == 4
     assert "STREAM" in capsys.readouterr().err
+    assert main(["list", "--area", "STRAEM"]) == 4
+    assert "did you mean STREAM?" in capsys.readouterr().err
     assert main(["explain", "RETRY-99"]) == 4
     assert "RETRY-01 to RETRY-21" in capsys.readouterr().err
+    assert main(["explain", "retry-3"]) == 4
+    assert "did you mean RETRY-03?" in capsys.readouterr().err
+    assert main(["explain", "RETRY-*"]) == 4
+    assert "one clause or case, not a pattern" in capsys.readouterr().err
 
 
 def test_explain_gives_statement_sources_and_cases(project: Path) -> None:
@@ -157,7 +207,12 @@ def test_explain_gives_statement_sources_and_cases(project: Path) -> None:
 
 
 def test_explain_knows_a_case_from_one_that_is_not_there(project: Path) -> None:
-    assert run_cli(project, "explain", "RETRY-03/nothing").code == 4
+    unknown = run_cli(project, "explain", "RETRY-03/json-40")
+    assert unknown.code == 4
+    assert "near it: RETRY-03/json-40" in unknown.out
+    known = run_cli(project, "explain", "retry-03/JSON-400")
+    assert known.code == 0
+    assert "--case 'RETRY-03/json-400'" in known.out
 
 
 def test_serve_says_when_it_is_ready_and_ends_when_asked(project: Path) -> None:
