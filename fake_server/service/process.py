@@ -44,6 +44,8 @@ from tgi_conformance.fake_server.space.spaces import Spaces
 
 #: Bytes of one request body that are read at all; TGI's own limit (413) is the script's.
 MAX_BODY: Final = 64 * 1024 * 1024
+PROGRAM: Final = "python -m tgi_conformance.fake_server"
+_LAST_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +63,13 @@ class Options:
     serve: ServeOptions = field(default_factory=ServeOptions)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server until SIGTERM, SIGINT or (with --owner-pipe) the end of stdin."""
+def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+    """Run the server until SIGTERM, SIGINT or (with --owner-pipe) the end of stdin.
+
+    ``program`` is what the command calls itself in its help and its errors.
+    """
     try:
-        options = read_options(arguments)
+        options = read_options(arguments, program=program)
     except (OSError, ScriptError, ValueError) as error:
         print(f"fake server: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -83,9 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def read_options(arguments: Sequence[str] | None) -> Options:
+def read_options(arguments: Sequence[str] | None, *, program: str = PROGRAM) -> Options:
     """Options from the command line; the launcher's names are TGI's."""
-    given = _parser().parse_args(arguments)
+    given = _parser(program).parse_args(arguments)
     script = load_script({} if given.script is None else _json_of(given.script))
     scripted = given.script is not None
     return Options(
@@ -110,11 +115,24 @@ def _json_of(path: Path) -> JSON:
     return value
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fake-tgi", description="A scriptable TGI server.")
+def _port(word: str) -> int:
+    """Read a port; argparse shows what is said of a wrong one."""
+    if not (word.isdecimal() and int(word) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{word!r} is no port: 1 to {_LAST_PORT}, or 0 for a free one")
+    return int(word)
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    # The usage that argparse makes of 70 options fills a screen before an error says what is wrong.
+    parser = argparse.ArgumentParser(
+        prog=program,
+        usage="%(prog)s [--port PORT] [--script FILE] [OPTION ...]",
+        description="A scriptable TGI server.",
+        epilog="Once it listens it prints one line of JSON, with its base_url. Stop it with Ctrl-C.",
+    )
     parser.add_argument("--hostname", default="127.0.0.1", help="address to bind (default: loopback)")
     parser.add_argument(
-        "--port", type=int, default=0, help="port of the first listener (default: a free one)"
+        "--port", type=_port, default=0, help="port of the first listener (default: a free one)"
     )
     parser.add_argument("--script", type=Path, help="script (JSON) that the first listener plays; -: stdin")
     parser.add_argument("--max-body", type=int, default=MAX_BODY, help="bytes of a request body read at all")

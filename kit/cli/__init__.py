@@ -181,7 +181,8 @@ def serve_command(flags: tuple[str, ...]) -> int:
     process = import_module(late_imports.SERVE)
     words = [word.replace("--script=-", f"--script={_STANDARD_INPUT}") for word in flags]
     try:
-        return _USAGE if process.main([_STANDARD_INPUT if word == "-" else word for word in words]) else 0
+        words = [_STANDARD_INPUT if word == "-" else word for word in words]
+        return _USAGE if process.main(words, program="tgi-conformance serve") else 0
     except SystemExit as end:  # argparse's own way out
         return _USAGE if end.code else 0
 

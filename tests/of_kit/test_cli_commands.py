@@ -239,3 +239,16 @@ def test_serve_refuses_a_bad_script_with_its_place(project: Path) -> None:
     done = run_cli(project, "serve", "--script", "bad.json")
     assert done.code == 4, done.out
     assert "/replies/0" in done.out
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_serve_refuses_what_is_no_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", port]) == 4
+    said = capsys.readouterr().err
+    assert said.endswith(f"argument --port: {port!r} is no port: 1 to 65535, or 0 for a free one\n")
+    assert len(said.splitlines()) == 2
+
+
+def test_serve_calls_itself_by_the_command_that_was_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: tgi-conformance serve [--port PORT]")
