@@ -19,7 +19,9 @@ from second_reading import SecondError, answer_of, error_of, pieces
 from second_writing import body_of, with_images
 
 RETRIED = (429, 503)
+FAULTS = ("refused", "reset", "closed")
 LONGEST_WAIT = 30.0
+JITTER = (0.9, 1.0)
 SAMPLING = {"temperature", "top_p", "seed", "stop", "frequency_penalty"}
 PARAMETERS = {
     "generate": SAMPLING
@@ -36,12 +38,16 @@ ROUTES = {"generate": "/generate", "chat": "/v1/chat/completions", "completions"
 class Endpoint:
     """Settings, cap, queue and books of one key."""
 
+    statuses, faults, longest_wait, jitter = RETRIED, FAULTS, LONGEST_WAIT, JITTER
+
     def __init__(self, *, base_url, api_key, model=None, max_concurrent_requests=16, queue_size=64, **retry):
         url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise SecondError("invalid_argument", "base_url is no http URL")
         if api_key is not None and re.search(r"[^\x21-\x7e]", api_key):
             raise SecondError("invalid_argument", "the key cannot stand in a header")
+        if max_concurrent_requests < 1 or queue_size < 0:
+            raise SecondError("invalid_argument", "a cap is 1 or more, a queue holds 0 calls or more")
         self.url, self.key, self.model = url, api_key, model
         self.cap, self.room = max_concurrent_requests, queue_size
         self.retries = retry.get("max_retries", 2)
@@ -96,15 +102,17 @@ class Endpoint:
 
     def wait_before(self, number, error):
         """Seconds before attempt ``number``, or None: the call ends with this error."""
-        passing = error.status in RETRIED or error.fault in ("refused", "reset", "closed")
+        overloaded = error.status == 200 and error.kind == "overloaded"
+        fault = "overloaded_event" if overloaded else error.fault
         asked = error.retry_after or 0.0
-        if number > self.retries or not passing or asked > LONGEST_WAIT:
+        passing = error.status in self.statuses or fault in self.faults
+        if number > self.retries or not passing or asked > self.longest_wait:
             return None
         try:
             grown = self.first * self.factor ** (number - 1)
         except OverflowError:
             grown = self.most
-        return max(asked, min(grown, self.most) * random.uniform(0.9, 1.0))  # noqa: S311 - spread, no secret
+        return max(asked, min(grown, self.most) * random.uniform(*self.jitter))  # noqa: S311 - spread, no secret
 
 
 class Exchange:
@@ -112,8 +120,10 @@ class Exchange:
 
     def __init__(self, endpoint, path, body, request_id):
         kind = http.client.HTTPSConnection if endpoint.url.scheme == "https" else http.client.HTTPConnection
-        secure = {"context": ssl.create_default_context()} if endpoint.url.scheme == "https" else {}
-        self.connection = kind(endpoint.url.hostname, endpoint.url.port, timeout=endpoint.timeout, **secure)
+        self.secure = {"context": ssl.create_default_context()} if endpoint.url.scheme == "https" else {}
+        self.connection = kind(
+            endpoint.url.hostname, endpoint.url.port, timeout=endpoint.timeout, **self.secure
+        )
         self.endpoint, self.socket = endpoint, None
         headers = {"Content-Type": "application/json", "Connection": "close"}
         if endpoint.key is not None:
@@ -121,6 +131,7 @@ class Exchange:
         if request_id is not None:
             headers["X-Request-Id"] = request_id
         with self.faults():
+            self.ready()
             self.connection.connect()
             self.socket = self.connection.sock
             with endpoint.changed:
@@ -132,6 +143,9 @@ class Exchange:
             if self.answer.status != 200:
                 content = self.answer.read(100_000)
                 raise error_of(self.answer.status, content, self.answer.headers.get_all("retry-after") or ())
+
+    def ready(self):
+        """What is done before a request; a failure here is the request's."""
 
     @contextlib.contextmanager
     def faults(self):
@@ -195,8 +209,8 @@ class Second:
             "name": "second",
             "capabilities": capabilities.split(),
             "retry": {
-                "statuses": list(RETRIED), "faults": ["refused", "reset", "closed"], "max_retries": 2,
-                "initial_delay": 0.5, "factor": 2.0, "max_delay": 8.0, "jitter": [0.9, 1.0],
+                "statuses": list(RETRIED), "faults": list(FAULTS), "max_retries": 2,
+                "initial_delay": 0.5, "factor": 2.0, "max_delay": 8.0, "jitter": list(JITTER),
                 "max_retry_after": LONGEST_WAIT, "keeps_slot": False,
             },
             "defaults": {"parameters": {"details": True}, "max_concurrent_requests": 16, "queue_size": 64},
@@ -226,6 +240,8 @@ class Second:
         endpoint = self.endpoints.get(endpoint_id)
         if endpoint is None:
             raise SecondError("closed", "there is no such endpoint")
+        if request_id is not None and re.search(r"[^\x20-\x7e]", request_id):
+            raise SecondError("invalid_argument", "the request id cannot stand in a header")
         request_id = request_id or f"second-{next(self.numbers)}-{random.getrandbits(64):x}"
         work = self.attempts(endpoint, method, subject, stream, request_id, given)
         if stream:
@@ -241,22 +257,23 @@ class Second:
             for number in itertools.count(1):
                 endpoint.enter(accepted=number > 1)
                 delivered = exchange = None
+                usage = {}
                 try:
                     exchange = Exchange(endpoint, path, body, request_id)
                     if stream:
                         for piece in pieces(method, exchange.parts()):
-                            delivered = True
+                            delivered, usage = True, piece.get("usage", usage)
                             yield {**piece, "request_id": request_id}
                     else:
-                        answer = answer_of(method, exchange.whole())
-                        endpoint.count(**tokens_of(answer))
+                        answer = answer_of(method, exchange.whole(), exchange.answer.headers)
+                        usage = answer.get("usage")
                         yield {**answer, "request_id": request_id}
                 except SecondError as error:
                     wait = None if delivered or endpoint.closed else endpoint.wait_before(number, error)
                     if wait is None:
                         raise
                 else:
-                    endpoint.count(successful_requests=1)
+                    endpoint.count(successful_requests=1, **tokens_of(usage))
                     return
                 finally:
                     if exchange is not None:
@@ -295,7 +312,7 @@ class Second:
             self.close_endpoint(name)
 
 
-def tokens_of(answer):
-    usage = answer.get("usage") or {}
-    counts = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
+def tokens_of(usage):
+    told = usage or {}
+    counts = {"input_tokens": told.get("prompt_tokens"), "output_tokens": told.get("completion_tokens")}
     return {name: count for name, count in counts.items() if isinstance(count, int)}

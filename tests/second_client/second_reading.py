@@ -2,6 +2,7 @@
 
 import contextlib
 import email.utils
+import itertools
 import json
 import re
 import time
@@ -74,13 +75,14 @@ def told(value):
 def events(parts):
     """(type, data) of each event; only CR, LF and CRLF end a line."""
     buffer, kind, data, begun = b"", "", [], False
-    for part in parts:
+    for part in itertools.chain(parts, [b""]):  # at the end of all, a CR is no half of a CRLF
         buffer += part
         if not begun and len(buffer) < 3 and b"\xef\xbb\xbf".startswith(buffer):
             continue
         buffer = buffer if begun else buffer.removeprefix(b"\xef\xbb\xbf")
         begun = True
-        while match := re.search(rb"\r\n|\n|\r(?!\Z)", buffer):
+        end = rb"\r\n|\n|\r(?!\Z)" if part else rb"\r\n|\n|\r"
+        while match := re.search(end, buffer):
             line, buffer = buffer[: match.start()].decode("utf-8", "replace"), buffer[match.end() :]
             name, _, value = line.partition(":")
             if name == "data":
@@ -95,10 +97,10 @@ def events(parts):
 
 def pieces(method, parts):
     """The pieces of a stream; raises where it reports an error or ends without a mark of its end."""
-    finished, calls = None, {}
+    finished, calls, usage = None, {}, {}
     for kind, data in events(parts):
         if data.strip() == "[DONE]":
-            return (yield from closing(calls, finished))
+            return (yield from closing(calls, finished, usage))
         try:
             value = json.loads(data)
         except ValueError:
@@ -124,12 +126,13 @@ def pieces(method, parts):
             if final is not None:
                 return
             continue
+        usage = counts_in(value) or usage
         for choice in value.get("choices") or ():
             finished = choice.get("finish_reason") or finished
             yield openai_piece(method, choice, calls)
     if finished is None:
         raise SecondError("truncated_stream", "the stream ended without a mark of its end", status=200)
-    yield from closing(calls, finished)
+    yield from closing(calls, finished, usage)
 
 
 def openai_piece(method, choice, calls):
@@ -153,10 +156,27 @@ def join(call, fragment):
     call["text"] += arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
-def closing(calls, finished):
-    if calls:
-        made = [tool_call(c["name"], c["text"], c["id"], finished) for _, c in sorted(calls.items())]
-        yield {"text": "", "done": True, "tool_calls": made}
+def closing(calls, finished, usage):
+    made = [tool_call(c["name"], c["text"], c["id"], finished) for _, c in sorted(calls.items())]
+    if made or usage:
+        yield {"text": "", "done": True, "tool_calls": made, **({"usage": usage} if usage else {})}
+
+
+def counts_in(value):
+    """The token counts that an answer or an event of OpenAI's form tells."""
+    usage = value.get("usage") if isinstance(value.get("usage"), dict) else {}
+    counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+    return {name: count for name, count in counts.items() if isinstance(count, int)}
+
+
+def native_counts(details, headers):
+    """The token counts of a native answer: its own, else those of its headers."""
+    counts = {"completion_tokens": details.get("generated_tokens")}
+    for name, header in (("prompt_tokens", "x-prompt-tokens"), ("completion_tokens", "x-generated-tokens")):
+        told_there = headers.get(header, "")
+        if not isinstance(counts.get(name), int) and re.fullmatch("[0-9]{1,12}", told_there):
+            counts[name] = int(told_there)
+    return counts
 
 
 def tool_call(name, arguments, call_id, finished):
@@ -167,7 +187,7 @@ def tool_call(name, arguments, call_id, finished):
     return {"name": name, "arguments": arguments, "id": call_id, "complete": whole and finished != "length"}
 
 
-def answer_of(method, content):
+def answer_of(method, content, headers):
     """The answer in the body of a 200; raises where there is none in it."""
     try:
         value = json.loads(content.decode("utf-8"))
@@ -181,7 +201,7 @@ def answer_of(method, content):
         if method == "generate":
             found = {"text": value["generated_text"], "raw": value}
             details = value.get("details") or {}
-            found["usage"] = {"completion_tokens": details.get("generated_tokens")}
+            found["usage"] = native_counts(details, headers)
         else:
             found = openai_answer(method, value)
     except (KeyError, TypeError, IndexError, AttributeError):
@@ -193,11 +213,11 @@ def answer_of(method, content):
 
 def openai_answer(method, value):
     choice = value["choices"][0]
-    usage = value.get("usage") if isinstance(value.get("usage"), dict) else {}
-    counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
-    counts = {name: count for name, count in counts.items() if isinstance(count, int)}
     told_finish = choice.get("finish_reason")
-    finish = {"finish_reason": told_finish if isinstance(told_finish, str) else None, "usage": counts}
+    finish = {
+        "finish_reason": told_finish if isinstance(told_finish, str) else None,
+        "usage": counts_in(value),
+    }
     if method == "completions":
         return {"text": choice["text"], **finish}
     message = choice["message"]

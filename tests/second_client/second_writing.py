@@ -37,6 +37,8 @@ def with_images(messages):
     found = copy.deepcopy(messages)
     for message in found:
         content = message.get("content")
+        if content == "" and message.get("tool_calls"):
+            del message["content"]  # TGI would take the turn for text and drop its calls
         for part in content if isinstance(content, list) else ():
             if part.get("type") == "image":
                 image = part.pop("image")
