@@ -10,8 +10,8 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,6 +22,7 @@ from kill_runs import FOLDER, Mutant, Told, mutants, run_quick
 from kill_sources import digest_of, digest_of_the_kit
 from kill_table import Row, known, summary, table
 from reach import NotClean, Reach, clean_run, known_reach
+from suite_runs import as_they_end
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.plugin.quick import chosen
@@ -108,7 +109,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     with ThreadPoolExecutor(given.jobs) as pool:
         order = longest_first(todo, rows, cases)
-        for number, row in enumerate(_as_they_end(pool, one, order), 1):
+        for number, row in enumerate(as_they_end(pool, one, order), 1):
             rows[row.mutant] = row
             with file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(row)) + "\n")
@@ -184,16 +185,6 @@ def longest_first(
         return least + each * (len(cases[mutant.id]) if mutant.id in cases else all_of_quick)
 
     return sorted(todo, key=seconds, reverse=True)
-
-
-def _as_they_end(
-    pool: ThreadPoolExecutor, one: Callable[[Mutant], Row], todo: Sequence[Mutant]
-) -> Iterable[Row]:
-    try:
-        for done in as_completed([pool.submit(one, mutant) for mutant in todo]):
-            yield done.result()
-    finally:  # Ctrl-C ends what runs, and what waits is not begun
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 if __name__ == "__main__":

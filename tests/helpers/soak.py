@@ -11,7 +11,6 @@ import argparse
 import json
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from busy_loops import busy_loops
-from kill_runs import with_bytecode
 from kill_sources import digest_of, digest_of_the_kit
-from soak_runs import AREA_RUNS, BACKENDS, FIRST_SEED, FULL_RUNS, ROOT, Backend, Planned, plan
+from soak_runs import AREA_RUNS, BACKENDS, FIRST_SEED, FULL_RUNS, Backend, Planned, plan
+from suite_runs import rows_in, told, verdicts_of
 
 from tgi_conformance.contracts.verdict import RED
 
@@ -67,7 +66,7 @@ def run(planned: Planned, folder: Path, *, load: int, kit: str) -> Row:
     shutil.rmtree(folder, ignore_errors=True)
     started, began = datetime.now(UTC), time.monotonic()
     with busy_loops(load):
-        problem, verdicts = _verdicts_of(words, folder)
+        problem, verdicts = verdicts_of(words, folder, patience=PATIENCE)
     return Row(
         run=planned.id,
         kit=kit,
@@ -78,35 +77,10 @@ def run(planned: Planned, folder: Path, *, load: int, kit: str) -> Row:
         load=load,
         seconds=round(time.monotonic() - began, 1),
         verdicts=len(verdicts),
-        red=tuple(_told(v, folder) for v in verdicts if v["ruling"] in RED),
+        red=tuple(told(v, folder) for v in verdicts if v["ruling"] in RED),
         advisory=tuple(str(v["case"]) for v in verdicts if v["ruling"] == "advisory"),
         problem=problem,
     )
-
-
-def _verdicts_of(words: Sequence[str], folder: Path) -> tuple[str, list[dict[str, object]]]:
-    """Run the suites; returns why there are no verdicts (empty: there are), and the verdicts."""
-    start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-c", start, "run", *words, "--results", str(folder.resolve())]
-    with (folder / "out.txt").open("w", encoding="utf-8") as out:
-        try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=with_bytecode(), stdout=out, stderr=out, timeout=PATIENCE, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return f"no end within {PATIENCE} s", []
-    narrowed = folder / "narrowed" / "verdicts.jsonl"
-    file = narrowed if narrowed.is_file() else folder / "verdicts.jsonl"
-    if not file.is_file():
-        return f"exit code {done.returncode}, no verdicts: see {folder / 'out.txt'}", []
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return "", [value for value in map(json.loads, lines) if "ruling" in value]
-
-
-def _told(verdict: dict[str, object], folder: Path) -> str:
-    evidence = f" [{folder}: {verdict['evidence']}]" if verdict.get("evidence") else ""
-    return f"{verdict['ruling']} {verdict['case']}: {verdict.get('reason', '')}{evidence}"
 
 
 def table(rows: Iterable[Row]) -> list[str]:
@@ -152,14 +126,14 @@ def equal(given: argparse.Namespace) -> int:
         for words in backend.faces:
             rulings = [_rulings(words, count, given) for count in EQUAL_WORKERS]
             differing = sorted(
-                case for case in set().union(*rulings) if len({told.get(case) for told in rulings}) > 1
+                case for case in set().union(*rulings) if len({run.get(case) for run in rulings}) > 1
             )
             print(f"{words[-1]}: {len(rulings[0])} cases, {len(differing)} differ", flush=True)
             for case in differing:
-                told = ", ".join(
+                each = ", ".join(
                     f"-n {n}: {r.get(case)}" for n, r in zip(EQUAL_WORKERS, rulings, strict=True)
                 )
-                print(f"    {case}  {told}", flush=True)
+                print(f"    {case}  {each}", flush=True)
             alike = alike and not differing
     return 0 if alike else 1
 
@@ -167,7 +141,9 @@ def equal(given: argparse.Namespace) -> int:
 def _rulings(words: Sequence[str], workers: int, given: argparse.Namespace) -> dict[str, str]:
     folder = given.state / "equal" / f"n{workers}"
     shutil.rmtree(folder, ignore_errors=True)
-    problem, verdicts = _verdicts_of([*words, "-n", str(workers), "--seed", str(given.seed)], folder)
+    problem, verdicts = verdicts_of(
+        [*words, "-n", str(workers), "--seed", str(given.seed)], folder, patience=PATIENCE
+    )
     if problem:
         sys.exit(problem)
     return {str(v["case"]): str(v["ruling"]) for v in verdicts}
@@ -184,11 +160,7 @@ def _backends(given: argparse.Namespace) -> Iterator[Backend]:
 
 
 def _known(file: Path) -> dict[str, Row]:
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    rows = (
-        Row(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(x).items()}) for x in lines
-    )
-    return {row.run: row for row in rows}
+    return {row.run: row for row in (Row(**fields) for fields in rows_in(file))}
 
 
 def main(words: Sequence[str] | None = None) -> int:
