@@ -48,7 +48,7 @@ def activate(config: pytest.Config) -> None:
         plays = config.option.collectonly or not is_distributed(config)
         told = _play(config, scratch).told if plays else _nobody
         tell = import_module(late_imports.CONTROLLER).control(config, scratch, told)
-    config.pluginmanager.register(Collection(config, tell), "tgi-collection")
+    config.pluginmanager.register(Collection(config, scratch, tell), "tgi-collection")
 
 
 def _play(config: pytest.Config, scratch: Path) -> "Cases":

@@ -5,12 +5,14 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, cast
 
 import pytest
 
+from tgi_conformance import late_imports
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.ids import (
     BACKEND_FIXTURE,
@@ -59,8 +61,9 @@ AHEAD: Final = "ahead"
 class Collection:
     """The plugin's hooks for collection; one a process."""
 
-    def __init__(self, config: pytest.Config, tell: Callable[[Collected], None]) -> None:
+    def __init__(self, config: pytest.Config, scratch: Path, tell: Callable[[Collected], None]) -> None:
         self.settings: Settings = config.stash[SETTINGS]
+        self._scratch = scratch
         self._tell = tell
         self.collected = Collected()
         self._deselected = 0
@@ -110,9 +113,11 @@ class Collection:
         self._tell(self.collected)
         if all(is_suite(item.path) for item in session.items):
             # What was collected lives to the end: the collector need not look through it again and again.
-            # Not in a session with a user's own tests, whose garbage is theirs to count.
+            # Not in a session with a user's own tests, whose garbage is theirs to count, and whose properties
+            # keep their examples where the user has them.
             gc.collect()
             gc.freeze()
+            import_module(late_imports.EXAMPLE_STORAGE).keep_in(self._scratch)
 
     def _identify(self, config: pytest.Config, item: pytest.Item) -> None:
         function = getattr(item, "originalname", None) or item.name

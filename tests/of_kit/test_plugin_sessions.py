@@ -61,6 +61,20 @@ RULINGS = {
     "SEC-01/run-wide": "failed",
     "STREAM-28/may": "recorded",
 }
+OWN_PROPERTY = """
+import pytest
+from hypothesis import given, strategies as st
+
+
+@pytest.mark.clause("RETRY-03")
+def test_of_the_kit():
+    pass
+
+
+@given(st.text())
+def test_own(text):
+    assert len(text) < 3
+"""
 PASSES = """
 import pytest
 
@@ -95,6 +109,20 @@ def test_each_outcome_becomes_its_ruling_and_gates(project: Path) -> None:
     base = project / "collected_results" / "narrowed"
     assert json.loads((base / str(failed["evidence"])).read_text())["longrepr"]
     assert "KKKK" not in "".join(file.read_text() for file in base.rglob("*") if file.is_file())
+
+
+def test_hypothesis_leaves_nothing_in_the_users_folder(project: Path) -> None:
+    words = ["--pyargs", "tgi_conformance.suites", "--tgi-backend=mini:Mini", "-n1", "-q"]
+    done = run_pytest(project, *words, "--tgi-profile=quick", "--tgi-case=RESP-02/property*")
+    assert "passed" in done.out, done.out
+    assert not (project / ".hypothesis").exists()
+
+
+def test_hypothesis_keeps_the_examples_of_a_users_own_properties_where_it_always_did(project: Path) -> None:
+    _write(project, test_own=OWN_PROPERTY)
+    done = run_pytest(project, "-q", "-p", "_hypothesis_pytestplugin", "--tgi-backend=mini:Mini")
+    assert done.code == 1, done.out
+    assert (project / ".hypothesis" / "examples").is_dir()
 
 
 def test_workers_reach_the_same_rulings_without_any_option(project: Path) -> None:
