@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import pytest
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
@@ -22,6 +22,8 @@ _LINE_EVERY: Final = 15.0
 _TENTHS: Final = 10
 #: Characters of a reason that a line shows; the summary and the report have it all.
 _LONGEST: Final = 200
+#: What a run does until it knows how many cases there are.
+_COLLECTING: Final = "collecting the cases of the suites"
 
 
 class Display(Protocol):
@@ -44,24 +46,30 @@ class LiveBar:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[ended]}"),
             TextColumn("{task.fields[counts]}"),
             TimeElapsedColumn(),
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("starting", total=None, counts="")
+        self._task = self._progress.add_task(_COLLECTING, total=None, ended="", counts="")
+        self._total = 0
         self._progress.start()
 
     def total(self, count: int) -> None:
         """Know the length of the bar."""
-        self._progress.update(self._task, total=count, description="cases")
+        self._total = count
+        said = f"starting the fake server and the backend for {_cases(count)}"
+        self._progress.update(self._task, total=count, description=said)
 
     def done(self, counts: Counter[Ruling], said: Text | None) -> None:
         """Move the bar on."""
         if said is not None:
             self._progress.console.print(said, overflow="ellipsis", no_wrap=True, crop=True)
-        self._progress.update(self._task, advance=1, counts=in_brief(counts))
+        ended = f"{counts.total()}/{self._total}"
+        self._progress.update(
+            self._task, advance=1, description="cases", ended=ended, counts=in_brief(counts)
+        )
 
     def close(self) -> None:
         """Take the bar away."""
@@ -80,7 +88,7 @@ class PlainLines:
     def total(self, count: int) -> None:
         """Say how many cases there are."""
         self._total = count
-        self._console.print(f"{count} case{'' if count == 1 else 's'}", highlight=False)
+        self._console.print(_cases(count), highlight=False)
 
     def done(self, counts: Counter[Ruling], said: Text | None) -> None:
         """Write what is worth a line."""
@@ -95,6 +103,10 @@ class PlainLines:
 
     def close(self) -> None:
         """There is nothing to take away."""
+
+
+def _cases(count: int) -> str:
+    return f"{count:,} case{'' if count == 1 else 's'}"
 
 
 def display_for(console: Console) -> Display:

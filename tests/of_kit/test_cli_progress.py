@@ -41,6 +41,17 @@ def test_a_terminal_gets_a_bar_and_the_failures_above_it() -> None:
     assert isinstance(display, LiveBar)
     _feed(display, 20)
     assert "✗ failed [b]case[/b]" in out.getvalue()
+    assert "20/20" in out.getvalue()
+
+
+def test_a_terminal_says_what_is_done_before_the_first_case_ends() -> None:
+    out = io.StringIO()
+    display = LiveBar(Console(file=out, force_terminal=True, width=120, color_system=None))
+    display.total(1479)
+    display.close()
+    assert "collecting the cases of the suites" in out.getvalue()
+    assert "starting the fake server and the backend for 1,479 cases" in out.getvalue()
+    assert "0/" not in out.getvalue()
 
 
 def test_counts_stand_in_the_order_of_their_weight() -> None:
