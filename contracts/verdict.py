@@ -16,6 +16,8 @@ class Ruling(StrEnum):
     RECORDED = "recorded"
     NOT_APPLICABLE = "not applicable"
     NOT_HERE = "not here"
+    #: It could not be examined: what it is built on fails, and that is ruled as a case of its own.
+    BLOCKED = "blocked"
     UNTESTABLE = "untestable"
     EXPECTED = "expected"
     NOT_RUN = "not run"
@@ -23,11 +25,13 @@ class Ruling(StrEnum):
 
 
 #: Rulings that make a run red.
-RED: Final = frozenset({Ruling.FAILED, Ruling.UNTESTABLE, Ruling.NOT_RUN, Ruling.KIT_FAULT})
+RED: Final = frozenset({Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE, Ruling.NOT_RUN, Ruling.KIT_FAULT})
 #: Rulings that were reached by looking at the backend.
 DECIDED: Final = frozenset({Ruling.PASSED, Ruling.FAILED, Ruling.ADVISORY, Ruling.RECORDED, Ruling.EXPECTED})
 #: Rulings that are neither red nor green.
 LISTED: Final = frozenset({Ruling.NOT_APPLICABLE, Ruling.NOT_HERE})
+#: Slug of the case under which most findings of a clause are ruled, as ``SEC-01/run-wide``.
+RUN_WIDE: Final = "run-wide"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,15 @@ class Finding:
     breach: bool = True
     #: Evidence that is advisory only (the clause says SHOULD there).
     advisory: bool = False
+    #: Slug of the case that it is ruled as.
+    slug: str = RUN_WIDE
+    #: How large a breach is, as a count of what was seen (requests, connections): the largest is quoted.
+    size: int = 1
+
+    @property
+    def case(self) -> str:
+        """Id of the case that it is ruled as."""
+        return f"{self.clause}/{self.slug}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +87,8 @@ class Verdict:
     evidence: str = ""
     #: What was recorded, for MAY clauses and declared gaps.
     record: JSON = None
+    #: Of a blocked case: id of the case that says what is wrong, as DECL-01/healthy-chat-stream.
+    blocked_by: str = ""
     findings: tuple[Finding, ...] = ()
 
     @property

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Final, Literal
 
 from tgi_conformance.contracts.verdict import DECIDED, LISTED, Ruling, Verdict
+from tgi_conformance.reports.blocked import blocked_in_words
 from tgi_conformance.reports.run import Run
 
 Enforce = Literal["must", "should"]
@@ -31,14 +32,14 @@ class Exit(IntEnum):
     BASELINE = 10
     KIT_FAULT = 11
     BACKEND_DOWN = 12
-    BELOW_FLOOR = 13
+    UNCLEAR = 13
     ENDPOINT_UNUSABLE = 14
 
 
 #: What each exit code says, for the terminal and the report.
 MEANING: Final = {
     Exit.OK: "everything that was judged is as it must be",
-    Exit.FAILED: "the backend breaks clauses, or the kit could not tell",
+    Exit.FAILED: "the backend breaks clauses, or cases were not run",
     Exit.INTERRUPTED: "the run was interrupted",
     Exit.INTERNAL_ERROR: "an internal error of pytest or of a plugin",
     Exit.USAGE: "the command line is wrong",
@@ -46,13 +47,12 @@ MEANING: Final = {
     Exit.BASELINE: "the results differ from the baseline",
     Exit.KIT_FAULT: "the kit itself is at fault",
     Exit.BACKEND_DOWN: "the backend did not start or could not describe itself",
-    Exit.BELOW_FLOOR: f"fewer than {FLOOR:.0%} of the applicable MUST cases were decided",
+    Exit.UNCLEAR: f"could not tell: an untestable MUST case, or under {FLOOR:.0%} of the MUST cases decided",
     Exit.ENDPOINT_UNUSABLE: "the real endpoint is unusable, or its budget is used up",
 }
 
 #: So many failed cases are worth a look for what they share.
 _MANY: Final = 10
-_JUDGED_BAD: Final = frozenset({Ruling.FAILED, Ruling.UNTESTABLE})
 #: pytest's codes of a run that is not to be believed, whatever its verdicts are.
 _NOT_A_RUN: Final = frozenset({Exit.INTERNAL_ERROR, Exit.USAGE})
 
@@ -105,7 +105,7 @@ def judge(
         _Cause(Exit.FAILED, (*_failures(run.verdicts), *_advisories(run.verdicts, enforce))),
         *_pytest_cause(pytest_code, {Exit.INTERRUPTED, Exit.NOTHING_COLLECTED}),
         _Cause(Exit.FAILED, _not_run(run.verdicts)),
-        _Cause(Exit.BELOW_FLOOR, _below_floor(run, lost)),
+        _Cause(Exit.UNCLEAR, (*_untestable(run.verdicts, enforce), *_below_floor(run, lost))),
     )
     reasons = tuple(reason for cause in causes for reason in cause.reasons)
     code = next((cause.code for cause in causes if cause.reasons), pytest_code)
@@ -127,17 +127,23 @@ def _kit_faults(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
 
 def _failures(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     failed = [verdict for verdict in verdicts if verdict.ruling is Ruling.FAILED]
-    untestable = [verdict for verdict in verdicts if verdict.ruling is Ruling.UNTESTABLE]
     clauses = len({verdict.clause for verdict in failed})
     reasons = []
     if failed:
         reasons.append(
             f"{_count(failed, 'case')} failed in {clauses} {'clause' if clauses == 1 else 'clauses'}"
         )
-    reasons += _shared_reason(failed)
-    if untestable:
-        reasons.append(f"{_count(untestable, 'case')} untestable: the kit could not tell")
-    return tuple(reasons)
+    return (*reasons, *_shared_reason(failed), *blocked_in_words(verdicts))
+
+
+def _untestable(verdicts: Sequence[Verdict], enforce: Enforce) -> tuple[str, ...]:
+    """The kit could not tell: for a MUST, and where it is enforced for a SHOULD."""
+    levels = ("MUST",) if enforce == "must" else ("MUST", "SHOULD")
+    unclear = [v for v in verdicts if v.ruling is Ruling.UNTESTABLE and v.level in levels]
+    if not unclear:
+        return ()
+    why = " ".join(unclear[0].reason.split())
+    return (f"{_count(unclear, 'case')} untestable, the first {unclear[0].case}: {why}",)
 
 
 def _shared_reason(failed: Sequence[Verdict]) -> list[str]:

@@ -11,6 +11,7 @@ from tgi_conformance.reports.run import BackendInfo, Run
 #: JUnit knows failure, error and skipped; a case with none of them passed.
 ELEMENTS: Final = {
     Ruling.FAILED: "failure",
+    Ruling.BLOCKED: "error",
     Ruling.UNTESTABLE: "error",
     Ruling.NOT_RUN: "error",
     Ruling.KIT_FAULT: "error",
@@ -97,6 +98,7 @@ def _details(verdict: Verdict) -> str:
         ("clause", f"{verdict.clause} ({verdict.level})"),
         ("expected", verdict.expected),
         ("observed", verdict.observed),
+        ("blocked by", verdict.blocked_by),
         ("unsteady", verdict.unsteady),
         ("evidence", verdict.evidence),
         ("test", verdict.nodeid),

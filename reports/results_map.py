@@ -10,8 +10,8 @@ from tgi_conformance.contracts.verdict import LISTED, RED, Ruling, Verdict
 Result = Literal["Success", "Failed"]
 
 #: Rulings under which a clause was not kept. A failure that a baseline expects is a failure still: the map
-#: says how the backend behaves, not what its maintainers know already.
-_NOT_KEPT: Final = RED | {Ruling.EXPECTED}
+#: says how the backend behaves, not what its maintainers know already. What the kit cannot tell fails none.
+_NOT_KEPT: Final = (RED | {Ruling.EXPECTED}) - {Ruling.UNTESTABLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,8 @@ class ResultsMap:
     values: Mapping[str, Result] = field(default_factory=dict)
     #: The guide's and the new keys that were not, with the reason.
     left_out: Mapping[str, str] = field(default_factory=dict)
+    #: Those of ``left_out`` that an untestable case leaves open.
+    unclear: tuple[str, ...] = ()
     #: The keys that this kit adds ("new:...").
     more: Mapping[str, Result] = field(default_factory=dict)
 
@@ -35,23 +37,27 @@ class ResultsMap:
 @dataclass(frozen=True, slots=True)
 class _LeftOut:
     reason: str
+    unclear: bool = False
 
 
 def roll_up(verdicts: Iterable[Verdict], backend: str) -> ResultsMap:
     """Score each key by the verdicts on ``backend`` that carry it.
 
     ``Success`` only if all applicable MUST clauses were kept. A key whose applicable clauses are all SHOULD
-    is scored by them; one that nothing decides is left out. Verdicts without a results key count for none.
+    is scored by them; one that nothing decides is left out, as is one that an untestable case leaves open.
+    Verdicts without a results key count for none.
     """
     by_key: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.backend == backend:
             by_key.setdefault(verdict.results_key, []).append(verdict)
     scores = {key: _score(by_key.get(key, [])) for key in (*RESULTS_KEYS, *NEW_KEYS)}
+    left_out = {key: score for key, score in scores.items() if isinstance(score, _LeftOut)}
     return ResultsMap(
         backend=backend,
         values={key: score for key in RESULTS_KEYS if not isinstance(score := scores[key], _LeftOut)},
-        left_out={key: score.reason for key, score in scores.items() if isinstance(score, _LeftOut)},
+        left_out={key: score.reason for key, score in left_out.items()},
+        unclear=tuple(key for key, score in left_out.items() if score.unclear),
         more={key: score for key in NEW_KEYS if not isinstance(score := scores[key], _LeftOut)},
     )
 
@@ -67,6 +73,9 @@ def _score(verdicts: list[Verdict]) -> "Result | _LeftOut":
     not_kept = _NOT_KEPT if musts else _NOT_KEPT | {Ruling.ADVISORY}
     if any(verdict.ruling in not_kept for verdict in scored):
         return "Failed"
+    if unclear := [verdict for verdict in scored if verdict.ruling is Ruling.UNTESTABLE]:
+        more = f"; and {len(unclear) - 1} more" if len(unclear) > 1 else ""
+        return _LeftOut(f"untestable: {unclear[0].case}: {unclear[0].reason}{more}", unclear=True)
     if any(verdict.ruling is Ruling.PASSED for verdict in scored):
         return "Success"
     return _LeftOut("nothing was decided: all that applies was only recorded")

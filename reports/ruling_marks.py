@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
+from tgi_conformance.reports.blocked import blocked_in_words
 
 Tone = Literal["good", "bad", "warn", "info", "mute"]
 
@@ -25,6 +26,7 @@ class Mark:
 MARKS: Final[Mapping[Ruling, Mark]] = {
     Ruling.PASSED: Mark("✓", "good", "green"),
     Ruling.FAILED: Mark("✗", "bad", "red"),
+    Ruling.BLOCKED: Mark("⊘", "bad", "red"),
     Ruling.UNTESTABLE: Mark("?", "bad", "red"),
     Ruling.NOT_RUN: Mark("∅", "bad", "red"),
     Ruling.KIT_FAULT: Mark("⚠", "bad", "magenta"),
@@ -37,7 +39,7 @@ MARKS: Final[Mapping[Ruling, Mark]] = {
 """In the order of columns and of weight for a summary."""
 
 _WEIGHT: Final = (
-    *(Ruling.KIT_FAULT, Ruling.FAILED, Ruling.UNTESTABLE, Ruling.NOT_RUN),
+    *(Ruling.KIT_FAULT, Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE, Ruling.NOT_RUN),
     *(Ruling.ADVISORY, Ruling.EXPECTED, Ruling.PASSED, Ruling.RECORDED),
     *(Ruling.NOT_HERE, Ruling.NOT_APPLICABLE),
 )
@@ -61,19 +63,20 @@ class Words:
 def in_words(verdicts: tuple[Verdict, ...], claims: str) -> Words:
     """Say what the cases show of a backend: a title of two or three words, and a sentence."""
     failed = [verdict for verdict in verdicts if verdict.ruling is Ruling.FAILED]
-    other_red = [verdict for verdict in verdicts if verdict.ruling in RED - {Ruling.FAILED}]
+    other_red = [verdict for verdict in verdicts if verdict.ruling in RED - {Ruling.FAILED, Ruling.BLOCKED}]
+    blocked = blocked_in_words(verdicts)
     decided = sum(verdict.ruling in DECIDED for verdict in verdicts)
     advisory = sum(verdict.ruling is Ruling.ADVISORY for verdict in verdicts)
     aside = f"; {_cases(advisory)} against a SHOULD" if advisory else ""
     end = f"{aside}; it {claims}."
+    unclear = [f"{_cases(len(other_red))} could not be decided"] if other_red else []
     if failed:
         clauses = len({verdict.clause for verdict in failed})
         where = f"in {clauses} clause{'' if clauses == 1 else 's'}"
-        unclear = f"; {_cases(len(other_red))} could not be decided" if other_red else ""
         broken = f"{len(failed)} of {_cases(decided)} decided failed, {where}"
-        return Words("bad", "Does not conform", f"{broken}{unclear}{end}")
-    if other_red:
-        return Words("bad", "Not settled", f"{_cases(len(other_red))} could not be decided{end}")
+        return Words("bad", "Does not conform", "; ".join((broken, *blocked, *unclear)) + end)
+    if blocked or unclear:
+        return Words("bad", "Not settled", "; ".join((*blocked, *unclear)) + end)
     if not decided:
         return Words("mute", "Nothing judged", "No case applied or was run.")
     return Words("good", "Conforms", f"All of {_cases(decided)} decided are as they must be{end}")

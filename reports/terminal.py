@@ -97,7 +97,9 @@ def reasons(verdicts: Sequence[Verdict], *, width: int = 100, most: int = MOST_R
 
     Cases of one clause that failed for the same reason share a line.
     """
-    red = sorted((v for v in verdicts if v.ruling in RED), key=lambda v: (v.level != "MUST", v.clause))
+    # What was blocked is told in one line beside the counts: its cause is a case of its own here.
+    told = [v for v in verdicts if v.ruling in RED and v.ruling is not Ruling.BLOCKED]
+    red = sorted(told, key=lambda v: (v.level != "MUST", v.clause))
     groups = [list(group) for _, group in groupby(red, key=lambda v: v.clause)]
     lines: list[Text] = []
     for number, group in enumerate(groups):
@@ -157,6 +159,8 @@ def _keys(results: ResultsMap, width: int) -> Iterator[Text]:
             line.append_text(cell)
         line.rstrip()
         yield line
+    for key in results.unclear:
+        yield Text(f"  {key} is left out: {' '.join(visible(results.left_out[key]).split())}", "yellow")
 
 
 def _key(key: str, results: ResultsMap) -> Text:

@@ -15,7 +15,7 @@ from tgi_conformance.contracts.script import Reply, Script
 from tgi_conformance.fake_server.client import FakeServer, Space
 from tgi_conformance.suites.harness import connects
 from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.judged import BEGUN, judged, look_at_process
+from tgi_conformance.suites.harness.judged import BEGUN, judged, look_at_process, take_findings
 from tgi_conformance.suites.harness.probes import Probes
 from tgi_conformance.suites.harness.session import RECORD, SETTINGS
 
@@ -82,6 +82,7 @@ def case(
     mark = tgi_backend.mark_output()
     made = Case(tgi_server, tgi_backend, _probes, record, request.config.stash[SETTINGS])
     yield made
+    take_findings(_probes, record)
     made.finish()
     look_at_process(tgi_backend, record, mark)
 

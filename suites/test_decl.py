@@ -42,6 +42,26 @@ def test_each_claimed_capability_is_known_and_its_methods_exist(case: Case) -> N
     expect(not missing, expected="the methods that the claims oblige to", observed="; ".join(missing))
 
 
+@clause("DECL-01", case="healthy-create-endpoint")
+def test_an_endpoint_can_be_made(case: Case) -> None:
+    """Where none can, nothing else can be examined: this says so once, and all that it blocks is counted."""
+    _expect_no_problem("create_endpoint", case.probes.problem_with_endpoint())
+
+
+@clause("DECL-01", case="healthy")
+@pytest.mark.parametrize("streaming", [False, True], ids=["", "stream"])
+@pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+def test_a_healthy_call_works(case: Case, shape: Shape, streaming: bool) -> None:  # noqa: FBT001 - a parameter
+    """The call that every case of its kind is built on; where it fails, those are blocked."""
+    case.needs(shape.capability, *(["stream"] if streaming else []))
+    kind = "stream" if streaming else "call"
+    _expect_no_problem(f"{shape.name} {kind}", case.probes.problem(shape, streaming=streaming))
+
+
+def _expect_no_problem(name: str, problem: str) -> None:
+    expect(not problem, expected=f"a healthy {name} works", observed=problem)
+
+
 @clause("DECL-01", case="names")
 def test_declared_settings_and_methods_are_known(case: Case) -> None:
     """A declared setting or method under another name would never be used."""

@@ -23,13 +23,13 @@ _STANDARD_INPUT: Final = "/dev/stdin"
 EXIT_CODES: Final = """\b
 Exit codes:
    0  everything that was judged is as it must be
-   1  the backend breaks a clause, or the kit could not tell
+   1  the backend breaks a clause
    2  interrupted            3  internal error of pytest
    4  wrong use              5  no case was selected
   10  differs from the baseline
   11  the kit itself is at fault
   12  the backend did not start or describe itself
-  13  fewer than 95 % of the applicable MUST cases were decided
+  13  could not tell: an untestable MUST case, or under 95 % decided
   14  the real endpoint is unusable, or its budget is used up
 """
 

@@ -12,7 +12,7 @@ from tgi_conformance.cli.coverage import show_coverage
 from tgi_conformance.cli.invariants import show_invariants
 from tgi_conformance.cli.persona_pairs import show_personas
 from tgi_conformance.contracts.catalogue.clauses import Clause, load_catalogue
-from tgi_conformance.plugin.ids import RUN_WIDE
+from tgi_conformance.contracts.verdict import RUN_WIDE
 from tgi_conformance.plugin.selection import unknown_case, unknown_clause
 
 _WIDTH = 100

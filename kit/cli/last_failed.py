@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from tgi_conformance.contracts.verdict import Verdict
-from tgi_conformance.plugin.ids import RUN_WIDE
+from tgi_conformance.contracts.verdict import RUN_WIDE, Verdict
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.verdict_lines import read_verdicts
 
@@ -24,10 +23,11 @@ def last_failed(folder: Path) -> tuple[str, ...]:
 
 def _red_cases(verdicts: Iterable[Verdict]) -> Iterable[str]:
     verdicts = tuple(verdicts)
-    run_wide = {v.clause for v in verdicts if v.red and v.case.endswith(f"/{RUN_WIDE}")}
+    ruled_once = {finding.case for verdict in verdicts for finding in verdict.findings}
+    red = {verdict.case for verdict in verdicts if verdict.red}
     for verdict in verdicts:
-        if verdict.case.endswith(f"/{RUN_WIDE}"):
+        if verdict.case in ruled_once or verdict.case.endswith(f"/{RUN_WIDE}"):
             continue
-        shown = any(finding.breach and finding.clause in run_wide for finding in verdict.findings)
+        shown = any(finding.breach and finding.case in red for finding in verdict.findings)
         if verdict.red or shown:
             yield verdict.case

@@ -179,7 +179,9 @@ class Watcher:
             self._display.total(count)
 
     def _said(self, verdict: Verdict) -> Text | None:
-        if verdict.ruling not in RED and not self._verbose:
+        # Of what was blocked the summary tells the cause, once.
+        told = verdict.ruling in RED and verdict.ruling is not Ruling.BLOCKED
+        if not told and not self._verbose:
             return None
         mark = MARKS[verdict.ruling]
         text = f"{mark.sign} {verdict.ruling}  {verdict.case}"

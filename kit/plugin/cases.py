@@ -27,6 +27,7 @@ from tgi_conformance.plugin.judging import (
     Phase,
     Ruled,
     at_level,
+    is_soft,
     rule_exception,
 )
 from tgi_conformance.plugin.locks import LOCK_FILE, held, share_of
@@ -36,9 +37,10 @@ from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.harness.scripted_waits import in_words, total
 from tgi_conformance.suites.harness.session import CASE_ID, RECORD, SETTINGS, CaseRecord
 
-_WORST_FIRST: Final = (Ruling.KIT_FAULT, Ruling.FAILED, Ruling.UNTESTABLE)
-_AS_XFAIL: Final = frozenset({Ruling.ADVISORY, Ruling.RECORDED})
-_AS_ERROR: Final = frozenset({Ruling.UNTESTABLE, Ruling.KIT_FAULT})
+_WORST_FIRST: Final = (Ruling.KIT_FAULT, Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE)
+#: Rulings whose evidence is kept. What was blocked has none: it was not examined.
+_TOLD: Final = (RED | {Ruling.ADVISORY}) - {Ruling.BLOCKED}
+_AS_ERROR: Final = frozenset({Ruling.BLOCKED, Ruling.UNTESTABLE, Ruling.KIT_FAULT})
 
 
 class KitFault(Exception):
@@ -139,7 +141,7 @@ class Cases:
         phases.rulings.append(ruled)
         if report.longrepr is not None:
             phases.longrepr.append(report.longreprtext)
-        if ruled.ruling in _AS_XFAIL:
+        if is_soft(ruled, _level(item), enforced=self.enforced):
             report.outcome = "skipped"
             report.wasxfail = f"{ruled.ruling}: {ruled.reason}"
         elif ruled.ruling in _AS_ERROR and report.failed:
@@ -175,7 +177,8 @@ class Cases:
         if self.label is not None:
             self.label(verdict)
         setattr(report, VERDICT_ATTRIBUTE, json.dumps(to_json(verdict)))
-        if ruled.ruling in RED and not phases.failed:
+        soft = is_soft(ruled, _level(item), enforced=self.enforced)
+        if ruled.ruling in RED and not phases.failed and not soft:
             report.outcome, report.longrepr = "failed", f"{ruled.ruling}: {ruled.reason}"
 
     def _final(self, item: pytest.Item, record: CaseRecord, phases: _Phases) -> Ruled:
@@ -191,9 +194,8 @@ class Cases:
         return at_level(ruled, _level(item), enforced=self.enforced)
 
     def _evidence(self, record: CaseRecord, ruled: Ruled, phases: _Phases, keys: dict[str, str]) -> str:
-        wanted = (
-            self.keep_all or record.keep_evidence or ruled.ruling in RED or ruled.ruling is Ruling.ADVISORY
-        )
+        told = ruled.ruling in _TOLD
+        wanted = self.keep_all or record.keep_evidence or told
         if not wanted or not self.writes:
             return ""
         evidence = Evidence(
@@ -231,6 +233,7 @@ class Cases:
             unsteady=record.unsteady,
             evidence=evidence,
             record=record.record,
+            blocked_by=ruled.blocked_by,
             findings=tuple(record.findings),
         )
 

@@ -25,7 +25,7 @@ from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.plugin.options import cases_named, is_distributed
 from tgi_conformance.plugin.quick import WHY
-from tgi_conformance.plugin.run_wide import rule_run_wide
+from tgi_conformance.plugin.run_wide import merged, rule_run_wide
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.gate import Gate, judge
 from tgi_conformance.reports.run import BackendInfo, Run, RunInfo
@@ -159,7 +159,7 @@ class Gathering:
         ]
         run_wide = rule_run_wide(verdicts, enforced=self.enforced, seed=self.settings.seed)
         left_out = [self._undecided(case, names, Ruling.NOT_HERE, WHY) for case in collected.left_out]
-        everything = [*verdicts, *run_wide, *missing, *left_out]
+        everything = merged([*verdicts, *missing, *left_out], run_wide)
         if self.settings.profile == "tgi-guide" and not collected.narrowed:
             everything += rule_guide_profile(everything, self._backends(), seed=self.settings.seed)
         return sorted(everything, key=_report_order)

@@ -16,7 +16,6 @@ BACKEND_FIXTURE: Final = "backend_spec"
 BACKEND_WORD: Final = "backend="
 #: What a parameter's id begins with where its own marker names the case: the id is no part of the slug.
 NAMED_WORD: Final = "case="
-RUN_WIDE: Final = "run-wide"
 #: Stands in the place of the clause for a test whose marker cannot be read.
 NO_CLAUSE: Final = "KIT"
 _ALLOWED: Final = re.compile(r"[A-Za-z0-9._+-]+")

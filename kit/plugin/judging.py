@@ -1,7 +1,7 @@
 """From what pytest saw of a case to its ruling. Pure: exceptions and clause in, values out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import pytest
@@ -15,6 +15,7 @@ VERDICT_ATTRIBUTE: Final = "tgi_verdict"
 ERROR_ATTRIBUTE: Final = "tgi_error"
 Phase = Literal["setup", "call", "teardown"]
 _LINE: Final = 300
+_SOFT: Final = frozenset({Ruling.ADVISORY, Ruling.RECORDED})
 #: hypothesis' word for an example that failed once and then did not, without importing hypothesis.
 _FLAKY: Final = frozenset({"Flaky", "FlakyFailure", "FlakyReplay"})
 
@@ -27,6 +28,8 @@ class Ruled:
     reason: str = ""
     expected: str = ""
     observed: str = ""
+    #: Of a blocked case: the case that says what is wrong.
+    blocked_by: str = ""
 
 
 def rule_exception(error: BaseException, phase: Phase) -> Ruled:
@@ -34,7 +37,9 @@ def rule_exception(error: BaseException, phase: Phase) -> Ruled:
     leaves = list(_leaves(error))
     for leaf in leaves:
         if isinstance(stated := getattr(leaf, "ruling", None), Ruling):
-            return Ruled(ruling=stated, reason=_message(leaf))
+            return Ruled(
+                ruling=stated, reason=_message(leaf), blocked_by=str(getattr(leaf, "blocked_by", ""))
+            )
     for leaf in leaves:
         if isinstance(leaf, pytest.skip.Exception):
             return Ruled(ruling=Ruling.NOT_HERE, reason=_message(leaf))
@@ -52,14 +57,19 @@ def rule_exception(error: BaseException, phase: Phase) -> Ruled:
 def at_level(ruled: Ruled, level: Level, *, enforced: bool) -> Ruled:
     """Weigh a failure by the clause's level: a SHOULD is advisory unless enforced, a MAY is recorded."""
     if level is Level.MAY and ruled.ruling in (Ruling.PASSED, Ruling.FAILED):
-        return Ruled(
-            ruling=Ruling.RECORDED, reason=ruled.reason, expected=ruled.expected, observed=ruled.observed
-        )
+        return replace(ruled, ruling=Ruling.RECORDED)
     if ruled.ruling is Ruling.FAILED and level is Level.SHOULD and not enforced:
-        return Ruled(
-            ruling=Ruling.ADVISORY, reason=ruled.reason, expected=ruled.expected, observed=ruled.observed
-        )
+        return replace(ruled, ruling=Ruling.ADVISORY)
     return ruled
+
+
+def is_soft(ruled: Ruled, level: Level, *, enforced: bool) -> bool:
+    """Whether pytest shows a ruling as an expected failure: it must not end the run with a failure.
+
+    So it is with what is not a MUST and did not hold, or could not be tested.
+    """
+    binds = level is Level.MUST or (enforced and level is Level.SHOULD)
+    return ruled.ruling in _SOFT or (ruled.ruling is Ruling.UNTESTABLE and not binds)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -1,15 +1,21 @@
-"""Run-wide findings: seen in every case, ruled once a run under their own clause. Pure."""
+"""Run-wide findings: seen in every case, ruled once a run under their own clause. Pure.
 
-from collections.abc import Iterable
+Most are ruled as ``<clause>/run-wide``. The healthy calls that cases are built on have a case each, as
+``DECL-01/healthy-chat-stream``.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import Level, load_catalogue
-from tgi_conformance.contracts.verdict import Finding, Ruling, Verdict
-from tgi_conformance.plugin.ids import RUN_WIDE, find_clause
+from tgi_conformance.contracts.verdict import LISTED, Finding, Ruling, Verdict
+from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import Ruled, at_level
 
 _EXAMPLES: Final = 10
+#: Rulings of cases that were not looked at.
+_UNSEEN: Final = LISTED | {Ruling.NOT_RUN}
 
 
 @dataclass(slots=True)
@@ -19,29 +25,46 @@ class _Seen:
 
 
 def rule_run_wide(verdicts: Iterable[Verdict], *, enforced: bool, seed: int) -> tuple[Verdict, ...]:
-    """Return one verdict for each backend and clause that an oracle looked at, in catalogue order."""
-    seen: dict[tuple[str, str], _Seen] = {}
+    """Return one verdict for each backend and case that an oracle looked at, in catalogue order."""
+    seen: dict[tuple[str, str, str], _Seen] = {}
     for verdict in verdicts:
         for finding in verdict.findings:
-            entry = seen.setdefault((verdict.backend, finding.clause), _Seen())
+            entry = seen.setdefault((verdict.backend, finding.clause, finding.slug), _Seen())
             entry.looked += 1
             if finding.breach:
                 entry.breaches.append((verdict.case, finding))
     order = {clause.id: number for number, clause in enumerate(load_catalogue())}
     return tuple(
-        _verdict(backend, clause, entry, enforced=enforced, seed=seed)
-        for (backend, clause), entry in sorted(
-            seen.items(), key=lambda pair: (pair[0][0], order.get(pair[0][1], len(order)))
+        _verdict(backend, clause, slug, entry, enforced=enforced, seed=seed)
+        for (backend, clause, slug), entry in sorted(
+            seen.items(), key=lambda pair: (pair[0][0], order.get(pair[0][1], len(order)), pair[0][2])
         )
     )
 
 
-def _verdict(backend: str, clause_id: str, seen: _Seen, *, enforced: bool, seed: int) -> Verdict:
+def merged(verdicts: Sequence[Verdict], run_wide: Sequence[Verdict]) -> list[Verdict]:
+    """Put run-wide rulings to the verdicts of cases; where one case has both, one stays: the one that is red.
+
+    A healthy call has a case of its own, and every worker makes it: what another worker saw must not be lost,
+    nor what was seen where the case itself was left out.
+    """
+    ruled = {(verdict.backend, verdict.case): verdict for verdict in run_wide}
+    kept = []
+    for verdict in verdicts:
+        other = ruled.get((verdict.backend, verdict.case))
+        if other is not None and (verdict.ruling in _UNSEEN or (other.red and not verdict.red)):
+            continue
+        ruled.pop((verdict.backend, verdict.case), None)
+        kept.append(verdict)
+    return [*kept, *ruled.values()]
+
+
+def _verdict(backend: str, clause_id: str, slug: str, seen: _Seen, *, enforced: bool, seed: int) -> Verdict:
     clause = find_clause(clause_id)
     level = clause.level if clause else Level.MUST
     ruled = at_level(_ruled(seen), level, enforced=enforced)
     return Verdict(
-        case=f"{clause_id}/{RUN_WIDE}",
+        case=f"{clause_id}/{slug}",
         clause=clause_id,
         ruling=ruled.ruling,
         backend=backend,
@@ -60,16 +83,17 @@ def _ruled(seen: _Seen) -> Ruled:
         return Ruled(ruling=Ruling.PASSED)
     cases = dict.fromkeys(case for case, _ in seen.breaches)
     ruling = Ruling.ADVISORY if all(finding.advisory for _, finding in seen.breaches) else Ruling.FAILED
-    first_case, first = next(
-        pair for pair in seen.breaches if not pair[1].advisory or ruling is Ruling.ADVISORY
-    )
-    shown = [f"{case}: {finding.message}" for case, finding in seen.breaches[:_EXAMPLES]]
+    # The largest is quoted, not the first: a slip of one must not stand for thousands.
+    largest = sorted(seen.breaches, key=lambda pair: -pair[1].size)
+    case, quoted = next(pair for pair in largest if not pair[1].advisory or ruling is Ruling.ADVISORY)
+    where = "first" if largest == seen.breaches else "worst"
+    shown = [f"{place}: {finding.message}" for place, finding in largest[:_EXAMPLES]]
     if len(seen.breaches) > _EXAMPLES:
         shown.append(f"… and {len(seen.breaches) - _EXAMPLES} more")
     counted = f"{len(cases)} case{'' if len(cases) == 1 else 's'}"
     return Ruled(
         ruling=ruling,
-        reason=f"{first.message} ({counted}, first in {first_case})",
+        reason=f"{quoted.message} ({counted}, {where} in {case})",
         expected="no breach in any case of the run",
         observed="\n".join((f"{len(seen.breaches)} in {counted}:", *shown)),
     )

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
-from tgi_conformance.plugin.ids import RUN_WIDE
+from tgi_conformance.contracts.verdict import RUN_WIDE
 from tgi_conformance.suites.harness.session import CaseId
 
 #: What makes a pattern more than a name.

@@ -11,10 +11,9 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.verdict import RED
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.html.inline_markdown import inline_markdown, link
-from tgi_conformance.reports.html.view import EXPLAINED, page
+from tgi_conformance.reports.html.view import EXPLAINED, PROBLEMS, page
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.readable import clip, pretty_json, visible
 from tgi_conformance.reports.results_map import ResultsMap
@@ -49,7 +48,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.globals |= {"marks": MARKS, "red": RED, "explained": EXPLAINED, "link": link}
+    environment.globals |= {"marks": MARKS, "problems": PROBLEMS, "explained": EXPLAINED, "link": link}
     environment.filters |= {
         "inline_markdown": inline_markdown,
         "clip": clip,

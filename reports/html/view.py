@@ -19,7 +19,9 @@ from tgi_conformance.reports.ruling_marks import MARKS, Words, heaviest, in_word
 from tgi_conformance.reports.run import BackendInfo, Run
 
 #: Rulings whose cases are shown with their evidence.
-EXPLAINED: Final = RED | {Ruling.ADVISORY, Ruling.EXPECTED}
+EXPLAINED: Final = (RED | {Ruling.ADVISORY, Ruling.EXPECTED}) - {Ruling.BLOCKED}
+#: Rulings that make a clause a problem to read about; of what was blocked only the cause is one.
+PROBLEMS: Final = RED - {Ruling.BLOCKED}
 #: Characters of inline evidence in one page; beyond it the page names the file. Browsers stay quick to here.
 _BUDGET: Final = 12_000_000
 #: Failing cases of one clause that stand open.
@@ -93,7 +95,7 @@ class BackendView:
     @property
     def problems(self) -> tuple[ClauseView, ...]:
         """The clauses with a red case, MUST before the rest."""
-        bad = [c for area in self.areas for c in area.clauses if c.ruling in RED]
+        bad = [c for area in self.areas for c in area.clauses if c.ruling in PROBLEMS]
         return tuple(sorted(bad, key=lambda view: view.clause.level is not Level.MUST))
 
 

@@ -11,6 +11,7 @@ from tgi_conformance.backends.driver.driver import BackendGoneError, BackendStar
 from tgi_conformance.suites.harness import connects, oracles
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import ClauseFailed
+from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
 from tgi_conformance.suites.harness.replay import confirm
 from tgi_conformance.suites.harness.session import CaseRecord
 
@@ -43,6 +44,7 @@ def play_ahead(case: Case, play: Play) -> Begun:
             play(case)
     except BaseException as error:  # noqa: BLE001 - pytest's skips too; raised again at the case's turn
         begun.error = error
+    take_findings(case.probes, case.record)
     try:
         case.finish()
         look_at_process(case.driver, case.record, mark)
@@ -62,11 +64,18 @@ def judged(case: Case, play: Play) -> Iterator[None]:
         case.check_script()
     except ClauseFailed as failure:
         case.check_server()
+        if isinstance(failure, ProbeFailed):
+            raise
         # Before the replays: an untestable case shows both sides too.
         case.record.expected, case.record.observed = failure.expected, failure.observed
         if confirm(case, failure, play):
             raise
         case.record.expected = case.record.observed = ""
+
+
+def take_findings(probes: Probes, record: CaseRecord) -> None:
+    """Let the verdict of a case tell what the probes showed that were made while it ran."""
+    record.findings += probes.findings()
 
 
 def look_at_process(driver: Driver, record: CaseRecord, mark: int) -> None:

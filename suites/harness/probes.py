@@ -2,7 +2,8 @@
 
 A probe is the positive twin of every negative case of its shape: the same call, the fault taken out. It runs
 once a worker and call shape, again after the backend's process was restarted, three times at most in a row;
-a shape whose probe fails is not run any further.
+a shape whose probe fails is not run any further. What a probe showed is ruled once a run, under DECL-01
+(``DECL-01/healthy-chat-stream``); the cases that are built on a probe that failed are blocked by that.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Persona, Script, always
+from tgi_conformance.contracts.verdict import Finding, Ruling
 from tgi_conformance.fake_server.client import FakeServer, Space
 from tgi_conformance.suites.harness.expect import ClauseFailed, describe
 from tgi_conformance.suites.harness.keys import canary
@@ -28,8 +30,20 @@ TRIES: Final = 3
 _TEXT: Final = "ready"
 
 
+#: The clause that healthy calls are ruled under.
+_CLAUSE: Final = "DECL-01"
+
+
 class ProbeFailed(ClauseFailed):
-    """The backend does not do the healthy call that the case is built on."""
+    """The backend does not do the healthy call that the case is built on; ``blocked_by`` says so itself."""
+
+    ruling = Ruling.BLOCKED
+
+    def __init__(self, expected: str, observed: str, blocked_by: str) -> None:
+        super().__init__(expected, observed)
+        #: The line that a report shows as the reason.
+        self.msg = observed
+        self.blocked_by = blocked_by
 
 
 @dataclass(slots=True)
@@ -49,6 +63,13 @@ class Probes:
     lingering: int = 0
     #: Method -> hangs and crashes in a row, and what the last one was.
     _dead: dict[str, tuple[int, str]] = field(default_factory=dict)
+    #: What the probes showed since it was last asked for.
+    _findings: list[Finding] = field(default_factory=list)
+
+    def findings(self) -> list[Finding]:
+        """Give what the probes showed since this was last asked: each healthy call once a worker."""
+        told, self._findings = self._findings, []
+        return told
 
     def require_endpoint(self) -> None:
         """Raise :class:`ProbeFailed` unless an endpoint can be made for a healthy server."""
@@ -63,7 +84,13 @@ class Probes:
         name = f"{shape.name} {'stream' if streaming else 'call'}"
         if persona != NATIVE_PERSONA:
             name += f" with {persona}"
-        self._require(name, lambda limit: self._probe_call(shape, persona, limit, streaming=streaming))
+        # What a server of another generation meets is ruled by REAL-02.
+        ruled = persona == NATIVE_PERSONA
+
+        def probe(limit: float) -> str | None:
+            return self._probe_call(shape, persona, limit, streaming=streaming)
+
+        self._require(name, probe, ruled=ruled)
 
     def works(self, shape: Shape, *, streaming: bool, persona: Persona = NATIVE_PERSONA) -> bool:
         """Whether a healthy call of this kind works."""
@@ -72,6 +99,23 @@ class Probes:
         except ProbeFailed:
             return False
         return True
+
+    def problem_with_endpoint(self) -> str:
+        """What is wrong with making an endpoint for a healthy server; nothing: ""."""
+        try:
+            self.require_endpoint()
+        except ProbeFailed as failed:
+            return failed.observed
+        return ""
+
+    def problem(self, shape: Shape, *, streaming: bool) -> str:
+        """What is wrong with a healthy call; nothing: "". Raises :class:`ProbeFailed` without an endpoint."""
+        self.require_endpoint()
+        try:
+            self.require(shape, streaming=streaming)
+        except ProbeFailed as failed:
+            return failed.observed
+        return ""
 
     def ask(self, method: str, arguments: dict[str, object], deadline: float) -> Outcome:
         """Call a method that generates nothing.
@@ -83,35 +127,47 @@ class Probes:
         count, seen = self._dead.get(method, (0, ""))
         if count >= TRIES:
             raise ProbeFailed(
-                f"{method} answers", f"backend does not answer ({method}: {seen}, {TRIES} tries)"
+                f"{method} answers", _silent(f"{method}: {seen}, {TRIES} tries"), _case_of(method)
             )
         patience = min(deadline, PROBE_DEADLINE) if count else deadline
         outcome = self.driver.run(method, arguments, deadline=patience)
         dead = outcome.ending in ("hang", "crash")
         self._dead[method] = (count + 1, describe(outcome)) if dead else (0, "")
+        if dead and count + 1 == TRIES:
+            self._note(method, _silent(f"{method}: {describe(outcome)}, {TRIES} tries"))
         return outcome
 
-    def _require(self, name: str, probe: Callable[[float], str | None]) -> None:
+    def _require(self, name: str, probe: Callable[[float], str | None], *, ruled: bool = True) -> None:
         if name not in self._failed and self._good.get(name) == self.driver.generation:
             return
         if name not in self._failed:
-            self._try(name, probe)
+            problem = self._try(name, probe)
+            if ruled and (problem or name not in self._good):
+                self._note(name, problem)
+            if problem:
+                self._failed[name] = problem
+            else:
+                self._good[name] = self.driver.generation
         if name in self._failed:
-            raise ProbeFailed(
-                f"a healthy {name} works", f"backend does not answer (probe {name}): {self._failed[name]}"
-            )
+            raise ProbeFailed(f"a healthy {name} works", self._failed[name], _case_of(name))
 
-    def _try(self, name: str, probe: Callable[[float], str | None]) -> None:
+    def _try(self, name: str, probe: Callable[[float], str | None]) -> str:
+        """Make a healthy call, three times at most; says what is wrong with it, nothing once it works."""
         seen = ""
         for number in range(TRIES):
             # A slow client gets the time that any call gets; a dead one takes that time once.
             problem = probe(min(self.deadline, PROBE_DEADLINE) if number else self.deadline)
             if problem is None:
-                self._good[name] = self.driver.generation
                 self._time(probe)
-                return
+                return ""
             seen = seen or problem
-        self._failed[name] = f"{seen} ({TRIES} tries)"
+        return f"{_silent(f'probe {name}')}: {seen} ({TRIES} tries)"
+
+    def _note(self, name: str, problem: str) -> None:
+        message = problem or f"a healthy {name} works"
+        self._findings.append(
+            Finding(clause=_CLAUSE, slug=_slug(name), message=message, breach=bool(problem))
+        )
 
     def _time(self, probe: Callable[[float], str | None]) -> None:
         """Repeat the first probes of a client that seems slow: its pace is to be relied on."""
@@ -155,6 +211,19 @@ class Probes:
     def _close(self, created: Outcome) -> None:
         if "close_endpoint" in self.driver.implemented:
             self.driver.run("close_endpoint", {"endpoint_id": created.value}, deadline=self.deadline)
+
+
+def _slug(name: str) -> str:
+    """``healthy-chat`` of "chat call", ``healthy-create-endpoint`` of "create_endpoint"."""
+    return "healthy-" + name.removesuffix(" call").replace(" ", "-").replace("_", "-")
+
+
+def _case_of(name: str) -> str:
+    return f"{_CLAUSE}/{_slug(name)}"
+
+
+def _silent(what: str) -> str:
+    return f"backend does not answer ({what})"
 
 
 def _judge(outcome: Outcome, journal: Journal) -> str | None:

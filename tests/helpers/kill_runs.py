@@ -70,8 +70,10 @@ class Told:
     @property
     def mute(self) -> dict[str, str]:
         """Clauses with a case that was not tried since a healthy call does not work, and what that said."""
-        failed = ((str(v["clause"]), str(v.get("reason"))) for v in self.verdicts if v["ruling"] == "failed")
-        return {clause: reason for clause, reason in failed if PROBE in reason}
+        blocked = (
+            (str(v["clause"]), str(v.get("reason"))) for v in self.verdicts if v["ruling"] == "blocked"
+        )
+        return {clause: reason for clause, reason in blocked if PROBE in reason}
 
     @property
     def failed_keys(self) -> tuple[str, ...]:

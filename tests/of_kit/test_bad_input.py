@@ -121,7 +121,8 @@ def test_a_line_against_the_protocol_is_shown_with_its_rule(fault: str) -> None:
     code, out, verdicts = run("--backend-command", command, *cases)
     assert code == 1, out
     rulings = {str(v["case"]): v for v in verdicts}
-    shown = str(rulings[BESIDE]["observed"])
+    shown = str(rulings["DECL-01/healthy-native"]["observed"])
+    assert rulings[BESIDE]["blocked_by"] == "DECL-01/healthy-native"
     assert 'violation: the host sent \'{"tgic":1,"event":' in shown
     assert LINES[fault] in shown
     assert rulings["DECL-01/capabilities"]["ruling"] == "passed"

@@ -19,6 +19,16 @@ def test_each_key_that_nothing_decided_fails_and_shows_in_the_map() -> None:
     assert len(results.failed) == 21
 
 
+def test_a_key_that_an_untestable_case_leaves_open_is_demanded_too() -> None:
+    unclear = [
+        Verdict(case=f"X-01/{key}", clause="X-01", ruling=Ruling.UNTESTABLE, backend="b", results_key=key)
+        for key in RESULTS_KEYS
+    ]
+    added = list(rule_guide_profile(unclear, [BackendInfo(name="b")], seed=1))
+    assert len(added) == len(RESULTS_KEYS)
+    assert "untestable: X-01/" in added[0].observed
+
+
 def test_a_hidden_method_fails_the_declaration() -> None:
     complete = [
         Verdict(case=f"X-01/{key}", clause="X-01", ruling=Ruling.PASSED, backend="b", results_key=key)

@@ -1,13 +1,16 @@
 """From an exception to a ruling, and from the findings of all cases to one."""
 
+import dataclasses
+
 import pytest
 
 from tgi_conformance.contracts.catalogue.clauses import Level
 from tgi_conformance.contracts.journal import UnreadableBody
 from tgi_conformance.contracts.verdict import Finding, Ruling, Verdict
 from tgi_conformance.plugin.judging import Ruled, at_level, rule_exception
-from tgi_conformance.plugin.run_wide import rule_run_wide
+from tgi_conformance.plugin.run_wide import merged, rule_run_wide
 from tgi_conformance.suites.harness.expect import ClauseFailed
+from tgi_conformance.suites.harness.probes import ProbeFailed
 from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere, Untestable
 
 
@@ -112,3 +115,57 @@ def test_breaches_that_are_all_advisory_are_advisory() -> None:
 
 def test_nothing_looked_gives_no_verdict() -> None:
     assert rule_run_wide([_case("A-01/a")], enforced=False, seed=1) == ()
+
+
+def test_the_largest_breach_is_quoted_and_the_first_where_all_are_of_one_size() -> None:
+    slip = Finding(clause="RETRY-01", message="2 requests", size=2)
+    flood = Finding(clause="RETRY-01", message="2462 requests", size=2462)
+    (ruled,) = rule_run_wide([_case("A-01/a", slip), _case("A-01/b", flood)], enforced=False, seed=1)
+    assert ruled.reason == "2462 requests (2 cases, worst in A-01/b)"
+    assert ruled.observed.splitlines()[1] == "A-01/b: 2462 requests"
+    (ruled,) = rule_run_wide([_case("A-01/a", slip), _case("A-01/b", slip)], enforced=False, seed=1)
+    assert ruled.reason == "2 requests (2 cases, first in A-01/a)"
+
+
+def _healthy(name: str, *, breach: bool) -> Finding:
+    return Finding(clause="DECL-01", slug=f"healthy-{name}", message=f"{name} seen", breach=breach)
+
+
+def test_a_healthy_call_is_ruled_once_under_its_own_name() -> None:
+    good, bad = _healthy("chat", breach=False), _healthy("chat-stream", breach=True)
+    ruled = rule_run_wide([_case("A-01/a", good, bad), _case("A-01/b", good, bad)], enforced=False, seed=1)
+    assert [(v.case, v.ruling) for v in ruled] == [
+        ("DECL-01/healthy-chat", Ruling.PASSED),
+        ("DECL-01/healthy-chat-stream", Ruling.FAILED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "seen", "kept"),
+    [
+        (Ruling.PASSED, False, Ruling.PASSED),
+        (Ruling.PASSED, True, Ruling.FAILED),
+        (Ruling.NOT_HERE, False, Ruling.PASSED),
+        (Ruling.NOT_RUN, True, Ruling.FAILED),
+        (Ruling.FAILED, False, Ruling.FAILED),
+        (Ruling.KIT_FAULT, True, Ruling.KIT_FAULT),
+    ],
+)
+def test_a_case_of_its_own_and_what_other_workers_saw_are_one_verdict(
+    own: Ruling,
+    seen: bool,  # noqa: FBT001 - a parameter
+    kept: Ruling,
+) -> None:
+    case = dataclasses.replace(_case("DECL-01/healthy-chat"), ruling=own)
+    other = _case("A-01/a", _healthy("chat", breach=seen))
+    told = merged([case, other], rule_run_wide([other], enforced=False, seed=1))
+    assert [(v.case, v.ruling) for v in told if v.clause == "DECL-01"] == [("DECL-01/healthy-chat", kept)]
+
+
+def test_what_an_exception_says_blocks_it_goes_into_the_verdict() -> None:
+    failed = ProbeFailed("a healthy chat call works", "backend does not answer", "DECL-01/healthy-chat")
+    ruled = rule_exception(failed, "call")
+    assert ruled == Ruled(
+        ruling=Ruling.BLOCKED, reason="backend does not answer", blocked_by="DECL-01/healthy-chat"
+    )
+    assert at_level(ruled, Level.SHOULD, enforced=False) == ruled

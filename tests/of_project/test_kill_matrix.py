@@ -156,6 +156,6 @@ def test_the_table_says_who_killed_and_how_many_others_fell() -> None:
 
 
 def test_a_mutant_is_mute_in_the_clauses_that_a_failed_probe_keeps_from_being_tried() -> None:
-    mute = {"clause": "GEN-03", "ruling": "failed", "reason": f"a call works; {PROBE} native call): x"}
+    mute = {"clause": "GEN-03", "ruling": "blocked", "reason": f"{PROBE} native call): x"}
     seen = {"clause": "GEN-04", "ruling": "failed", "reason": "expected 1; observed 2"}
     assert tuple(Told(1, "", (mute, seen, mute), {}).mute) == ("GEN-03",)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from verdict_builder import verdict
 
@@ -20,7 +22,11 @@ def test_a_key_succeeds_when_all_its_must_cases_passed() -> None:
     assert rolled(case(Ruling.PASSED), case(Ruling.PASSED)).values == {KEY: "Success"}
 
 
-@pytest.mark.parametrize("ruling", sorted(RED | {Ruling.EXPECTED}))
+#: What fails a key: the kit's own doubt does not.
+NOT_KEPT = sorted((RED | {Ruling.EXPECTED}) - {Ruling.UNTESTABLE})
+
+
+@pytest.mark.parametrize("ruling", NOT_KEPT)
 def test_one_must_case_that_was_not_kept_fails_its_key(ruling: Ruling) -> None:
     assert rolled(case(Ruling.PASSED), case(ruling)).values == {KEY: "Failed"}
 
@@ -39,12 +45,26 @@ def test_a_should_never_fails_a_key_with_an_applicable_must(ruling: Ruling) -> N
     ("ruling", "result"),
     [
         (Ruling.PASSED, "Success"),
-        *((ruling, "Failed") for ruling in sorted(RED | {Ruling.ADVISORY, Ruling.EXPECTED})),
+        *((ruling, "Failed") for ruling in [*NOT_KEPT, Ruling.ADVISORY]),
     ],
 )
 def test_shoulds_score_a_key_that_has_no_other_applicable_clause(ruling: Ruling, result: str) -> None:
     results = rolled(case(Ruling.NOT_APPLICABLE), case(Ruling.PASSED, "SHOULD"), case(ruling, "SHOULD"))
     assert results.values == {KEY: result}
+
+
+@pytest.mark.parametrize("level", ["MUST", "SHOULD"])
+def test_an_untestable_case_leaves_its_key_out_and_is_named_beside_it(level: str) -> None:
+    unclear = replace(case(Ruling.UNTESTABLE, level), reason="failed once and not again")
+    results = rolled(case(Ruling.PASSED, level), unclear, unclear)
+    assert KEY not in results.values
+    assert results.unclear == (KEY,)
+    assert results.left_out[KEY] == "untestable: X-01/a: failed once and not again; and 1 more"
+    assert rolled(unclear, case(Ruling.FAILED, level)).values == {KEY: "Failed"}
+
+
+def test_a_key_that_rests_on_blocked_cases_alone_is_failed() -> None:
+    assert rolled(case(Ruling.BLOCKED), case(Ruling.NOT_APPLICABLE)).values == {KEY: "Failed"}
 
 
 def test_a_key_with_only_may_clauses_is_left_out() -> None:

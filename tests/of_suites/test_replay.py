@@ -111,5 +111,5 @@ def test_what_would_cost_a_deadline_is_not_replayed(case):
 
 def test_a_backend_that_does_not_answer_is_not_replayed():
     play = failing_on()
-    confirm(FakeCase(), ProbeFailed("it works", "it does not answer"), play)
+    confirm(FakeCase(), ProbeFailed("it works", "it does not answer", "DECL-01/healthy-chat"), play)
     assert play.played == []
