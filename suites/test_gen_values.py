@@ -8,8 +8,14 @@ import pytest
 
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.suites.areas.parameters import SHAPE_OF_METHOD, call_with, expect_arrived, offered
-from tgi_conformance.suites.generated.requests import parameters
+from tgi_conformance.suites.areas.parameters import (
+    SHAPE_OF_METHOD,
+    call_with,
+    expect_arrived,
+    needs_any,
+    offered,
+)
+from tgi_conformance.suites.generated.requests import PARAMETERS, parameters
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_requests, expect_success
@@ -25,7 +31,7 @@ SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda
 def test_every_parameter_arrives_unchanged(case: Case, shape: Shape) -> None:
     """Any valid values of what the backend offers, in any combination (falsy ones: GEN-02)."""
     case.needs(shape.capability)
-    domain = parameters(shape, offered(case, shape))
+    domain = parameters(shape, needs_any(case, shape, PARAMETERS[shape.method]))
 
     def check(example: Case, given: dict[str, JSON]) -> None:
         truthy = {name: value for name, value in given.items() if value}

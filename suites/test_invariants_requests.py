@@ -17,6 +17,7 @@ from tgi_conformance.suites.areas.parameters import (
     Given,
     call_healthy,
     in_json,
+    needs_any,
     offered,
     sent_if_let,
     sent_with,
@@ -25,6 +26,7 @@ from tgi_conformance.suites.areas.request_bodies import bad_nulls, same_float32,
 from tgi_conformance.suites.areas.router import expect_decodable, router_problem, router_refuses
 from tgi_conformance.suites.areas.tools import needs_tool_definitions
 from tgi_conformance.suites.generated.requests import (
+    PARAMETERS,
     all_parameters,
     bad_parameters,
     messages,
@@ -281,7 +283,7 @@ def test_any_top_p_is_sent_as_it_is_or_refused(case: Case, shape: Shape) -> None
 def test_what_the_client_refuses_the_router_refuses_too(case: Case, shape: Shape) -> None:
     """Property P-08: a refusal before anything is sent implies one by the router, for good and bad values."""
     case.needs(shape.capability)
-    names = offered(case, shape)
+    names = needs_any(case, shape, PARAMETERS[shape.method])
     good = st.one_of(parameters(shape, names), all_parameters(shape, names))
     asked: st.SearchStrategy[Given] = good
     if names & violated(shape):

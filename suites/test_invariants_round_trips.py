@@ -12,6 +12,7 @@ from tgi_conformance.suites.areas.parameters import (
     Given,
     call_healthy,
     in_json,
+    needs_any,
     offered,
     sent_if_let,
     sent_with,
@@ -24,7 +25,7 @@ from tgi_conformance.suites.areas.request_bodies import (
 )
 from tgi_conformance.suites.areas.tools import needs_tool_definitions
 from tgi_conformance.suites.generated.images import Image, images
-from tgi_conformance.suites.generated.requests import messages, parameters
+from tgi_conformance.suites.generated.requests import FALSY, PARAMETERS, messages, parameters, with_falsy
 from tgi_conformance.suites.generated.schemas import grammars, tools
 from tgi_conformance.suites.generated.texts import surrogate_texts, texts
 from tgi_conformance.suites.harness.case import Case
@@ -87,6 +88,7 @@ def _pairs(said: object) -> list[tuple[object, object]]:
 def test_any_number_goes_out_as_the_json_number_it_is(case: Case, shape: Shape) -> None:
     """Property P-05 for numbers as they are written: integers whole, fractions no text."""
     case.needs(shape.capability)
+    names = needs_any(case, shape, PARAMETERS[shape.method])
 
     def check(inner: Case, given: Given) -> None:
         numbers = {k: v for k, v in given.items() if isinstance(v, int | float) and not isinstance(v, bool)}
@@ -98,7 +100,7 @@ def test_any_number_goes_out_as_the_json_number_it_is(case: Case, shape: Shape) 
             shown = lexeme.lexeme if isinstance(lexeme, Number) else repr(lexeme)
             expect(_same_number(lexeme, numbers[name]), expected=f"{name}: {numbers[name]}", observed=shown)
 
-    check_property(case, parameters(shape, offered(case, shape)), check, shared=3)
+    check_property(case, parameters(shape, names), check, shared=3)
 
 
 def _same_number(lexeme: object, value: float) -> bool:
@@ -114,6 +116,7 @@ def _same_number(lexeme: object, value: float) -> bool:
 def test_a_falsy_value_arrives_in_any_company(case: Case, shape: Shape) -> None:
     """Property P-05 for what ``if value:`` takes for unset (an empty list of stops says nothing)."""
     case.needs(shape.capability)
+    names = needs_any(case, shape, FALSY[shape.method])
 
     def falsy(given: Given) -> dict[str, JSON]:
         return {name: value for name, value in given.items() if not value and value != []}
@@ -129,7 +132,7 @@ def test_a_falsy_value_arrives_in_any_company(case: Case, shape: Shape) -> None:
                 observed=f"{name}: {in_json(wire[name])}" if name in wire else f"no {name}",
             )
 
-    check_property(case, parameters(shape, offered(case, shape)).filter(falsy), check, shared=3)
+    check_property(case, with_falsy(shape, names), check, shared=3)
 
 
 @clause("TOOL-01", case="property-p05")

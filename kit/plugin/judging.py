@@ -18,6 +18,9 @@ _LINE: Final = 300
 _SOFT: Final = frozenset({Ruling.ADVISORY, Ruling.RECORDED})
 #: hypothesis' word for an example that failed once and then did not, without importing hypothesis.
 _FLAKY: Final = frozenset({"Flaky", "FlakyFailure", "FlakyReplay"})
+_HYPOTHESIS: Final = "hypothesis.errors"
+#: hypothesis' words for a domain in which nothing is left, as where a backend offers nothing to choose from.
+_NOTHING_FITS: Final = frozenset({"Unsatisfiable", "InvalidArgument"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ def rule_exception(error: BaseException, phase: Phase) -> Ruled:
             return Ruled(
                 ruling=Ruling.UNTESTABLE, reason=f"the failure did not happen again: {_message(leaf)}"
             )
+        if complaint := _complaint(leaf):
+            return complaint
         if not _blames_backend(leaf, phase):
             return Ruled(ruling=Ruling.KIT_FAULT, reason=f"{phase}: {type(leaf).__name__}: {_message(leaf)}")
     return _failed(leaves[0])
@@ -70,6 +75,19 @@ def is_soft(ruled: Ruled, level: Level, *, enforced: bool) -> bool:
     """
     binds = level is Level.MUST or (enforced and level is Level.SHOULD)
     return ruled.ruling in _SOFT or (ruled.ruling is Ruling.UNTESTABLE and not binds)
+
+
+def _complaint(error: BaseException) -> Ruled | None:
+    """What hypothesis itself has to say, which is about the examples: no fault of the kit or the backend."""
+    kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__ == _HYPOTHESIS}
+    if not kinds:
+        return None
+    told = f"{type(error).__name__}: {_message(error)}"
+    if kinds & _NOTHING_FITS:
+        return Ruled(
+            ruling=Ruling.NOT_APPLICABLE, reason=f"no example fits what the backend declares ({told})"
+        )
+    return Ruled(ruling=Ruling.UNTESTABLE, reason=f"the examples could not be tried ({told})")
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -1,7 +1,7 @@
 """Calls with generation parameters, and what of them went out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tgi_conformance.contracts.journal import Exchange, Journal
@@ -10,6 +10,7 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.suites.areas.request_bodies import same_float32
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import expect, expect_requests, expect_success, only_request
+from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE_OF_METHOD: Final = {shape.method: shape for shape in (CHAT, NATIVE, COMPLETIONS)}
@@ -27,6 +28,17 @@ LIMIT_NAMES: Final = (
 def offered(case: Case, shape: Shape) -> frozenset[str]:
     """The parameters that the backend offers for calls of this shape."""
     return case.description.parameters.get(shape.method, frozenset())
+
+
+def needs_any(case: Case, shape: Shape, names: Iterable[str]) -> frozenset[str]:
+    """Give the parameters that are offered; end the case as not applicable where none of these is.
+
+    Without one a property would pass that has seen nothing.
+    """
+    given = offered(case, shape)
+    if not given & set(names):
+        raise NotApplicable(f"{shape.method} offers no parameter that this is about")
+    return given
 
 
 def sent_parameters(shape: Shape, journal: Journal) -> Mapping[str, JSON]:

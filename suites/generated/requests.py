@@ -78,6 +78,36 @@ def all_parameters(shape: Shape, offered: frozenset[str]) -> SearchStrategy[dict
     return st.fixed_dictionaries(domain)
 
 
+#: The values of parameters that ``if value:`` takes for unset, by method; each is one that TGI takes.
+FALSY: Final[Mapping[str, Mapping[str, JSON]]] = {
+    "generate": {
+        "frequency_penalty": 0.0,
+        "seed": 0,
+        "watermark": False,
+        "do_sample": False,
+        "return_full_text": False,
+        "details": False,
+        "decoder_input_details": False,
+        "top_n_tokens": 0,
+    },
+    "chat": {
+        "temperature": 0.0,
+        "seed": 0,
+        "frequency_penalty": 0.0,
+        "presence_penalty": 0.0,
+        "logprobs": False,
+    },
+    "completions": {"temperature": 0.0, "seed": 0, "frequency_penalty": 0.0},
+}
+
+
+def with_falsy(shape: Shape, offered: frozenset[str]) -> SearchStrategy[dict[str, JSON]]:
+    """Valid parameters with a falsy value among them; ``offered`` has one that can be falsy at least."""
+    values = {name: value for name, value in FALSY[shape.method].items() if name in offered}
+    one = st.sampled_from(sorted(values)).map(lambda name: {name: values[name]})
+    return st.builds(lambda falsy, others: {**others, **falsy}, one, parameters(shape, offered))
+
+
 def messages(*, most: int = 5) -> SearchStrategy[list[JSON]]:
     """Turns of a chat (g_messages): perhaps a system message, then user and assistant, the user last."""
 

@@ -76,6 +76,8 @@ def check_property(
         suppress_health_check=[
             hypothesis.HealthCheck.too_slow,
             hypothesis.HealthCheck.data_too_large,
+            hypothesis.HealthCheck.filter_too_much,
+            hypothesis.HealthCheck.large_base_example,
             hypothesis.HealthCheck.function_scoped_fixture,
         ],
     )

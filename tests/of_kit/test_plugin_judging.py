@@ -1,8 +1,10 @@
 """From an exception to a ruling, and from the findings of all cases to one."""
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
+from hypothesis.errors import DeadlineExceeded, FailedHealthCheck, Flaky, InvalidArgument, Unsatisfiable
 
 from tgi_conformance.contracts.catalogue.clauses import Level
 from tgi_conformance.contracts.journal import UnreadableBody
@@ -34,6 +36,11 @@ class FlakyFailure(Exception):
         (Untestable("twin"), "call", Ruling.UNTESTABLE),
         (pytest.xfail.Exception("known"), "call", Ruling.EXPECTED),
         (FlakyFailure("gone"), "call", Ruling.UNTESTABLE),
+        (Unsatisfiable("nothing fits"), "call", Ruling.NOT_APPLICABLE),
+        (InvalidArgument("Cannot sample from a length-zero sequence."), "call", Ruling.NOT_APPLICABLE),
+        (FailedHealthCheck("too slow"), "call", Ruling.UNTESTABLE),
+        (DeadlineExceeded(timedelta(1), timedelta(2)), "call", Ruling.UNTESTABLE),
+        (Flaky("gone"), "call", Ruling.UNTESTABLE),
         (ExceptionGroup("g", [AssertionError("a"), AssertionError("b")]), "call", Ruling.FAILED),
         (ExceptionGroup("g", [AssertionError("a"), KeyError("b")]), "call", Ruling.KIT_FAULT),
         (ExceptionGroup("g", [AssertionError("a"), Untestable("b")]), "call", Ruling.UNTESTABLE),

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
 from jsonschema import Draft202012Validator
 
 from tgi_conformance.contracts.codec import to_json
@@ -23,7 +24,14 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.router import router_refuses
 from tgi_conformance.suites.generated.errors import FailedAnswer, date_ahead, failed_answers
 from tgi_conformance.suites.generated.images import BEGINNINGS, Image, images
-from tgi_conformance.suites.generated.requests import PARAMETERS, bad_parameters, messages, parameters
+from tgi_conformance.suites.generated.requests import (
+    FALSY,
+    PARAMETERS,
+    bad_parameters,
+    messages,
+    parameters,
+    with_falsy,
+)
 from tgi_conformance.suites.generated.schemas import schemas, tools
 from tgi_conformance.suites.generated.scripts import PlannedCall, loads
 from tgi_conformance.suites.generated.streams import (
@@ -312,3 +320,25 @@ def test_rows_that_wait_are_all_in_the_first_example_and_some_in_each_other() ->
     assert seen[0] == rows
     assert all(seen)
     assert len(set(seen)) == 2 ** len(rows) - 1
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_every_parameter_that_can_be_falsy_is_known_as_such(shape):
+    def can_be_falsy(values):
+        try:
+            find(values, lambda value: not value and value != [])
+        except NoSuchExample:
+            return False
+        return True
+
+    known = {name for name, values in PARAMETERS[shape.method].items() if can_be_falsy(values)}
+    assert known == set(FALSY[shape.method])
+    for name, value in FALSY[shape.method].items():
+        assert router_refuses(shape, {name: value}) is None
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_a_falsy_value_is_drawn_whatever_little_is_offered(shape):
+    for name in FALSY[shape.method]:
+        drawn = find(with_falsy(shape, frozenset({name})), lambda _: True)
+        assert drawn == {name: FALSY[shape.method][name]}
