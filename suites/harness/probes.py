@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+# The public name, pytest.fail.Exception, is an attribute that type checkers cannot subclass.
+from _pytest.outcomes import Failed
+
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
@@ -34,10 +37,15 @@ _TEXT: Final = "ready"
 _CLAUSE: Final = "DECL-01"
 
 
-class ProbeFailed(ClauseFailed):
-    """The backend does not do the healthy call that the case is built on; ``blocked_by`` says so itself."""
+class ProbeFailed(ClauseFailed, Failed):
+    """The backend does not do the healthy call that the case is built on; ``blocked_by`` says so itself.
+
+    pytest shows it without our frames, as it does its own ``fail(pytrace=False)``: its text says all, and to
+    render the frames takes longer than the case.
+    """
 
     ruling = Ruling.BLOCKED
+    pytrace = False
 
     def __init__(self, expected: str, observed: str, blocked_by: str) -> None:
         super().__init__(expected, observed)
