@@ -139,6 +139,9 @@ class Description:
     returns: Literal["completion", "full_text"] = "completion"
     #: Whether returned text is trimmed of white space (an option that is on).
     trims: bool = False
+    #: The backend's packages or modules, where they are not just what the adapter imports: they tell in
+    #: whose code an exception began (:mod:`.fault`).
+    packages: frozenset[str] = frozenset()
     notes: str = ""
 
 

@@ -13,6 +13,30 @@ from tgi_conformance.contracts.json_types import JSON
 Ending = Literal["answer", "end", "error", "left", "crash", "hang", "abandoned", "violation", "missing"]
 
 
+#: Whose file a frame is in (:mod:`.fault`); library: neither the adapter's nor the backend's.
+Owner = Literal["adapter", "backend", "library"]
+#: How an exception began at its innermost frame. failed: a statement there failed. called: in a call of code
+#: that has no frames (built in, native). delivered: it came while a coroutine or generator stood still.
+#: raised: by a raise statement. translated: by one, in place of another exception. unknown: not told.
+Beginning = Literal["unknown", "failed", "called", "delivered", "raised", "translated"]
+#: adapter: a mistake of the adapter's own code. adapter-raise: the adapter raised it, and nothing before it.
+#: unclear: nothing is said of it.
+Fault = Literal["unclear", "adapter", "adapter-raise"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Where a function stood when an exception passed; ``file`` is relative, the language's own: ``lib/``."""
+
+    file: str
+    line: int = 0
+    function: str = ""
+    owner: Owner = "library"
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} in {self.function or '?'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionLink:
     """One exception of a chain (the raised one first, then causes and contexts)."""
@@ -23,6 +47,10 @@ class ExceptionLink:
     args: tuple[str, ...] = ()
     #: "raised", "cause", "context" or "group".
     relation: str = "raised"
+    #: The innermost first.
+    frames: tuple[Frame, ...] = ()
+    began: Beginning = "unknown"
+    fault: Fault = "unclear"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

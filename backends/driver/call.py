@@ -19,6 +19,7 @@ from tgi_conformance.backends.driver.events import (
 from tgi_conformance.backends.driver.failure import failure_in
 from tgi_conformance.contracts.adapter import Answer, ErrorInfo, Failure, Piece
 from tgi_conformance.contracts.codec import DecodeError, from_json
+from tgi_conformance.contracts.fault import Ownership
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Ending, ExceptionLink, Outcome
 
@@ -28,6 +29,7 @@ GENERATION: Final = frozenset({"generate", "chat", "completions", "submit"})
 _RETURNED: Final = "returned a value that the adapter declares as a failure"
 #: "To the end": more pieces than any stream has.
 ALL_PIECES: Final = 1 << 31
+_UNKNOWN: Final = Ownership()
 
 
 class CallPort(Protocol):
@@ -44,12 +46,18 @@ class Call:
     """A call under way. Any thread may use it; pieces go to one reader at a time."""
 
     def __init__(
-        self, call_id: int, method: str, port: CallPort | None, failure: Failure | None = None
+        self,
+        call_id: int,
+        method: str,
+        port: CallPort | None,
+        failure: Failure | None = None,
+        ownership: Ownership = _UNKNOWN,
     ) -> None:
         self.id = call_id
         self.method = method
         self._port = port
         self._failure = failure if method in GENERATION else None
+        self._ownership = ownership
         self._changed = threading.Condition()
         #: What threads wait for. A thread that is woken for nothing costs more than to look here.
         self._awaited: list[Callable[[], bool]] = []
@@ -294,7 +302,7 @@ class Call:
         self._end(
             "error",
             error=error,
-            exception=event.exception,
+            exception=self._ownership.judge(event.exception),
             mutated=event.mutated,
             warnings=event.warnings,
             at=event.at,

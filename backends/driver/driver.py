@@ -15,6 +15,7 @@ from tgi_conformance.backends.driver.spec import BackendSpec
 from tgi_conformance.contracts.adapter import SETTINGS, Description
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import DecodeError, from_json
+from tgi_conformance.contracts.fault import Ownership
 from tgi_conformance.contracts.outcome import Outcome
 
 __all__ = [
@@ -53,7 +54,8 @@ class Driver:
         self._closed = False
         self._session, hello = self._open()
         self.description = read_description(hello, self._kill_and_tell)
-        self._session.failure = self.description.failure
+        self._ownership = Ownership(code=hello.code, packages=self.description.packages)
+        self._tell_session()
         self.implemented = frozenset(hello.implemented)
         self.language = hello.language
 
@@ -160,8 +162,13 @@ class Driver:
     def _replace(self) -> None:
         self._session.kill("it is replaced")
         self._session, _ = self._open()
-        self._session.failure = self.description.failure
+        self._tell_session()
         self.generation += 1
+
+    def _tell_session(self) -> None:
+        """Hand on what the adapter has said about itself, and calls are read by."""
+        self._session.failure = self.description.failure
+        self._session.ownership = self._ownership
 
     def _open(self) -> tuple[Session, Hello]:
         session = Session(self.spec, self._env, self._output, inproc=self._inproc)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tgi_conformance.backends.host.protocol import PREFIX, WireError
 from tgi_conformance.contracts.codec import DecodeError, from_json
+from tgi_conformance.contracts.fault import NOTHING_KNOWN, AdapterCode
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import ExceptionLink
 from tgi_conformance.contracts.schema.registry import URN, build_validator, describe, glance
@@ -24,6 +25,7 @@ class Hello:
     description: JSON
     implemented: tuple[str, ...]
     pid: int | None = None
+    code: AdapterCode = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

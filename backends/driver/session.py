@@ -20,6 +20,7 @@ from tgi_conformance.backends.host.encoding import Encoder
 from tgi_conformance.backends.host.lines import Assembler, to_lines
 from tgi_conformance.backends.host.protocol import LINE_LIMIT, PROTOCOL, WireError
 from tgi_conformance.contracts.adapter import Failure
+from tgi_conformance.contracts.fault import Ownership
 
 WRITE_DEADLINE: Final = 10.0
 """Seconds that a host may leave its input unread."""
@@ -108,6 +109,8 @@ class Session:
         self.violations: list[str] = []
         #: What calls may return in place of raising; known once the adapter has described itself.
         self.failure: Failure | None = None
+        #: Whose code an exception began in; known then too.
+        self.ownership = Ownership()
         self._spec = spec
         self._calls: dict[int, Call] = {}
         self._replies: dict[int, Reply] = {}
@@ -170,7 +173,7 @@ class Session:
         Raises TypeError or UnsendableError for arguments that cannot travel.
         """
         encoded = Encoder(strict=True).encode(args)
-        call = Call(next(self._ids), method, self, self.failure)
+        call = Call(next(self._ids), method, self, self.failure, self.ownership)
         with self._lock:
             if self._over:
                 return None

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from .encoding import printed
+from .frames import place
 from .loop import Loop
 from .protocol import LEADING, Message, now
 from .texts import cut, exception_chain, shown
@@ -306,7 +307,7 @@ class Call:
             if inspect.isawaitable(info):
                 info = self.host.loop.settle(info)
         except BaseException as fault:  # noqa: BLE001 -- the adapter's fault, told beside the exception
-            return None, cut(f"classify() raised {shown(repr, fault)}")
+            return None, cut(f"classify() raised {shown(repr, fault)}{place(fault)}")
         return as_info(info), None
 
     async def _classify_async(self, error: BaseException) -> tuple[Any, str | None]:
@@ -317,7 +318,7 @@ class Call:
             if inspect.isawaitable(info):
                 info = await info
         except BaseException as fault:  # noqa: BLE001
-            return None, cut(f"classify() raised {shown(repr, fault)}")
+            return None, cut(f"classify() raised {shown(repr, fault)}{place(fault)}")
         return as_info(info), None
 
 

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .adapter_code import code_of
 from .call import Call
 from .descriptors import open_descriptors
 from .lines import Assembler
@@ -236,6 +237,7 @@ class Host:
             protocol=PROTOCOL,
             language=f"Python {sys.version.split()[0]}",  # the module platform takes a millisecond to import
             description=description,
+            code=code_of(self.adapter),
             implemented=sorted(self.implemented),
             pid=os.getpid(),
         )

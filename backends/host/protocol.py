@@ -19,6 +19,8 @@ TAGS = frozenset({"$float", "$int", "$bytes", "$object", "$map"})
 #: Longest text of an exception, a log record, an object's repr; characters.
 TEXT_LIMIT = 16 << 10
 CHAIN_LIMIT = 20
+#: Frames of one exception, the innermost ones.
+FRAME_LIMIT = 20
 #: Of one kind of records between two censuses: their number, and characters of text.
 RECORDS_LIMIT = 10_000
 RECORDS_TEXT = 8 << 20

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from .frames import frames_of
 from .protocol import CHAIN_LIMIT, TEXT_LIMIT, Message
 
 
@@ -51,6 +52,7 @@ def exception_chain(error: BaseException) -> list[Message]:
 def _link(error: BaseException, relation: str) -> Message:
     args = error.args if isinstance(error.args, tuple) else ()
     notes = getattr(error, "__notes__", None) or ()
+    frames, began = frames_of(error)
     return {
         "type": type_name(type(error)),
         "message": shown(str, error),
@@ -60,4 +62,6 @@ def _link(error: BaseException, relation: str) -> Message:
             *(f"note: {note}"[:TEXT_LIMIT] for note in notes),
         ],
         "relation": relation,
+        "frames": frames,
+        "began": began,
     }

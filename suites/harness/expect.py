@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from tgi_conformance.contracts.adapter import Answer, ErrorInfo
 from tgi_conformance.contracts.error_kinds import ErrorKind
+from tgi_conformance.contracts.fault import where_it_began
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.outcome import Outcome
 
@@ -146,7 +147,8 @@ def describe(outcome: Outcome) -> str:
         kind = "unmapped" if info is None else str(info.kind)
         told = f", status {info.status}" if info is not None and isinstance(info.status, int) else ""
         raised = outcome.exception[0] if outcome.exception else None
-        cause = f": {raised.type}: {_short(raised.message)}" if raised else ""
+        place = where_it_began(outcome.exception)
+        cause = f": {raised.type}: {_short(raised.message)}{place}" if raised else ""
         why = f" ({outcome.detail})" if outcome.detail else ""
         return f"error of kind {kind}{told}{cause}{why}{_after(outcome)}"
     if outcome.ending in ("answer", "end", "left"):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from interpreters import interpreter
 
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.backends.driver.spec import HOST, parse_backend
@@ -36,18 +37,6 @@ def test_host_imports_the_standard_library_and_its_own_modules_alone(module: Pat
         elif isinstance(node, ast.ImportFrom):
             imported.add((node.module or "").partition(".")[0])
     assert imported <= sys.stdlib_module_names
-
-
-def interpreter(version: str) -> str:
-    """Return the executable of another version; skip where this machine has none."""
-    found = shutil.which(f"python{version}")
-    if found is None:
-        pytest.skip(f"no python{version} on PATH")
-    ask = [found, "-c", "import sys; print(sys.executable)"]
-    asked = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=False)
-    if asked.returncode:
-        pytest.skip(f"python{version} on PATH does not run")
-    return asked.stdout.strip()
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12", "3.13"])
