@@ -4,6 +4,7 @@ An exception is said to be the adapter's only where that is certain: its innermo
 file, and it is not what a backend raised, handed over or gave as the reason. In doubt nothing is said.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -17,6 +18,7 @@ FROM_OUTSIDE: Final = frozenset({"KeyboardInterrupt", "CancelledError", "Generat
 #: In words.
 WHOSE: Final = {"adapter": "the adapter's", "adapter-raise": "the adapter's own raise"}
 _STANDARD: Final = "lib/"
+_SAID: Final = re.compile(rf" at (\S+:\d+ in \S+) \({re.escape(WHOSE['adapter'])}\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,19 +114,26 @@ class Ownership:
 def where_it_began(chain: Iterable[ExceptionLink]) -> str:
     """Say where an exception began, as far as that helps: the adapter's fault, or a statement that failed."""
     for number, link in enumerate(chain):
-        if not link.frames:
-            continue
-        if link.fault != "unclear":
-            whose = WHOSE[link.fault]
-            return f" at {link.frames[0]} ({whose})" if not number else f", from {shown(link)} ({whose})"
-        if not number and link.began == "failed" and link.frames[0].owner == "backend":
+        if link.frames and link.fault != "unclear":
+            return f" at {_place(link)}" if not number else f", from {link.type} at {_place(link)}"
+        if link.frames and not number and link.began == "failed" and link.frames[0].owner == "backend":
             return f" at {link.frames[0]}"
     return ""
 
 
-def shown(link: ExceptionLink) -> str:
-    """One link in a line: its type, and where it began."""
-    return f"{link.type} at {link.frames[0]}" if link.frames else link.type
+def began_in_adapter(chains: Iterable[Sequence[ExceptionLink]]) -> str:
+    """The first exception of several calls that is the adapter's, with its place; empty: none is."""
+    links = (link for chain in chains for link in chain if link.fault == "adapter" and link.frames)
+    return next((f"{link.type} at {_place(link)}" for link in links), "")
+
+
+def places_said(text: str) -> list[str]:
+    """The places in the adapter that a text names, in the words of the functions above."""
+    return _SAID.findall(text)
+
+
+def _place(link: ExceptionLink) -> str:
+    return f"{link.frames[0]} ({WHOSE[link.fault]})"
 
 
 def _reasons(links: Sequence[ExceptionLink]) -> Iterable[int]:

@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.outcome import Frame
 from tgi_conformance.reports.atomic import json_text
 
 #: Characters of one value that a page shows.
@@ -33,6 +35,12 @@ def clip(text: str, longest: int = LONGEST) -> Shown:
 def visible(text: str) -> str:
     """The text with control characters and lone surrogates as escapes; tabs and line ends stay."""
     return _CONTROL.sub(lambda found: _escape(ord(found[0])), text)
+
+
+def frame_lines(frames: Sequence[Frame]) -> Shown:
+    """Frames of an exception, a line each, with the owner of each file."""
+    width = max((len(frame.owner) for frame in frames), default=0)
+    return clip("\n".join(f"{frame.owner:<{width}}  {frame}" for frame in frames))
 
 
 def pretty_json(value: JSON, longest: int = LONGEST) -> Shown:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
+from tgi_conformance.contracts.fault import places_said
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.readable import visible
@@ -66,8 +67,20 @@ def _backend(run: Run, backend: BackendInfo, results: ResultsMap, width: int) ->
     if any(verdict.ruling in RED for verdict in verdicts):
         yield Text()
         yield from reasons(verdicts, width=width)
+        yield from _in_adapter(verdicts)
     yield Text()
     yield from _keys(results, width)
+
+
+def _in_adapter(verdicts: Sequence[Verdict]) -> Iterator[Text]:
+    """In how many red cases an exception began in the adapter, and where most did."""
+    red = [set(places_said(verdict.observed)) for verdict in verdicts if verdict.ruling in RED]
+    places = Counter(place for said in red for place in said)
+    if places:
+        cases = f"{sum(map(bool, red))} {_plural(sum(map(bool, red)), 'case')}"
+        (first, _), *rest = places.most_common()
+        more = f" and {len(rest)} more {_plural(len(rest), 'place')}" if rest else ""
+        yield Text(f"  in {cases} an exception began in the adapter itself: {first}{more}", "bold yellow")
 
 
 def _areas(verdicts: Sequence[Verdict]) -> Iterator[Text]:

@@ -10,6 +10,7 @@ import click
 from tgi_conformance.backends.driver.driver import BackendStartError, Driver
 from tgi_conformance.backends.driver.spec import BackendSpec, BackendSpecError, parse_backend
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
+from tgi_conformance.contracts.fault import places_said
 from tgi_conformance.fake_server.client import FakeServer, FakeServerError
 from tgi_conformance.plugin.backends_seen import hidden
 from tgi_conformance.reports.gate import Exit
@@ -33,6 +34,10 @@ _HELP: Final = {
     "import": "run `python -c 'import ...'` of that module in the backend's interpreter (--backend-python)",
     "describe": "describe() returns a tgi_conformance.adapter.Description or a mapping with its keys",
 }
+
+
+_BY_HAND: Final = "make this call by hand against `tgi-conformance serve`"
+_IN_ADAPTER: Final = "this began in the adapter, not in the backend: look at that line first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +154,7 @@ def _call(probes: Probes, shape: str, *, streaming: bool) -> Remark:
         return Remark(
             tone="bad",
             text=f"{kind}: {failure.observed}",
-            help="make this call by hand against `tgi-conformance serve`",
+            help=_IN_ADAPTER if places_said(failure.observed) else _BY_HAND,
         )
     return Remark(tone="good", text=f"{kind} is answered")
 

@@ -29,6 +29,7 @@ from tgi_conformance.plugin.judging import (
     at_level,
     is_soft,
     rule_exception,
+    with_place,
 )
 from tgi_conformance.plugin.locks import LOCK_FILE, held, share_of
 from tgi_conformance.reports.evidence_files import write_evidence
@@ -170,7 +171,7 @@ class Cases:
 
     def _conclude(self, item: pytest.Item, report: pytest.TestReport, phases: _Phases) -> None:
         record = item.stash.get(RECORD, None) or new_record(item)
-        ruled = self._final(item, record, phases)
+        ruled = with_place(self._final(item, record, phases), (seen.outcome for seen in record.calls))
         keys = record.keys | {given.alias: given.key for given in self.settings.endpoints}
         evidence = self._evidence(record, ruled, phases, keys)
         verdict = redact_verdict(self._verdict(item, record, ruled, phases, evidence), keys)

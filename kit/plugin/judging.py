@@ -1,12 +1,14 @@
 """From what pytest saw of a case to its ruling. Pure: exceptions and clause in, values out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import pytest
 
 from tgi_conformance.contracts.catalogue.clauses import Level
+from tgi_conformance.contracts.fault import began_in_adapter, places_said
+from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.verdict import Ruling
 
 #: Attribute of a pytest report that carries the verdict as one JSON string.
@@ -16,6 +18,8 @@ ERROR_ATTRIBUTE: Final = "tgi_error"
 Phase = Literal["setup", "call", "teardown"]
 _LINE: Final = 300
 _SOFT: Final = frozenset({Ruling.ADVISORY, Ruling.RECORDED})
+#: Rulings that say something against the backend.
+_BLAMING: Final = frozenset({Ruling.FAILED, Ruling.ADVISORY, Ruling.UNTESTABLE})
 #: hypothesis' word for an example that failed once and then did not, without importing hypothesis.
 _FLAKY: Final = frozenset({"Flaky", "FlakyFailure", "FlakyReplay"})
 _HYPOTHESIS: Final = "hypothesis.errors"
@@ -57,6 +61,18 @@ def rule_exception(error: BaseException, phase: Phase) -> Ruled:
         if not _blames_backend(leaf, phase):
             return Ruled(ruling=Ruling.KIT_FAULT, reason=f"{phase}: {type(leaf).__name__}: {_message(leaf)}")
     return _failed(leaves[0])
+
+
+def with_place(ruled: Ruled, outcomes: Iterable[Outcome]) -> Ruled:
+    """Say of a failure, where its texts do not, which exception of its calls began in the adapter."""
+    began = began_in_adapter(outcome.exception for outcome in outcomes) if ruled.ruling in _BLAMING else ""
+    if not began:
+        return ruled
+    reason, observed = (
+        text if places_said(text) else f"{text}; {began}".removeprefix("; ")
+        for text in (ruled.reason, ruled.observed)
+    )
+    return replace(ruled, reason=reason, observed=observed)
 
 
 def at_level(ruled: Ruled, level: Level, *, enforced: bool) -> Ruled:

@@ -11,12 +11,13 @@ from itertools import zip_longest
 from typing import Final
 
 from tgi_conformance.contracts.codec import DecodeError, from_json, to_json
+from tgi_conformance.contracts.fault import WHOSE
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import ExceptionLink, Outcome
 from tgi_conformance.contracts.verdict import Evidence
 from tgi_conformance.reports.html.timeline import Row, timeline
-from tgi_conformance.reports.readable import Shown, clip, pretty_bytes, pretty_json
+from tgi_conformance.reports.readable import Shown, clip, frame_lines, pretty_bytes, pretty_json
 
 MOST_SPACES: Final = 6
 MOST_CALLS: Final = 12
@@ -60,6 +61,17 @@ class PieceView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    """One exception of a chain; ``whose`` says where it is the adapter's own."""
+
+    relation: str
+    type: str
+    message: Shown
+    whose: str = ""
+    frames: Shown | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallView:
     """One call and what the backend said."""
 
@@ -70,7 +82,7 @@ class CallView:
     facts: tuple[tuple[str, Shown], ...] = ()
     pieces: tuple[PieceView, ...] = ()
     more_pieces: int = 0
-    exceptions: tuple[ExceptionLink, ...] = ()
+    exceptions: tuple[LinkView, ...] = ()
     other: Shown | None = None
 
 
@@ -171,8 +183,18 @@ def _call(call: JSON) -> CallView:
         facts=_facts(outcome),
         pieces=pieces[:MOST_PIECES],
         more_pieces=max(0, len(pieces) - MOST_PIECES),
-        exceptions=outcome.exception,
+        exceptions=tuple(map(_link, outcome.exception)),
         other=pretty_json(rest) if rest else None,
+    )
+
+
+def _link(link: ExceptionLink) -> LinkView:
+    return LinkView(
+        relation=link.relation,
+        type=link.type,
+        message=clip(link.message, 1500),
+        whose=WHOSE.get(link.fault, ""),
+        frames=frame_lines(link.frames) if link.frames else None,
     )
 
 
@@ -202,10 +224,8 @@ def _since(start: float | None, at: float | None) -> float | None:
 def _size(value: object) -> int:
     if isinstance(value, Shown):
         return len(value.text) + 80
-    if isinstance(value, ExceptionLink):
-        return len(value.message) + len(value.repr) + 120
     if isinstance(value, tuple):
         return sum(_size(item) for item in value)
-    if isinstance(value, EvidenceView | SpaceView | CallView | ExchangeView | PieceView):
+    if isinstance(value, EvidenceView | SpaceView | CallView | LinkView | ExchangeView | PieceView):
         return 400 + sum(_size(getattr(value, name)) for name in value.__slots__)
     return 0

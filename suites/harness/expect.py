@@ -148,7 +148,8 @@ def describe(outcome: Outcome) -> str:
         told = f", status {info.status}" if info is not None and isinstance(info.status, int) else ""
         raised = outcome.exception[0] if outcome.exception else None
         place = where_it_began(outcome.exception)
-        cause = f": {raised.type}: {_short(raised.message)}{place}" if raised else ""
+        # The message of a mistake matters less than where it is, and lines are cut at their end.
+        cause = f": {raised.type}: {_short(raised.message, 60 if place else 160)}{place}" if raised else ""
         why = f" ({outcome.detail})" if outcome.detail else ""
         return f"error of kind {kind}{told}{cause}{why}{_after(outcome)}"
     if outcome.ending in ("answer", "end", "left"):

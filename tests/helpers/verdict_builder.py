@@ -3,7 +3,7 @@
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Connection, Exchange, Journal, ReplyUse
-from tgi_conformance.contracts.outcome import ExceptionLink, Outcome
+from tgi_conformance.contracts.outcome import ExceptionLink, Frame, Outcome
 from tgi_conformance.contracts.script import Script, overloaded
 from tgi_conformance.contracts.verdict import Evidence, Ruling, Verdict
 from tgi_conformance.reports.run import BackendInfo, Run, RunInfo
@@ -60,7 +60,14 @@ def evidence(name: str, *, backend: str = "alpha", text: str = "", key: str = CA
     )
     outcome = Outcome(
         ending="error",
-        exception=(ExceptionLink(type="ValueError", message=f"{text} {key}", repr=f"ValueError({key!r})"),),
+        exception=(
+            ExceptionLink(
+                type="ValueError",
+                message=f"{text} {key}",
+                repr=f"ValueError({key!r})",
+                frames=(Frame(file="my_client/core.py", line=7, function="send", owner="backend"),),
+            ),
+        ),
         entered_at=9.99,
         ended_at=10.05,
     )

@@ -8,7 +8,9 @@ import pytest
 from verdict_builder import CANARY, evidence, run_of, verdict
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
+from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Connection, Exchange, Journal
+from tgi_conformance.contracts.outcome import ExceptionLink, Frame, Outcome
 from tgi_conformance.contracts.verdict import Evidence, Finding, Ruling, Verdict
 from tgi_conformance.reports.allure import allure_labels
 from tgi_conformance.reports.comparison import Comparison, Difference
@@ -138,6 +140,7 @@ def test_a_failure_has_its_whole_story_on_the_page(tmp_path: Path) -> None:
         "tgi-conformance run --backend alpha.adapter:A --case STREAM-12/cut --seed 7",
         *("POST /generate", "key:A", "authorization: Bearer key:A", '"inputs": "said"', "complete", "429"),
         *("Model is overloaded", "reply first: 1 requests, wanted at least 2", "ValueError"),
+        "backend  my_client/core.py:7 in send",
     ):
         assert part in text, part
 
@@ -240,6 +243,38 @@ def test_the_summary_says_what_the_run_could_not_take_less_than() -> None:
     assert line in worked
     waited = shown(replace(run, info=replace(info, longest_wait_seconds=25.0)))
     assert any("waits 25.0 s" in row and "took 1.20 times" in row for row in waited)
+
+
+def test_the_summary_names_the_place_in_the_adapter_where_most_began() -> None:
+    chat, other = (f"KeyError: 'x' at a.py:{line} in chat (the adapter's)" for line in (3, 9))
+    cases = [
+        verdict("ERR-05/a", Ruling.FAILED, observed=chat),
+        verdict("ERR-05/b", Ruling.FAILED, observed=f"{chat}; {chat}; {other}"),
+        verdict("ERR-05/c", Ruling.PASSED, observed=other),
+        verdict("ERR-05/d", Ruling.FAILED, observed="an answer"),
+    ]
+    said = "  in 2 cases an exception began in the adapter itself: a.py:3 in chat and 1 more place"
+    assert said in shown(run_of(*cases))
+    assert not [row for row in shown(run_of(*cases[2:])) if "adapter itself" in row]
+
+
+def test_an_exception_is_shown_with_its_frames_and_their_owners() -> None:
+    frames = (
+        Frame(file="my_adapter.py", line=42, function="chat", owner="adapter"),
+        Frame(file="lib/<b>.py", line=7, function="run"),
+    )
+    link = ExceptionLink(type="KeyError", message="'x'", frames=frames, began="failed", fault="adapter")
+    (call,) = evidence_view(
+        Evidence(
+            case="A-01/x",
+            backend="alpha",
+            calls=({"call": "c", "outcome": to_json(Outcome(ending="error", exception=(link,)))},),
+        )
+    ).calls
+    (seen,) = call.exceptions
+    assert seen.whose == "the adapter's"
+    assert seen.frames is not None
+    assert seen.frames.text == "adapter  my_adapter.py:42 in chat\nlibrary  lib/<b>.py:7 in run"
 
 
 def test_the_reasons_fit_on_a_screen_must_first_and_say_what_is_left_out() -> None:
