@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.outside import Outside
 
 
 class Ruling(StrEnum):
@@ -48,6 +49,8 @@ class Finding:
     slug: str = RUN_WIDE
     #: How large a breach is, as a count of what was seen (requests, connections): the largest is quoted.
     size: int = 1
+    #: False: the oracle could not look; the message says why.
+    looked: bool = True
 
     @property
     def case(self) -> str:
@@ -90,6 +93,8 @@ class Verdict:
     #: Of a blocked case: id of the case that says what is wrong, as DECL-01/healthy-chat-stream.
     blocked_by: str = ""
     findings: tuple[Finding, ...] = ()
+    #: Attempts of the backend to reach beyond this machine while the case ran.
+    outside: tuple[Outside, ...] = ()
 
     @property
     def red(self) -> bool:

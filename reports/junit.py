@@ -64,6 +64,8 @@ def _properties(run: Run, backend: BackendInfo) -> Iterable[tuple[str, str]]:
     yield "backend", backend.spec or backend.name
     yield "backend version", backend.version
     yield "claims", backend.claims
+    if backend.fence:
+        yield "fence", backend.fence
     if run.info.selection:
         yield "selection", run.info.selection
     for name, version in run.info.versions.items():

@@ -11,5 +11,6 @@ def repro_command(info: RunInfo, verdict: Verdict) -> str:
     backend = info.backend(verdict.backend)
     seed = info.seed if verdict.seed is None else verdict.seed
     profile = ["--profile", info.profile] if info.profile != "default" else []
+    network = ["--allow-network"] if backend.allow_network else []
     words = ["tgi-conformance", "run", "--backend", backend.spec or backend.name]
-    return shlex.join([*words, *profile, "--case", verdict.case, "--seed", str(seed)])
+    return shlex.join([*words, *network, *profile, "--case", verdict.case, "--seed", str(seed)])

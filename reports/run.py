@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.outside import Fence
 from tgi_conformance.contracts.verdict import Verdict
 
 
@@ -20,6 +22,10 @@ class BackendInfo:
     claimed: tuple[str, ...] = ()
     #: Methods that are implemented although no claimed capability needs them.
     hidden: tuple[str, ...] = ()
+    #: What kept it on this machine; empty: it did not start.
+    fence: Fence | Literal[""] = ""
+    #: Whether the user let it leave this machine.
+    allow_network: bool = False
     #: The whole description, in JSON form.
     description: JSON = None
 

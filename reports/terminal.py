@@ -15,6 +15,7 @@ from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.fault import places_said
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
 from tgi_conformance.reports.gate import Gate
+from tgi_conformance.reports.network import network_of
 from tgi_conformance.reports.readable import visible
 from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.ruling_marks import MARKS, in_words
@@ -62,6 +63,7 @@ def _backend(run: Run, backend: BackendInfo, results: ResultsMap, width: int) ->
     yield Text(f"  {words.detail}")
     if backend.hidden:
         yield Text(f"  implemented but not claimed: {', '.join(backend.hidden)}", "yellow")
+    yield from (Text(f"  {visible(line)}") for line in network_of(backend, verdicts))
     yield Text()
     yield from _areas(verdicts)
     if any(verdict.ruling in RED for verdict in verdicts):

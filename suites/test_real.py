@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from tgi_conformance.backends.driver.network import own_names
 from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.error_kinds import ErrorKind
@@ -43,7 +44,7 @@ _503: Final = 503
 def test_the_kit_itself_stays_on_this_machine(case: Case) -> None:
     """Nobody who runs a test suite expects it to talk to strangers."""
     space = case.serve()
-    own = connects.own_names()
+    own = own_names()
     if not connects.watched() or not connects.connects():
         raise KitFault("the watch over the kit's own connects sees nothing, not even the control connection")
     went = [where for where in connects.connects() if leaves_here(where, own)]

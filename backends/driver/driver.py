@@ -4,7 +4,7 @@ import difflib
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from tgi_conformance.backends.driver.call import Call
@@ -17,6 +17,7 @@ from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.fault import Ownership
 from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.outside import Outside
 
 __all__ = [
     "BackendGoneError",
@@ -26,6 +27,7 @@ __all__ = [
     "Driver",
     "Exit",
     "LogRecord",
+    "Went",
     "read_description",
 ]
 
@@ -33,6 +35,15 @@ START_DEADLINE: Final = 30.0
 GONE: Final = "the backend's process ended twice before a call reached it"
 #: Calls that take generation parameters.
 PARAMETER_METHODS: Final = ("generate", "chat", "completions")
+
+
+@dataclass(frozen=True, slots=True)
+class Went:
+    """Where a backend went between two censuses; None: the host does not watch that."""
+
+    connects: tuple[str, ...] | None
+    lookups: tuple[str, ...] | None
+    outside: tuple[Outside, ...]
 
 
 class Driver:
@@ -58,6 +69,9 @@ class Driver:
         self._tell_session()
         self.implemented = frozenset(hello.implemented)
         self.language = hello.language
+        #: What keeps the backend on this machine.
+        self.fence = hello.fence
+        self._went: list[Went] = []
 
     @classmethod
     def start(
@@ -107,7 +121,14 @@ class Driver:
 
         A host that was lost is started again first, which may raise :class:`BackendStartError`.
         """
-        return self._living().census(deadline, collect=collect)
+        census = self._living().census(deadline, collect=collect)
+        self._went.append(Went(census.connects, census.lookups, census.outside))
+        return census
+
+    def went(self) -> list[Went]:
+        """Return where the backend went, as every census since the last time this was asked has told it."""
+        went, self._went = self._went, []
+        return went
 
     def output(self) -> str:
         """Return what the backend printed, in all lives of its process (the last MiB)."""

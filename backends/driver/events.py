@@ -10,6 +10,7 @@ from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.fault import NOTHING_KNOWN, AdapterCode
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import ExceptionLink
+from tgi_conformance.contracts.outside import Fence, Outside
 from tgi_conformance.contracts.schema.registry import URN, build_validator, describe, glance
 
 SCHEMA: Final = "adapter-message"
@@ -26,6 +27,8 @@ class Hello:
     implemented: tuple[str, ...]
     pid: int | None = None
     code: AdapterCode = NOTHING_KNOWN
+    #: What keeps the backend on this machine.
+    fence: Fence = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +150,8 @@ class Census:
     connects: tuple[str, ...] | None = None
     #: Names looked up, each once.
     lookups: tuple[str, ...] | None = None
+    #: Attempts to reach beyond this machine.
+    outside: tuple[Outside, ...] = ()
     #: Largest gap between ticks of the event loop, seconds (a tick is due each 0.02 s).
     tick_gap: float | None = None
     logs: tuple[LogRecord, ...] | None = None

@@ -55,11 +55,11 @@ class HostProcess(Protocol):
 
 
 def child_environment(home: str, spec: BackendSpec, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the scrubbed environment: a few variables of ours, an empty home, and what the case gives."""
+    """Return the scrubbed environment: a few of ours, an empty home, what the user hands on, the case's."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     if not spec.foreign and "PYTHONPATH" in os.environ:
         kept["PYTHONPATH"] = os.environ["PYTHONPATH"]
-    return {**kept, "HOME": home, **given}
+    return {**kept, "HOME": home, **dict(spec.environment), **given}
 
 
 class ChildProcess:
@@ -174,7 +174,7 @@ def open_process(spec: BackendSpec, env: Mapping[str, str], *, inproc: bool) -> 
     """Start the host of a spec; raises OSError where the program cannot be run."""
     if not inproc:
         return ChildProcess(spec, env)
-    os.environ.update(env)
+    os.environ.update({**dict(spec.environment), **env})
     return InprocHost()
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tgi_conformance.backends.driver.call import Call
 from tgi_conformance.backends.driver.events import PREFIX, Census, Event, Failed, Hello, Refused, read_event
+from tgi_conformance.backends.driver.network import network_for
 from tgi_conformance.backends.driver.output import OutputLog
 from tgi_conformance.backends.driver.process import HostProcess, open_process, what_is_missing
 from tgi_conformance.backends.driver.spec import BackendSpec
@@ -151,6 +152,7 @@ class Session:
                 "protocol": [PROTOCOL],
                 "adapter": self._spec.adapter,
                 "path": list(self._spec.path),
+                "network": network_for(open_to_all=self._spec.allow_network),
             },
             deadline,
         )

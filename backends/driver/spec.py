@@ -3,7 +3,7 @@
 import importlib.util
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,10 @@ class BackendSpec:
     path: tuple[str, ...] = ()
     #: Working folder of the child.
     folder: str = "."
+    #: Whether the backend may leave this machine.
+    allow_network: bool = False
+    #: Variables of the child's environment, by name. Their values are nobody else's business.
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def label(self) -> str:

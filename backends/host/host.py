@@ -18,6 +18,7 @@ from typing import Any
 from .adapter_code import code_of
 from .call import Call
 from .descriptors import open_descriptors
+from .fence import Fence
 from .lines import Assembler
 from .loading import StartError, check_protocol, load_adapter
 from .loop import Loop
@@ -44,6 +45,7 @@ class Host:
         known = open_descriptors()
         self.loop = Loop()
         self.watch = Watch({read_fd, write_fd, 0, 1, 2} | (open_descriptors() - known))
+        self.fence = Fence()
         self.adapter: Any = None
         self.implemented: frozenset[str] = frozenset()
         self._main_work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -66,6 +68,8 @@ class Host:
         finally:
             self.watch.stop()
             self.loop.stop()
+            if not self._own_process:  # else what runs at exit stays behind the fence, too
+                self.fence.fall()
 
     def _on_sigint(self, *_: object) -> None:
         call = self._main_call
@@ -211,6 +215,7 @@ class Host:
         stage = "import"
         try:
             check_protocol(message["protocol"])
+            self.fence.stand(message.get("network"))
             sys.path[:0] = [path for path in message.get("path", []) if path not in sys.path]
             made = load_adapter(message["adapter"])
             stage = "create"
@@ -240,6 +245,7 @@ class Host:
             code=code_of(self.adapter),
             implemented=sorted(self.implemented),
             pid=os.getpid(),
+            fence=self.fence.kind,
         )
 
     def _describe(self) -> Any:
@@ -272,8 +278,9 @@ class Host:
             tasks=self.loop.tasks(),
             descriptors=descriptors,
             sockets=sockets,
-            connects=self.watch.connects.take()[0],
-            lookups=self.watch.lookups.take()[0],
+            connects=self.fence.connects.take()[0],
+            lookups=self.fence.lookups.take()[0],
+            outside=self.fence.outside(),
             tick_gap=self.loop.tick_gap(),
             logs=[{"level": level, "logger": name, "text": text} for level, name, text in logs],
             logs_dropped=logs_dropped,

@@ -1,4 +1,4 @@
-"""What the host watches in its process: logs, warnings, connects, name look-ups and descriptors."""
+"""What the host watches in its process: logs, warnings and descriptors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextvars
 import logging
 import os
 import stat
-import sys
 import threading
 import traceback
 import warnings
@@ -80,23 +79,18 @@ current_call: contextvars.ContextVar[Warned | None] = contextvars.ContextVar("tg
 
 
 class Watch:
-    """Logs, warnings, connects, name look-ups and descriptors of this process."""
-
-    audited: Watch | None = None
-    hooked = False
+    """Logs, warnings and descriptors of this process."""
 
     def __init__(self, own_descriptors: set[int]) -> None:
         self.logs = Records()
         self.warnings = Records()
-        self.connects = Records(distinct=True)
-        self.lookups = Records(distinct=True)
         self._own = own_descriptors
         self._tap = LogTap(self.logs)
         self._before: tuple[Any, ...] = ()
         self._hushed: list[logging.Logger] = []
 
     def start(self) -> None:
-        """Hook in. An audit hook cannot be taken out again, so there is one for the whole process."""
+        """Hook in."""
         root = logging.getLogger()
         self._before = (root.level, warnings.showwarning, warnings.filters[:])
         root.addHandler(self._tap)
@@ -106,10 +100,6 @@ class Watch:
             library.setLevel(logging.INFO)
         warnings.simplefilter("always")
         warnings.showwarning = self._show_warning
-        Watch.audited = self
-        if not Watch.hooked:
-            sys.addaudithook(_audit)
-            Watch.hooked = True
 
     def stop(self) -> None:
         """Hook out, so that what is said at exit goes to stderr as usual."""
@@ -123,7 +113,6 @@ class Watch:
         warnings.showwarning = show
         warnings.resetwarnings()  # also makes the interpreter forget what it decided by the old filters
         warnings.filters[:] = filters  # type: ignore[index]
-        Watch.audited = None
 
     def _show_warning(self, message: Any, category: type[Warning], *_args: Any, **_kwargs: Any) -> None:
         text = cut(f"{category.__name__}: {message}")
@@ -131,16 +120,6 @@ class Watch:
         call = current_call.get()
         if call is not None and len(call.warnings) < CHAIN_LIMIT * 5:
             call.warnings.append(text)
-
-    def audit(self, event: str, args: tuple[Any, ...]) -> None:
-        """Note a connect or a look-up."""
-        if event == "socket.connect":
-            address = args[1]
-            where = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else repr(address)
-            self.connects.add(where)
-        elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-            host = args[0]
-            self.lookups.add(host.decode("ascii", "replace") if isinstance(host, bytes) else str(host))
 
     def descriptors(self) -> tuple[int, int]:
         """Count open descriptors and, among them, sockets; the host's own are left out."""
@@ -150,9 +129,3 @@ class Watch:
             with contextlib.suppress(OSError):
                 sockets += stat.S_ISSOCK(os.fstat(fd).st_mode)
         return len(foreign), sockets
-
-
-def _audit(event: str, args: tuple[Any, ...]) -> None:
-    watch = Watch.audited
-    if watch is not None and event.startswith("socket."):
-        watch.audit(event, args)

@@ -84,6 +84,7 @@ _CENSUS: Final = (
     "sockets",
     "connects",
     "lookups",
+    "outside",
     "tick_gap",
     "logs",
     "logs_dropped",

@@ -61,6 +61,15 @@ def _backend_options(command: Any) -> Any:
                 metavar="CMD",
                 help='Adapter host in another language: "node adapter.mjs".',
             ),
+            click.option(
+                "--backend-env",
+                multiple=True,
+                metavar="NAME[=VALUE]",
+                help="Hand this variable on to the backend's process; repeatable. Keys are never handed on.",
+            ),
+            click.option(
+                "--allow-network", is_flag=True, help="Let the backend leave this machine, unjudged."
+            ),
         )
     ):
         command = option(command)
@@ -152,18 +161,16 @@ def run_command(
 @cli.command("doctor", context_settings=_CONTEXT)
 @_backend_options
 @click.option("--inproc", is_flag=True, help="Run the backend in this process.")
-def doctor_command(
-    backends: tuple[str, ...], backend_python: str | None, backend_command: str | None, *, inproc: bool
-) -> int:
+def doctor_command(backends: tuple[str, ...], **chosen: Any) -> int:
     """Check an adapter: what it claims, what it implements, and one healthy call of each kind.
 
     Exit code 0: ready for a run; 1: problems; 12: it does not start or describe itself.
     """
     if not backends:
         reference = import_module(late_imports.OPTIONS).REFERENCE
-        backends = ("",) if backend_command else (reference,)
+        backends = ("",) if chosen["backend_command"] else (reference,)
     module = import_module(late_imports.DOCTOR)
-    return int(module.examine(backends, python=backend_python, command=backend_command, inproc=inproc))
+    return int(module.examine(backends, **chosen))
 
 
 @cli.command(

@@ -1,19 +1,22 @@
 """``tgi-conformance doctor``: whether an adapter starts, describes itself, and answers healthy calls."""
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 import click
 
-from tgi_conformance.backends.driver.driver import BackendStartError, Driver
+from tgi_conformance.backends.driver.driver import BackendGoneError, BackendStartError, Driver
+from tgi_conformance.backends.driver.environment import handed_on
 from tgi_conformance.backends.driver.spec import BackendSpec, BackendSpecError, parse_backend
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.fault import places_said
 from tgi_conformance.fake_server.client import FakeServer, FakeServerError
 from tgi_conformance.plugin.backends_seen import hidden
 from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.network import network_in_words
 from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
 from tgi_conformance.suites.shapes.calls import SHAPES
 
@@ -49,12 +52,24 @@ class Remark:
     help: str = ""
 
 
-def examine(backends: tuple[str, ...], *, python: str | None, command: str | None, inproc: bool) -> int:
+def examine(
+    backends: tuple[str, ...],
+    *,
+    backend_python: str | None,
+    backend_command: str | None,
+    backend_env: tuple[str, ...],
+    allow_network: bool,
+    inproc: bool,
+) -> int:
     """Examine each backend and print what was found; returns the exit code (0, 1 or 12)."""
     codes = []
     for adapter in backends:
         try:
-            spec = parse_backend(adapter, python=python, command=command, folder=Path.cwd())
+            spec = replace(
+                parse_backend(adapter, python=backend_python, command=backend_command, folder=Path.cwd()),
+                environment=handed_on(backend_env, os.environ),
+                allow_network=allow_network,
+            )
         except BackendSpecError as error:
             raise click.UsageError(str(error)) from error
         click.secho(spec.label, bold=True)
@@ -71,7 +86,7 @@ def _examine(spec: BackendSpec, *, inproc: bool) -> int:
         return Exit.BACKEND_DOWN
     bad = 0
     with driver:
-        for remark in (*_description(driver), *_methods(driver), *_calls(driver)):
+        for remark in (*_description(driver), *_methods(driver), *_calls(driver), *_network(driver)):
             _show(remark)
             bad += remark.tone == "bad"
     click.echo(f"  {bad} problem{'' if bad == 1 else 's'}")
@@ -157,6 +172,20 @@ def _call(probes: Probes, shape: str, *, streaming: bool) -> Remark:
             help=_IN_ADAPTER if places_said(failure.observed) else _BY_HAND,
         )
     return Remark(tone="good", text=f"{kind} is answered")
+
+
+def _network(driver: Driver) -> Iterator[Remark]:
+    """Tell which fence stands, and what was tried beyond it in the calls before."""
+    allowed = driver.spec.allow_network
+    try:
+        attempts = driver.census().outside
+    except (BackendGoneError, BackendStartError) as error:
+        yield Remark(tone="bad", text=f"the backend's process does not answer: {error}")
+        attempts = ()
+    fence, *lines = network_in_words(driver.fence, attempts, allowed=allowed)
+    yield Remark(tone="note" if driver.fence == "none" else "good", text=fence)
+    help_ = "" if allowed else "REAL-01 fails for that; --allow-network lets it through"
+    yield from (Remark(tone="note", text=line, help=help_) for line in lines)
 
 
 def _show(remark: Remark) -> None:

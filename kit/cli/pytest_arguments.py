@@ -21,6 +21,8 @@ class Choice:
     backends: tuple[str, ...] = ()
     backend_python: str | None = None
     backend_command: str | None = None
+    backend_env: tuple[str, ...] = ()
+    allow_network: bool = False
     profile: str | None = None
     seed: str | None = None
     workers: int = 0
@@ -70,12 +72,15 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-evidence": choice.evidence,
     }
     yield from (f"--tgi-backend={backend}" for backend in choice.backends)
+    yield from (f"--tgi-backend-env={pair}" for pair in choice.backend_env)
     yield from (f"{flag}={value}" for flag, value in single.items() if value is not None)
     yield from (f"--tgi-case={case}" for case in choice.cases)
     yield from (f"--tgi-rerun={case}" for case in choice.rerun)
     yield from (f"--tgi-focus={clause}" for clause in choice.focus)
     if choice.inproc:
         yield "--tgi-inproc"
+    if choice.allow_network:
+        yield "--tgi-allow-network"
 
 
 @contextmanager

@@ -47,6 +47,8 @@ def info_of(driver: Driver, spec: str) -> BackendInfo:
         language=driver.language,
         claimed=tuple(sorted(description.capabilities)),
         hidden=hidden(driver.implemented, description.capabilities),
+        fence=driver.fence,
+        allow_network=driver.spec.allow_network,
         description=to_json(description),
     )
 

@@ -236,6 +236,7 @@ class Cases:
             record=record.record,
             blocked_by=ruled.blocked_by,
             findings=tuple(record.findings),
+            outside=tuple(record.outside),
         )
 
 

@@ -31,6 +31,16 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "CMD",
         "help": 'command of an adapter host in another language: "node adapter.mjs"',
     },
+    "--tgi-backend-env": {
+        "action": "append",
+        "metavar": "NAME[=VALUE]",
+        "help": "hand this variable on to the backend's process; repeatable; keys are never handed on",
+    },
+    "--tgi-allow-network": {
+        "action": "store_true",
+        "default": False,
+        "help": "let the backend leave this machine, unjudged",
+    },
     "--tgi-profile": {
         "choices": ("default", "thorough", "quick", "tgi-guide"),
         "help": "how much to test; quick: one case per clause; tgi-guide: all 22 keys are required",

@@ -22,6 +22,8 @@ _UNSEEN: Final = LISTED | {Ruling.NOT_RUN}
 class _Seen:
     looked: int = 0
     breaches: list[tuple[str, Finding]] = field(default_factory=list)
+    #: Why nothing was looked at.
+    unseen: str = ""
 
 
 def rule_run_wide(verdicts: Iterable[Verdict], *, enforced: bool, seed: int) -> tuple[Verdict, ...]:
@@ -30,7 +32,8 @@ def rule_run_wide(verdicts: Iterable[Verdict], *, enforced: bool, seed: int) -> 
     for verdict in verdicts:
         for finding in verdict.findings:
             entry = seen.setdefault((verdict.backend, finding.clause, finding.slug), _Seen())
-            entry.looked += 1
+            entry.looked += finding.looked
+            entry.unseen = entry.unseen or ("" if finding.looked else finding.message)
             if finding.breach:
                 entry.breaches.append((verdict.case, finding))
     order = {clause.id: number for number, clause in enumerate(load_catalogue())}
@@ -80,7 +83,9 @@ def _verdict(backend: str, clause_id: str, slug: str, seen: _Seen, *, enforced: 
 
 def _ruled(seen: _Seen) -> Ruled:
     if not seen.breaches:
-        return Ruled(ruling=Ruling.PASSED)
+        # Not looked at is not "nothing seen".
+        ruling = Ruling.PASSED if seen.looked else Ruling.NOT_APPLICABLE
+        return Ruled(ruling=ruling, reason="" if seen.looked else seen.unseen)
     cases = dict.fromkeys(case for case, _ in seen.breaches)
     ruling = Ruling.ADVISORY if all(finding.advisory for _, finding in seen.breaches) else Ruling.FAILED
     # The largest is quoted, not the first: a slip of one must not stand for thousands.

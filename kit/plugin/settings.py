@@ -10,6 +10,7 @@ from typing import cast, get_args
 
 import pytest
 
+from tgi_conformance.backends.driver.environment import handed_on
 from tgi_conformance.backends.driver.spec import BackendSpec, parse_backend
 from tgi_conformance.contracts.codec import from_json, to_json
 from tgi_conformance.plugin.environment import EnvironmentProblem, endpoints_given
@@ -43,7 +44,7 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
     seed = read_seed(text(config, "--tgi-seed", str(DEFAULT_SEED)))
     try:
         return Settings(
-            backends=_backends(config),
+            backends=_backends(config, environment),
             profile=profile,
             seed=seed,
             folder=Path(text(config, "--tgi-results", DEFAULT_RESULTS)).absolute(),
@@ -90,12 +91,19 @@ def read_seed(word: str) -> int:
     return int(word)
 
 
-def _backends(config: pytest.Config) -> tuple[BackendSpec, ...]:
+def _backends(config: pytest.Config, environment: Mapping[str, str]) -> tuple[BackendSpec, ...]:
     command: str | None = config.option.tgi_backend_command
     python: str | None = config.option.tgi_backend_python
     words: list[str] = config.option.tgi_backend or ([""] if command else [REFERENCE])
+    variables = handed_on(config.option.tgi_backend_env or (), environment)
+    allow_network = bool(config.option.tgi_allow_network)
+    folder = Path(config.invocation_params.dir)
     specs = tuple(
-        parse_backend(word, python=python, command=command, folder=Path(config.invocation_params.dir))
+        replace(
+            parse_backend(word, python=python, command=command, folder=folder),
+            environment=variables,
+            allow_network=allow_network,
+        )
         for word in words
     )
     labels = [spec.label for spec in specs]

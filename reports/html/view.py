@@ -13,6 +13,7 @@ from tgi_conformance.reports.evidence_files import EvidenceError, read_evidence
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.html.evidence import EvidenceView, evidence_view
 from tgi_conformance.reports.layout import Layout, file_name
+from tgi_conformance.reports.network import network_of
 from tgi_conformance.reports.repro import repro_command
 from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.ruling_marks import MARKS, Words, heaviest, in_words
@@ -86,6 +87,8 @@ class BackendView:
     info: BackendInfo
     anchor: str
     words: Words
+    #: Which fence stood, and what the backend tried beyond it.
+    network: tuple[str, ...]
     keys: tuple[KeyView, ...]
     new_keys: tuple[KeyView, ...]
     counts: Mapping[Ruling, int]
@@ -165,6 +168,7 @@ def _backend(run: Run, info: BackendInfo, results: ResultsMap, evidence: _PageBu
         info=info,
         anchor=anchor,
         words=in_words(verdicts, info.claims),
+        network=network_of(info, verdicts),
         keys=tuple(_key(key, results.values, results) for key in RESULTS_KEYS),
         new_keys=tuple(_key(key, results.more, results) for key in NEW_KEYS),
         counts=counts,

@@ -366,7 +366,8 @@ class Case:
         finally:
             if driver.last_exit is None:  # else the case has closed it
                 with contextlib.suppress(BackendGoneError, BackendStartError):
-                    self.record.findings += connects.of_process(driver.census())
+                    driver.census()
+            connects.note_where_it_went(driver, self.record)
             self.record.output += driver.output()
             driver.close()
 

@@ -86,8 +86,9 @@ def look_at_process(driver: Driver, record: CaseRecord, mark: int) -> None:
         census = driver.census(collect=False)
     except (BackendGoneError, BackendStartError):
         # The process died of the case's own call, whose outcome says so.
+        connects.note_where_it_went(driver, record)
         record.findings += oracles.leaks_in_output(record.output, (), record.keys)
         return
     records = [(log.level, log.logger, log.text) for log in census.logs or ()]
     record.findings += oracles.leaks_in_output(record.output, records, record.keys)
-    record.findings += connects.of_process(census)
+    connects.note_where_it_went(driver, record)

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from tgi_conformance.backends.host.watch import LIBRARIES
 from tgi_conformance.contracts.journal import Exchange, Journal
-from tgi_conformance.contracts.loopback import leaves_here, stays_here
+from tgi_conformance.contracts.loopback import asks_elsewhere, leaves_here
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply
 from tgi_conformance.contracts.verdict import Finding
@@ -200,7 +200,7 @@ def left_this_machine(
     findings += [
         _breach("REAL-01", f"the backend's process looked up {name!r}")
         for name in lookups
-        if not stays_here(name, own)
+        if asks_elsewhere(name, own)
     ]
     return findings or [Finding(clause="REAL-01", message="nothing left this machine", breach=False)]
 

@@ -207,6 +207,7 @@ class _Run(Generic[T]):
         add_waits(self.case.record.waits, record.waits)
         first = self._done == 1
         self.case.record.findings += [f for f in record.findings if first or f.breach or f.advisory]
+        self.case.record.outside += record.outside
         if first and self.failure is None:
             self.case.record.spaces += record.spaces
             self.case.record.calls += record.calls

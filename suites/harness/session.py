@@ -10,6 +10,7 @@ from tgi_conformance.backends.driver.spec import BackendSpec
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.outside import Outside
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.suites.harness.scripted_waits import Interval, Why
@@ -72,6 +73,8 @@ class CaseRecord:
     unsteady: str = ""
     record: JSON = None
     findings: list[Finding] = field(default_factory=list)
+    #: Attempts of the backend to reach beyond this machine.
+    outside: list[Outside] = field(default_factory=list)
     #: Seconds that the case was played before its turn.
     seconds_ahead: float = 0.0
     #: For the evidence file, which most cases do not need: JSON only then.

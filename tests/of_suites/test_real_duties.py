@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tgi_conformance.contracts.loopback import leaves_here, stays_here
+from tgi_conformance.backends.driver.driver import Went
+from tgi_conformance.backends.driver.spec import BackendSpec
+from tgi_conformance.contracts.loopback import is_port_here, leaves_here, stays_here
+from tgi_conformance.contracts.outside import Outside
+from tgi_conformance.suites.harness import connects
 from tgi_conformance.suites.harness.oracles import left_this_machine
+from tgi_conformance.suites.harness.session import CaseRecord
 
 
 @pytest.mark.parametrize(
@@ -30,6 +35,9 @@ def test_a_name_of_this_machine_and_a_socket_of_its_file_system_stay() -> None:
     assert stays_here("box-7", own=["box-7"])
     assert not leaves_here("'/run/nscd/socket'")
     assert not leaves_here("::1:8080")
+    assert is_port_here("::1:8080")
+    assert not is_port_here("'/run/nscd/socket'")
+    assert not is_port_here("203.0.113.7:80")
 
 
 def test_each_connect_and_look_up_elsewhere_is_a_breach_of_real_01() -> None:
@@ -39,6 +47,50 @@ def test_each_connect_and_look_up_elsewhere_is_a_breach_of_real_01() -> None:
     assert "telemetry.example" in findings[1].message
     (fine,) = left_this_machine(["127.0.0.1:80"], ["localhost"])
     assert not fine.breach
+
+
+def test_the_look_up_of_an_address_asks_nobody() -> None:
+    (fine,) = left_this_machine([], ["203.0.113.7", "2001:db8::1"])
+    assert not fine.breach
+
+
+class Told:
+    """A driver, as far as it tells where its backend went."""
+
+    def __init__(self, *went: Went, open_to_all: bool = False) -> None:
+        self.spec = BackendSpec(adapter="a:A", allow_network=open_to_all)
+        self.went = lambda: list(went)
+
+
+@pytest.mark.parametrize(
+    ("went", "message", "ruled"),
+    [
+        (Went((), (), ()), "nothing left this machine", (False, True)),
+        (Went((), None, ()), "the host does not watch look-ups, so nobody knows", (False, False)),
+        (Went(None, None, ()), "does not watch connects and look-ups, so nobody knows", (False, False)),
+        (Went(("203.0.113.7:80",), None, ()), "connected to 203.0.113.7:80", (True, True)),
+    ],
+)
+def test_a_host_without_a_watch_is_not_said_to_have_seen_nothing(
+    went: Went, message: str, ruled: tuple[bool, bool]
+) -> None:
+    record = CaseRecord(case="A-01/a", clause="A-01", backend="b")
+    connects.note_where_it_went(Told(went), record)  # type: ignore[arg-type]
+    (finding,) = record.findings
+    assert message in finding.message
+    assert (finding.breach, finding.looked) == ruled
+
+
+def test_what_every_census_of_a_case_told_is_ruled_and_nothing_where_the_network_is_open() -> None:
+    attempt = Outside(what="lookup", where="a.example", refused=True)
+    told = (Went((), ("a.example",), (attempt,)), Went((), ("a.example",), (attempt,)))
+    record = CaseRecord(case="A-01/a", clause="A-01", backend="b")
+    connects.note_where_it_went(Told(*told), record)  # type: ignore[arg-type]
+    assert [finding.message for finding in record.findings] == ["the backend's process looked up 'a.example'"]
+    assert record.outside == [attempt, attempt]
+    opened = CaseRecord(case="A-01/a", clause="A-01", backend="b")
+    connects.note_where_it_went(Told(*told, open_to_all=True), opened)  # type: ignore[arg-type]
+    assert [(finding.breach, finding.looked) for finding in opened.findings] == [(False, False)]
 
 
 def test_the_watch_sees_connects_of_this_process_by_any_library() -> None:

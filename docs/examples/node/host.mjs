@@ -1,8 +1,9 @@
 // The kit's protocol over standard input and output: reads lines, calls the adapter, answers lines.
 // It knows nothing of TGI; write your own adapter.mjs and keep this file.
 
+import { stand, went } from "./fence.mjs";
+
 import { readdirSync } from "node:fs";
-import { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { inspect, isDeepStrictEqual } from "node:util";
 
@@ -61,11 +62,12 @@ class Host {
     else this.#calls.get(id)?.[op](message); // a call that has ended crossed this message
   }
 
-  #hello({ id, protocol }) {
+  #hello({ id, protocol, network }) {
     if (!protocol.includes(1)) return this.send({ event: "failed", id, stage: "protocol", text: "this host speaks protocol 1 only" });
     const implemented = METHODS.filter((method) => typeof this.#adapter[method] === "function");
     const language = `Node ${process.versions.node}`;
-    return this.send({ event: "hello", id, protocol: 1, language, description: this.#adapter.describe(), implemented, pid: process.pid });
+    const fence = stand(network);
+    return this.send({ event: "hello", id, protocol: 1, language, description: this.#adapter.describe(), implemented, pid: process.pid, fence });
   }
 
   end(id) {
@@ -232,14 +234,8 @@ function chain(error) {
 
 // What lives in this process, and what it did since the last census.
 function watchProcess() {
-  let connects = [];
   let gap = 0;
   const warnings = [];
-  const connect = Socket.prototype.connect;
-  Socket.prototype.connect = function (...args) {
-    this.once("connect", () => connects.push(`${this.remoteAddress}:${this.remotePort}`));
-    return connect.apply(this, args);
-  };
   process.on("warning", (warning) => warnings.push({ category: warning.name, text: warning.message }));
   let last = performance.now();
   setInterval(() => {
@@ -249,8 +245,7 @@ function watchProcess() {
   const own = descriptors();
   return {
     census() {
-      const seen = { ...counted(own), connects, tick_gap: gap / 1000, lookups: [] };
-      connects = [];
+      const seen = { ...counted(own), ...went(), tick_gap: gap / 1000 };
       gap = 0;
       return seen;
     },
