@@ -126,7 +126,8 @@ class Fence:
 
     def fall(self) -> None:
         """Let this process go where it likes, unwatched."""
-        Fence.standing = None
+        if Fence.standing is self:
+            Fence.standing = None
         while self._replaced:
             owner, name, own = self._replaced.pop()
             if own is None:
