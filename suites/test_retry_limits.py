@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from tgi_conformance.contracts.adapter import Breaker
+from tgi_conformance.contracts.adapter import Breaker, RetryPolicy
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.outcome import Outcome
@@ -35,6 +35,8 @@ RATE_LIMITS: Final = (ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED)
 GRAIN: Final = 0.05
 
 
+#: Seconds that a case may spend in the waits of one call.
+LONGEST_WAIT: Final = 5.0
 #: Calls that wait side by side.
 AT_ONCE: Final = 5
 #: Of twenty waits spread evenly, so many lie within a quarter of the range once in 200,000 times.
@@ -283,20 +285,26 @@ def test_after_the_limit_a_429_is_still_a_rate_limit(case: Case) -> None:
 def test_after_the_limit_the_error_carries_retry_after(case: Case) -> None:
     """``0`` says "at once": a client that tests it for truth shows nothing."""
     case.needs("retry")
+    # Seven seconds, unless retries cannot be switched off and each would wait them out.
+    switchable = "max_retries" in case.description.settings
+    some = 7 if switchable or (case.description.retry or RetryPolicy()).max_retries == 0 else 1
     space = case.serve(
-        overloaded(("retry-after", "7")).where(contains="<seven>").named("seven"),
+        overloaded(("retry-after", f"{some}")).where(contains="<some>").named("some").times(1, None),
         always(overloaded(("retry-after", "0"))),
     )
-    seven = _retry_after(case.call(case.prompt("<seven>"), endpoint=case.endpoint(max_retries=0)))
-    if seven is UNSET:
+    endpoint = case.endpoint(max_retries=0)
+    if some * (most_attempts(case.policy(endpoint)) - 1) > LONGEST_WAIT:
+        raise NotApplicable("retries cannot be switched off, and may be too many to be waited for")
+    shown = _retry_after(case.call(case.prompt("<some>"), endpoint=endpoint))
+    if shown is UNSET:
         raise NotApplicable("retry_after of an error is not exposed")
 
     zero = _retry_after(case.call(endpoint=case.endpoint(max_retries=1, **QUICK)))
 
     expect(
-        (seven, zero) == (7, 0),
-        expected="retry_after 7 and 0, as the server said",
-        observed=f"{seven!r} and {zero!r}",
+        (shown, zero) == (some, 0),
+        expected=f"retry_after {some} and 0, as the server said",
+        observed=f"{shown!r} and {zero!r}",
         journal=space.journal(),
     )
 
@@ -364,14 +372,16 @@ def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case)
     failures, delay = _fitting(effective_breaker(case.description, OPENS_AFTER, OPEN_FOR))
     shape = case.shape()
     space = case.serve(
-        status(503, text="no upstream").times(failures).named("down"),
+        status(503, text="no upstream").where(contains="<down>").times(failures, None).named("down"),
         shape.plain("granted").named("probe").held("probe"),
         shape.plain("granted").named("after").times(1, None),
     )
     endpoint = case.endpoint(**BREAKER)
     for _ in range(failures):
-        expect_error(case.call(endpoint=endpoint, shape=shape), because="the server answered 503")
-    _expect_nothing_more(space, failures, delay + GRAIN)
+        outcome = case.call(case.prompt("<down>"), endpoint=endpoint, shape=shape)
+        expect_error(outcome, because="the server answered 503")
+    met = len(space.journal().generations)
+    _expect_nothing_more(space, met, delay + GRAIN)
 
     probe = case.start(endpoint=endpoint, shape=shape)
     expect_open(case, space, 1)
@@ -380,7 +390,7 @@ def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case)
         other.wait_briefly(2 * GRAIN)
 
     sent = space.journal().generations
-    expect_requests(sent, failures + 1, because="half-open: one probe alone", journal=space.journal())
+    expect_requests(sent, met + 1, because="half-open: one probe alone", journal=space.journal())
     space.release("probe")
     expect_text(probe.wait(), "granted")
     expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
@@ -394,11 +404,13 @@ def test_a_declared_breaker_opens(case: Case) -> None:
     shape = case.shape()
     space = case.serve(status(503, text="no upstream").times(failures, None))
     endpoint = case.endpoint(**BREAKER)
-    for _ in range(failures + 1):
+    for _ in range(failures):
         expect_error(case.call(endpoint=endpoint, shape=shape), because="the server is down")
+    met = len(space.journal().generations)
+    expect_error(case.call(endpoint=endpoint, shape=shape), because="the server is down")
 
     sent = space.journal().generations
-    expect_requests(sent, failures, because=f"it opens after {failures}", journal=space.journal())
+    expect_requests(sent, met, because=f"none after {failures} failed calls", journal=space.journal())
 
 
 def _fitting(breaker: Breaker) -> tuple[int, float]:

@@ -12,6 +12,7 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, always, raw, silence, status
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import Space
+from tgi_conformance.suites.areas.answers import serve_each
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (
@@ -100,13 +101,13 @@ def test_a_key_that_the_server_echoes_is_noted(case: Case) -> None:
 def test_neither_logs_nor_output_show_the_key(case: Case) -> None:
     """Logs outlive keys, and more people read them."""
     shape = case.shape()
-    replies = (shape.plain("fine"), FAILURES["401"], FAILURES["500"], FAILURES["malformed"])
-    case.serve(*replies)
+    failures = {f"failure-{form}": FAILURES[form] for form in ("401", "500", "malformed")}
+    prompts = serve_each(case, {"fine": shape.plain("fine")} | failures)
     mark = case.driver.mark_output()
     endpoint = case.endpoint()
 
-    for _ in replies:
-        case.call(endpoint=endpoint, shape=shape)
+    for prompt in prompts.values():
+        case.call(prompt, endpoint=endpoint, shape=shape)
     case.close_endpoint(endpoint)
 
     records = [(log.level, log.logger, log.text) for log in case.driver.census().logs or ()]

@@ -9,6 +9,7 @@ import pytest
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Event, Reply, data, done, echo, overloaded, silence, status
 from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites.areas.answers import serve_each
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load
 from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text, only_request
@@ -27,17 +28,17 @@ def test_at_rest_the_total_is_what_succeeded_and_failed(case: Case) -> None:
     """Whatever the endings, the counters add up."""
     case.needs("stats")
     shape = case.shape()
-    replies = (
-        shape.plain("one"),
-        status(500, text="x"),
-        status(422, text="x"),
-        silence("rst"),
-        shape.plain("two"),
-    )
-    case.serve(*replies)
+    replies = {
+        "one": shape.plain("one"),
+        "status-500": status(500, text="x"),
+        "status-422": status(422, text="x"),
+        "reset": silence("rst"),
+        "two": shape.plain("two"),
+    }
+    prompts = serve_each(case, replies)
     endpoint = case.endpoint()
     before = _at_rest(case, endpoint)
-    endings = [case.call(endpoint=endpoint, shape=shape).returned for _ in replies]
+    endings = [case.call(prompt, endpoint=endpoint, shape=shape).returned for prompt in prompts.values()]
 
     seen = _counts(case, endpoint, before)
     succeeded = sum(endings)

@@ -6,6 +6,7 @@ The order of questions is the router's: path, method, key, then what the script 
 from dataclasses import replace
 from typing import Final
 
+from tgi_conformance.contracts.journal import GENERATION_ROUTES
 from tgi_conformance.contracts.script import Delivery, Generation, Reply
 from tgi_conformance.contracts.tgi.errors import CONTENT_TYPE, TOO_LARGE
 from tgi_conformance.contracts.tgi.info import ROUTES, wants_key
@@ -60,12 +61,22 @@ def before_body(request: Request, size: int, state: State) -> Plan | None:
     return None if answer is None else _tgi_plan(answer, request, state)
 
 
-def without_reply(request: Request, state: State, otherwise: Reply | None) -> Played:
+def unscripted(otherwise: Reply | None, path: str) -> Reply:
+    """The reply for a request to ``path`` that no reply of the script is for.
+
+    The script's ``otherwise`` is for generation requests; the tokenizer's routes answer as ever.
+    """
+    if otherwise is None or (otherwise.tgi is None and path not in GENERATION_ROUTES):
+        return HEALTHY
+    return otherwise
+
+
+def without_reply(request: Request, state: State, otherwise: Reply) -> Played:
     """The answer where no reply of the script is for the request: what TGI would say."""
     answer = _not_served(request, state) or _page(request, state)
     if answer is not None:
         return Played(_tgi_plan(answer, request, state))
-    return play(otherwise or HEALTHY, request, state)
+    return play(otherwise, request, state)
 
 
 def play(reply: Reply, request: Request, state: State) -> Played:

@@ -17,10 +17,10 @@ from tgi_conformance.fake_server.engine.plan_cache import LARGEST_REQUEST
 from tgi_conformance.fake_server.engine.plans import Plan
 from tgi_conformance.fake_server.engine.refusing import refuse_bytes
 from tgi_conformance.fake_server.engine.routing import (
-    HEALTHY,
     before_body,
     before_script,
     play,
+    unscripted,
     without_reply,
 )
 from tgi_conformance.fake_server.engine.state import State, served_path
@@ -94,7 +94,7 @@ def respond(space: Space, request: Request, record: ExchangeRecord) -> Plan:
             record.reply = drawn.name
             return play(drawn.reply, request, state).plan
     taken = space.replies.take(request, path, key=record.key, origin=record.connection.origin)
-    served: Reply = space.script.otherwise or HEALTHY
+    served = unscripted(space.script.otherwise, path)
     if taken is not None:
         record.reply, served = taken
     if drawn is not None:
@@ -145,7 +145,7 @@ def remember(space: Space, request: Request, record: ExchangeRecord, plan: Plan)
     chosen = space.replies.repeatable(request, path, key=record.key, origin=record.connection.origin)
     if chosen is None or chosen.name != record.reply:
         return
-    served = chosen.reply or space.script.otherwise or HEALTHY
+    served = chosen.reply or unscripted(space.script.otherwise, path)
     asked = request.head + request.body if reads_body(served) else request.head
     cache = space.answer_cache(record.connection.origin)
     if not cache.is_worth(asked) or before_script(request, state) is not None:
@@ -188,10 +188,9 @@ def answer_early(space: Space, request: Request, size: int, origin: str) -> Plan
     )
     path = served_path(request.path, state) or "/"
     plan = before_script(request, state)
-    if plan is None and not space.replies.could_serve(request, path, key=key, origin=origin):
-        otherwise = space.script.otherwise
-        if otherwise is None or otherwise.tgi is not None:
-            plan = before_body(request, size, state)
+    as_tgi = unscripted(space.script.otherwise, path).tgi is not None
+    if plan is None and as_tgi and not space.replies.could_serve(request, path, key=key, origin=origin):
+        plan = before_body(request, size, state)
     return None if plan is None else replace(plan, ending="linger")
 
 

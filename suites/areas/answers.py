@@ -7,6 +7,7 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text
+from tgi_conformance.suites.harness.oracles import renamed
 from tgi_conformance.suites.shapes.calls import Shape
 
 
@@ -15,6 +16,21 @@ def answer_to(case: Case, shape: Shape, reply: Reply, prompt: str | None = None)
     case.needs(shape.capability)
     case.serve(reply)
     return case.call(prompt, endpoint=case.endpoint(), shape=shape)
+
+
+def serve_each(case: Case, replies: Mapping[str, Reply]) -> dict[str, str]:
+    """Open a space in which each reply is for one prompt, as often as it comes; the prompts by slug.
+
+    So a call that is made again by the client takes nothing from the call after it.
+    """
+    prompts = {slug: case.prompt(slug) for slug in replies}
+    case.serve(
+        *(
+            renamed(reply, slug).where(contains=prompts[slug]).times(1, None)
+            for slug, reply in replies.items()
+        )
+    )
+    return prompts
 
 
 #: Texts that a client may be tempted to clean up.

@@ -9,6 +9,7 @@ from tgi_conformance.contracts.adapter import Piece
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, raw_event
 from tgi_conformance.fake_server.client import Space
+from tgi_conformance.suites.areas.answers import serve_each
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.expect import describe, expect
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
@@ -48,10 +49,7 @@ def play(case: Case, shape: Shape, replies: Mapping[str, Reply]) -> dict[str, Ou
 
 
 def _play_batch(case: Case, shape: Shape, replies: Mapping[str, Reply]) -> dict[str, Outcome]:
-    prompts = {slug: case.prompt(slug) for slug in replies}
-    case.serve(
-        *(reply.where(contains=prompts[slug]).times(1, None).named(slug) for slug, reply in replies.items())
-    )
+    prompts = serve_each(case, replies)
     endpoint = case.endpoint()
     return {
         slug: case.call(prompt, endpoint=endpoint, shape=shape, stream=True)

@@ -18,6 +18,7 @@ from tgi_conformance.fake_server.client import FakeServer, Space, connections_cl
 from tgi_conformance.suites.harness import connects, oracles
 from tgi_conformance.suites.harness.expect import ClauseFailed, describe, expect
 from tgi_conformance.suites.harness.keys import canary
+from tgi_conformance.suites.harness.lasting import UNSCRIPTED, lasting
 from tgi_conformance.suites.harness.oracles import CallMade
 from tgi_conformance.suites.harness.patience import Ended, Patience, pace_of_calls
 from tgi_conformance.suites.harness.policy import RetrySettings, effective, most_attempts
@@ -186,8 +187,13 @@ class Case:
         return canary(self.settings.seed, self.record.case, alias)
 
     def serve(self, *replies: Reply, **script: object) -> Space:
-        """Open a space that plays these replies; further fields are :class:`Script`'s."""
-        loaded = Script(replies=replies, persona=self.persona, **script)  # type: ignore[arg-type]
+        """Open a space that plays these replies; further fields are :class:`Script`'s.
+
+        A failure lasts for as long as the client comes, and a generation request that no reply is for is
+        refused, so that a client that retries by itself finds no answer beside the script.
+        """
+        given = {"otherwise": UNSCRIPTED} | script
+        loaded = Script(replies=tuple(lasting(replies)), persona=self.persona, **given)  # type: ignore[arg-type]
         space = self.server.space(loaded, keys={alias: self._canary(alias) for alias in ALIASES})
         self._spaces.append(space)
         self._scripts.append(loaded)

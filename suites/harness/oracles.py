@@ -173,6 +173,16 @@ def in_band_fault(reply: Reply, name: str = "") -> Reply:
     return reply.named(f"{_IN_BAND}{name}")
 
 
+def marks_fault(reply: Reply) -> bool:
+    """Whether a reply is marked so."""
+    return (reply.name or "").startswith(_IN_BAND)
+
+
+def renamed(reply: Reply, name: str) -> Reply:
+    """The reply under that name, behind the mark where it has one."""
+    return in_band_fault(reply, f"-{name}") if marks_fault(reply) else reply.named(name)
+
+
 def _error_inside(exchange: Exchange) -> bool:
     return (exchange.reply or "").startswith(_IN_BAND)
 

@@ -71,6 +71,15 @@ def play(fake: FakeServer, *replies: Reply, **fields: object) -> Space:
     return fake.space(Script(replies=replies, **fields), keys=KEYS)  # type: ignore[arg-type]
 
 
+def test_otherwise_answers_generation_requests_and_leaves_the_tokenizer_alone(fake: FakeServer) -> None:
+    with play(fake, otherwise=status(400, text="not in the script")) as space:
+        for _ in range(3):  # the third is answered from the cache
+            assert ask(space.base_url, "/generate").status == 400
+            for text in ("one two", "one"):
+                answered = ask(space.base_url, "/tokenize", {"inputs": text})
+                assert (answered.status, text.split()[-1].encode() in answered.body) == (200, True)
+
+
 # --- origins and TLS ----------------------------------------------------------------------------------
 
 
