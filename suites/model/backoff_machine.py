@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from tgi_conformance.suites.model.fates import Fate, as_declared
 from tgi_conformance.suites.model.machine import (
     BROKEN_STREAM,
     GOOD,
@@ -15,7 +16,7 @@ from tgi_conformance.suites.model.machine import (
     configs,
     pick_one,
 )
-from tgi_conformance.suites.model.state import RATE_LIMITED, Fate, Phase
+from tgi_conformance.suites.model.state import Phase
 from tgi_conformance.suites.model.stateful import step
 
 
@@ -47,12 +48,10 @@ class BackoffMachine(ModelMachine):
     def submit(self, pick: int, refusals: list[Fate], last: Fate, *, streaming: bool, future: bool) -> None:
         """Make a call that is refused some times before it is answered."""
         if endpoint := pick_one(self.open_endpoints(), pick):
-            declared = endpoint.policy.statuses or frozenset()
-            told = [fate for fate in refusals if fate.status == RATE_LIMITED or fate.status in declared]
+            retried = (as_declared(endpoint.policy, fate) for fate in refusals)
+            told = [fate for fate in retried if fate is not None]
             if last.kind in ("cut", "error-event") and not (streaming and self.case.claims("stream")):
                 last = Fate()
-            if last.kind == "status" and last.status in declared:
-                told, last = [*told, last], Fate()
             self.make_call(
                 endpoint,
                 streaming=streaming and self.case.claims("stream"),

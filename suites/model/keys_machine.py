@@ -7,6 +7,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from tgi_conformance.suites.harness.case import ALIASES
 from tgi_conformance.suites.model.checks import expect_aggregate, expect_closed, expect_statistics
+from tgi_conformance.suites.model.fates import RATE_LIMITED, Fate, as_declared
 from tgi_conformance.suites.model.machine import (
     GOOD,
     LONG,
@@ -17,7 +18,6 @@ from tgi_conformance.suites.model.machine import (
     configs,
     pick_one,
 )
-from tgi_conformance.suites.model.state import RATE_LIMITED, Fate
 from tgi_conformance.suites.model.stateful import MachineRun, step
 
 
@@ -58,7 +58,8 @@ class KeysMachine(ModelMachine):
     def submit(self, pick: int, limited: Fate | None, last: Fate, *, streaming: bool) -> None:
         """Make a call; some are banned for the rest of the program."""
         if endpoint := pick_one(self.open_endpoints(), pick):
-            fates = [last] if limited is None or not self.case.claims("retry") else [limited, last]
+            first = as_declared(endpoint.policy, limited) if limited and self.case.claims("retry") else None
+            fates = [last] if first is None else [first, last]
             self.make_call(endpoint, streaming=streaming and self.case.claims("stream"), fates=fates)
 
     @rule(pick=PICKS)

@@ -4,7 +4,7 @@ What the server saw and what the callers got is held together afterwards; nothin
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from hypothesis import strategies as st
@@ -16,6 +16,7 @@ from tgi_conformance.contracts.script import Reply, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.suites.harness.case import ALIASES, Case, Running
 from tgi_conformance.suites.harness.expect import describe
+from tgi_conformance.suites.model.fates import Fate, sequel
 from tgi_conformance.suites.model.state import breach_of, broken
 from tgi_conformance.suites.shapes.calls import Shape
 
@@ -79,7 +80,7 @@ def expect_load(case: Case, load: Sequence[LoadCall]) -> None:
         for number in range(endpoints)
     ]
     before = case.statistics() if case.claims("stats") else {}
-    made = _start(case, shape, load, ids)
+    made = _start(case, shape, [_final(case, call, ids[call.endpoint]) for call in load], ids)
     for each in made:
         if each.call.fate == "cancelled" and _cancellable(case, each.call):
             each.running.cancel()
@@ -98,6 +99,14 @@ def expect_load(case: Case, load: Sequence[LoadCall]) -> None:
         _expect_counts(case, made, ids, before)
 
 
+def _final(case: Case, call: LoadCall, endpoint: str) -> LoadCall:
+    """The call with a failure that ends it: a client may retry a 500 by itself, and at its own pace."""
+    fate = Fate(kind="status", status=500)
+    if call.fate != "500" or sequel(case.policy(endpoint), fate, attempts=1) == "end":
+        return call
+    return replace(call, fate="422")
+
+
 def _patience(case: Case) -> float:
     return 3.0 + 10 * case.journal().lag
 
@@ -111,7 +120,7 @@ def _start(case: Case, shape: Shape, load: Sequence[LoadCall], ids: Sequence[str
         *(
             _reply(shape, call, f"for {name} alone", streaming=call.streaming and streams)
             .where(contains=prompt)
-            .times(0, 1)
+            .times(0, None)
             for call, name, prompt in zip(load, names, prompts, strict=True)
         )
     )

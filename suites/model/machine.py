@@ -12,8 +12,9 @@ from hypothesis.strategies import SearchStrategy
 
 from tgi_conformance.suites.harness.case import ALIASES, Case
 from tgi_conformance.suites.model.checks import expect_statistics
+from tgi_conformance.suites.model.fates import NO_WAIT, RATE_LIMITED, Fate
 from tgi_conformance.suites.model.program_run import ProgramRun
-from tgi_conformance.suites.model.state import NO_WAIT, RATE_LIMITED, CallState, EndpointState, Fate, Phase
+from tgi_conformance.suites.model.state import CallState, EndpointState, Phase
 from tgi_conformance.suites.model.stateful import CaseMachine, MachineRun, step
 from tgi_conformance.suites.model.watched import Made
 
@@ -52,8 +53,13 @@ PASSING_REFUSAL: Final = st.builds(
     status=st.just(RATE_LIMITED),
     retry_after=st.sampled_from([None, None, "0", NO_WAIT, LONG]),
 )
-GATEWAY: Final = st.builds(Fate, kind=st.just("status"), status=st.just(503))
-_REFUSAL: Final = st.one_of(PASSING_REFUSAL, PASSING_REFUSAL, GATEWAY)
+#: Whichever of them a client does not retry stands for one that it does.
+GATEWAY: Final = st.builds(
+    Fate, kind=st.just("status"), status=st.sampled_from([503, 502, 504, 500, 408, 409, 424, 425])
+)
+#: Connections that break before any output.
+BREAK: Final = st.builds(Fate, kind=st.sampled_from(["reset", "closed"]))
+_REFUSAL: Final = st.one_of(PASSING_REFUSAL, PASSING_REFUSAL, GATEWAY, BREAK)
 #: What a call meets before its last answer; three are more than any endpoint's retries.
 REFUSALS: Final = st.one_of(
     st.lists(_REFUSAL, max_size=2),
@@ -85,7 +91,6 @@ class ModelMachine(CaseMachine):
             key=ALIASES[number],
             cap=given.get("max_concurrent_requests"),
             room=self._room(given),
-            retries=self.retries,
         )
         if self.retries:
             given |= {"initial_retry_delay": BASE, "max_retry_delay": LONGEST}
@@ -146,7 +151,7 @@ class ModelMachine(CaseMachine):
         if made is None:
             return
         state = made.state
-        if state.streaming and not state.opened and state.fate.kind != "status":
+        if state.streaming and not state.opened and state.fate.opens:
             self.steps.append(f"open_stream {state.name}")
             self.program.let_open(made)
             return

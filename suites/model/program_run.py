@@ -6,13 +6,13 @@ waits until the journal shows what the model says must be on the wire.
 
 import time
 from dataclasses import dataclass, field
-from math import inf
 from typing import Final
 
 from tgi_conformance.contracts.script import Hold, Reply, Script
 from tgi_conformance.fake_server.client import answered, open_requests, received
 from tgi_conformance.suites.harness.expect import describe
 from tgi_conformance.suites.harness.policy import EARLY
+from tgi_conformance.suites.model.fates import cover
 from tgi_conformance.suites.model.replies import OPENING, reply_of, unheld
 from tgi_conformance.suites.model.state import CallState, EndpointState, Phase, broken
 from tgi_conformance.suites.model.watched import Made, WatchedRun
@@ -56,7 +56,12 @@ class ProgramRun(WatchedRun):
         endpoint = state.endpoint
         must_refuse, must_take, load = endpoint.full, endpoint.has_room, _load(endpoint)
         prompt = self.case.prompt(state.name)
-        replies = tuple(self._reply(state, prompt, number) for number in range(len(state.fates)))
+        state.fates = cover(endpoint.policy, state.fates)
+        replies = (
+            *(self._reply(state, prompt, number).times(0, 1) for number in range(len(state.fates))),
+            # Whoever asks more often than the policy allows is told the same, and never that all is well.
+            self._reply(state, prompt, len(state.fates)).times(0, None),
+        )
         self.space.play(*replies)
         begun: dict[str, object] = {"method": method, "kind": self.shape.method} if method else {}
         running = self.case.start(
@@ -133,22 +138,25 @@ class ProgramRun(WatchedRun):
         """Answer the request of a call, or let its stream end."""
         if made.state.streaming:
             made.running.call.ask(1 << 30)
-            self.space.release(made.state.name, None if made.state.fate.kind != "status" else 1)
+            self.space.release(made.state.name, None if made.state.fate.opens else 1)
         else:
             self.space.release(made.state.name, 1)
         self._wait(answered(self._answers() + 1), self._seconds())
         self.settle()
 
     def let_all(self) -> None:
-        """Answer whatever comes from now on; every call ends, those that sleep for long left aside."""
+        """Answer whatever comes from now on; every call ends, those that may sleep for longer left aside."""
         live = [made for made in self.calls.values() if made.state.live]
         for made in live:
             if made.state.streaming:
                 made.running.call.ask(1 << 30)
             self.space.release(made.state.name)
-        deadline = time.monotonic() + self._seconds()
-        while pending := [made for made in live if made.state.live and _comes_back(made.state)]:
-            if time.monotonic() > deadline:
+        seen, deadline = (0, 0), 0.0
+        while pending := [made for made in live if _comes_back(made.state)]:
+            if (now := (len(self.journal.generations), self._answers())) != seen:
+                seen, deadline = now, time.monotonic() + self._seconds()
+            slept = max((made.state.latest for made in pending if made.state.soon_awake), default=0.0)
+            if self.journal.now > slept + self._seconds() and time.monotonic() > deadline:
                 names = ", ".join(made.state.name for made in pending)
                 broken("QUEUE-07", expected=f"the end of {names}: all is answered", observed="they go on")
             pending[0].running.wait_briefly(_LOOKING)
@@ -232,10 +240,10 @@ class ProgramRun(WatchedRun):
     # --- what the server is scripted to do ---------------------------------------------------------------
 
     def _reply(self, state: CallState, prompt: str, number: int) -> Reply:
-        fate = state.fates[number]
-        reply = reply_of(self.shape, state, fate).where(contains=prompt).times(0, 1)
+        fate = state.fates[min(number, len(state.fates) - 1)]
+        reply = reply_of(self.shape, state, fate).where(contains=prompt)
         holds = [Hold(gate=state.name, before="head")]
-        if state.streaming and fate.kind != "status":
+        if state.streaming and fate.opens:
             holds.append(Hold(gate=state.name, event=OPENING))
         named = reply.named(f"{reply.name or ''}{state.name}.{number + 1}")
         return named.deliver(holds=tuple(holds))
@@ -243,17 +251,19 @@ class ProgramRun(WatchedRun):
     def played(self) -> Script:
         """The script as it was played: each hold has become the time that it lasted."""
         held = {
-            exchange.reply: exchange.reply_at - exchange.received_at
+            exchange.reply: begun - exchange.received_at
             for exchange in self.journal
-            if exchange.reply_at is not None
+            if (begun := exchange.reply_at or exchange.over_at) is not None
         }
         replies = [reply for made in self.calls.values() for reply in made.replies if reply.name in held]
         return Script(replies=tuple(unheld(reply, held[reply.name]) for reply in replies))
 
 
 def _comes_back(state: CallState) -> bool:
-    """Whether a live call ends once everything is answered, within the time that is known."""
-    return state.phase is not Phase.ASLEEP or state.latest < inf
+    """Whether a live call is sure to end once everything is answered, within the time that a program has."""
+    if state.phase is Phase.WAITING:
+        return state.endpoint.serves_the_waiting
+    return state.phase is Phase.SENT or state.soon_awake
 
 
 def _load(endpoint: EndpointState) -> str:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from tgi_conformance.suites.model.checks import expect_expiry, expect_statistics
+from tgi_conformance.suites.model.fates import Fate
 from tgi_conformance.suites.model.machine import (
     BROKEN_STREAM,
     GOOD,
@@ -16,7 +17,7 @@ from tgi_conformance.suites.model.machine import (
     configs,
     pick_one,
 )
-from tgi_conformance.suites.model.state import Fate, Phase
+from tgi_conformance.suites.model.state import Phase
 from tgi_conformance.suites.model.stateful import step
 
 

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Final
 
-from tgi_conformance.contracts.script import Delivery, Reply, overloaded, status
+from tgi_conformance.contracts.script import Delivery, Reply, overloaded, silence, status
 from tgi_conformance.suites.harness.oracles import in_band_fault
-from tgi_conformance.suites.model.state import RATE_LIMITED, CallState, Fate
+from tgi_conformance.suites.model.fates import RATE_LIMITED, Fate
+from tgi_conformance.suites.model.state import CallState
 from tgi_conformance.suites.shapes.calls import NATIVE, Shape
 
 #: Pieces that a stream gives before it is held.
@@ -26,6 +27,8 @@ def reply_of(shape: Shape, state: CallState, fate: Fate) -> Reply:
     """The answer that a fate stands for."""
     if fate.kind == "status":
         return _refusal(fate)
+    if fate.kind in ("reset", "closed"):
+        return silence("rst" if fate.kind == "reset" else "fin")
     if not state.streaming:
         return _counted(shape, text_of(state), fate.usage)
     tokens = tokens_of(state)

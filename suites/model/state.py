@@ -15,14 +15,13 @@ from typing import Final, Literal, NoReturn
 
 from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.suites.harness.expect import ClauseFailed
-from tgi_conformance.suites.harness.policy import EARLY, PERMANENT, most_attempts, wait_band
+from tgi_conformance.suites.harness.policy import EARLY, PERMANENT, wait_band
+from tgi_conformance.suites.model.fates import RATE_LIMITED, Fate, sequel
 
-OK: Final = 200
-RATE_LIMITED: Final = 429
-#: A Retry-After that says no wait.
-NO_WAIT: Final = "soon"
 #: How long a wait of unknown length is watched (seconds).
 _UNKNOWN_WAIT: Final = 0.05
+#: How long one of a known length is watched at the most (seconds): without knobs a client may sleep longer.
+_WATCHED: Final = 0.25
 #: Longer than an example lasts (seconds).
 _EXAMPLE: Final = 5.0
 #: How long after a cancellation a request may be read that was sent before it (seconds).
@@ -53,27 +52,6 @@ class Phase(StrEnum):
     SENT = "sent"
     ASLEEP = "asleep"
     OVER = "over"
-
-
-FateKind = Literal["good", "status", "cut", "error-event"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
-    """What one attempt is answered with, once it is let go."""
-
-    kind: FateKind = "good"
-    status: int = OK
-    #: The value of a Retry-After header; None: no such header.
-    retry_after: str | None = None
-    #: Prompt and completion tokens that a good plain answer states.
-    usage: tuple[int, int] = (7, 3)
-
-    def __str__(self) -> str:
-        if self.kind == "status":
-            wait = "" if self.retry_after is None else f" retry-after {self.retry_after}"
-            return f"{self.status}{wait}"
-        return self.kind
 
 
 #: How a call ended, as the statistics count it; "free": cancelled, left, refused, closed, given up early:
@@ -107,6 +85,8 @@ class CallState:
     own_latest: float = 0.0
     #: It was asked to wait for longer than an example lasts.
     banned: bool = False
+    #: It may come back or be given up at any time: another attempt is not declared.
+    may_end: bool = False
     #: It was made while others were about to come back from backoff: they may have taken its place.
     uncertain: bool = False
     #: The clause that an attempt before ``not_before`` breaks, and why it waits.
@@ -132,6 +112,11 @@ class CallState:
         return self.phase is not Phase.OVER
 
     @property
+    def soon_awake(self) -> bool:
+        """Whether it sleeps, and is sure to come back after a wait that a program sits out."""
+        return self.phase is Phase.ASLEEP and self.latest <= self.own_latest
+
+    @property
     def long_asleep(self) -> bool:
         """Whether it sleeps beyond the end of the example."""
         return self.phase is Phase.ASLEEP and self.banned
@@ -155,7 +140,6 @@ class EndpointState:
     cap: int | None = None
     room: int | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
-    retries: bool = False
     open: bool = True
     calls: list[CallState] = field(default_factory=list)
     #: Calls that were begun before the counters were set to 0: they are in the statistics no more.
@@ -206,6 +190,16 @@ class EndpointState:
             return True
         return len(self.among(Phase.SENT, Phase.WAITING, Phase.ASLEEP)) < self.cap + self.room
 
+    @property
+    def serves_the_waiting(self) -> bool:
+        """Whether calls that wait are sure to be sent, once all that is sent has been answered.
+
+        Calls that sleep may keep their slots: those that come back soon give them up after that.
+        """
+        if self.cap is None or self.policy.keeps_slot is False:
+            return True
+        return sum(not call.soon_awake for call in self.among(Phase.ASLEEP)) < self.cap
+
     def must_start(self, now: float) -> int:
         """How many more requests must come, given time to: ready calls for which there are slots."""
         waiting = len(self.among(Phase.WAITING))
@@ -220,12 +214,6 @@ class EndpointState:
         if kept is None:
             return min(slot_given_up, slot_kept)
         return slot_kept if kept else slot_given_up
-
-    def retried(self, call: CallState, fate: Fate) -> bool:
-        """Whether an attempt that ended so is to be followed by another."""
-        if fate.kind != "status" or not self.retries or call.attempts >= most_attempts(self.policy):
-            return False
-        return fate.status == RATE_LIMITED or fate.status in (self.policy.statuses or ())
 
     # --- what is seen ---------------------------------------------------------------------------------
 
@@ -276,22 +264,24 @@ class EndpointState:
     def answered(self, call: CallState, *, at: float) -> None:
         """The answer to a call's request went out, begun at that time."""
         fate = call.fate
+        follows = sequel(self.policy, fate, call.attempts)
         if fate.kind == "good":
             call.end("good", forbidden="REQ-15", last=fate)
-        elif self.retried(call, fate):
-            self._sleeps(call, fate, at)
-        else:
+        elif follows == "end":
             call.end("failed", forbidden=_why_final(fate), last=fate)
+        else:
+            call.may_end = follows == "perhaps"
+            self._sleeps(call, fate, at)
 
     def _sleeps(self, call: CallState, fate: Fate, at: float) -> None:
         band = wait_band(self.policy, call.attempts - 1)
         low, high = band if band is not None else (0.0, inf)
-        asked = 0.0 if fate.retry_after in (None, NO_WAIT) else float(fate.retry_after)
+        asked = fate.asked
         call.phase = Phase.ASLEEP
         call.not_before = at + max(low, asked)
         # A client may add its own spread to what the server asks for.
-        call.own_latest = at + (high if band is not None else _UNKNOWN_WAIT)
-        call.latest = inf if asked else at + high
+        call.own_latest = at + (min(high, _WATCHED) if band is not None else _UNKNOWN_WAIT)
+        call.latest = inf if asked or call.may_end else at + high
         call.banned = asked > _EXAMPLE
         grown = call.attempts > 1 and self.policy.factor not in (None, 1.0)
         call.early = "RETRY-04" if asked else ("RETRY-09" if grown else "RETRY-08")

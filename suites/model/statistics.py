@@ -31,8 +31,8 @@ def counters(endpoint: EndpointState) -> dict[str, Bounds]:
     good = sum(call.ending == "good" for call in calls if not call.live)
     failed = sum(call.ending == "failed" for call in calls if not call.live)
     free = sum(call.ending == "free" for call in calls if not call.live)
-    # A call asleep for long may have been given up by now; one that is under way has not ended.
-    given_up = sum(call.long_asleep for call in calls)
+    # One that sleeps for long, or need not come back, may have been given up by now.
+    given_up = sum(call.phase is Phase.ASLEEP and (call.banned or call.may_end) for call in calls)
     left = sum(call.ending == "free" and call.streaming for call in calls if not call.live)
     return {
         "total_requests": Bounds(least=good + failed, most=len(calls)),

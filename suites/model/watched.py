@@ -13,10 +13,10 @@ from tgi_conformance.contracts.script import Reply
 from tgi_conformance.fake_server.client import Condition, Space, WaitTimeout, gone, received
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.expect import describe
+from tgi_conformance.suites.harness.policy import most_attempts
+from tgi_conformance.suites.model.fates import NO_WAIT, RATE_LIMITED
 from tgi_conformance.suites.model.replies import text_of
 from tgi_conformance.suites.model.state import (
-    NO_WAIT,
-    RATE_LIMITED,
     CallState,
     EndpointState,
     Phase,
@@ -137,14 +137,14 @@ class WatchedRun:
         if withdrawn:
             call.end("free", forbidden=withdrawn)
             return
-        if exchange.replied_at is None and call.fate.kind != "cut" and not call.opened:
+        if exchange.replied_at is None and not call.fate.breaks and not call.opened:
             # The client went away although nobody had told it to.
             broken(
                 "QUEUE-07",
                 expected=f"{call.name} waits for its answer",
                 observed="its connection was closed by the client",
             )
-        call.endpoint.answered(call, at=exchange.reply_at or exchange.received_at)
+        call.endpoint.answered(call, at=exchange.reply_at or exchange.over_at or exchange.received_at)
 
     def _whose(self, exchange: Exchange) -> CallState:
         text = exchange.body.decode("utf-8", "replace").replace("\\/", "/")
@@ -181,7 +181,7 @@ class WatchedRun:
             )
 
     def _still_asleep(self, made: Made) -> None:
-        """A call in backoff that has ended was given up, which is right for a wait too long only."""
+        """A call in backoff that has ended was given up: right if too long or no more is declared."""
         state, running = made.state, made.running
         if not running.over:
             return
@@ -189,15 +189,17 @@ class WatchedRun:
         self.take(self.space.journal())
         if state.phase is not Phase.ASLEEP:
             return
-        if state.long_asleep:
-            state.end("failed", forbidden="RETRY-07", last=state.fate)
+        if state.long_asleep or state.may_end:
+            forbidden = "RETRY-07" if state.long_asleep else "REQ-15"
+            state.end("failed", forbidden=forbidden, last=state.fate)
             return
         clause = "RETRY-02" if state.fate.status == RATE_LIMITED else "RETRY-20"
         clause = "RETRY-06" if state.fate.retry_after == NO_WAIT else clause
-        limits = {endpoint.policy.max_retries for endpoint in self.endpoints.values()}
+        others = [other for other in self.endpoints.values() if other is not state.endpoint]
+        taken_over = any(state.attempts == most_attempts(other.policy) for other in others)
         broken(
-            # Where endpoints differ and the smallest program needs both, one has the other's limit.
-            "MUX-06" if len(limits) > 1 else clause,
+            # Where endpoints differ and the call ended at another's limit, it has that one's.
+            "MUX-06" if taken_over else clause,
             expected=f"another attempt of {state.name} after {state.fate},"
             f" {state.attempts} of {state.endpoint.policy.max_retries} retries used",
             observed=describe(running.wait()),

@@ -1,11 +1,13 @@
 """The model of the stateful suite by itself: what it lets pass, and the clause it names otherwise."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tgi_conformance.contracts.adapter import RetryPolicy
-from tgi_conformance.suites.model.state import Breach, CallState, EndpointState, Fate, Phase, why_missing
+from tgi_conformance.suites.model.fates import Fate
+from tgi_conformance.suites.model.state import Breach, CallState, EndpointState, Phase, why_missing
 from tgi_conformance.suites.model.statistics import aggregate_problem, counters, problem
 
 GOOD = Fate()
@@ -122,7 +124,7 @@ def test_a_call_that_takes_the_last_of_several_slots_from_an_older_one_is_out_of
 
 
 def test_an_attempt_after_backoff_may_overtake_calls_that_wait() -> None:
-    endpoint = _endpoint(retries=True, policy=POLICY)
+    endpoint = _endpoint(policy=POLICY)
     call = _sent(endpoint, LIMITED, GOOD)
     endpoint.answered(call, at=1.0)
     _call(endpoint)
@@ -177,7 +179,7 @@ def test_a_request_of_a_call_that_is_over_breaks_the_clause_that_ended_it(ended:
     ],
 )
 def test_what_is_final_is_not_sent_again(fate: Fate, clause: str) -> None:
-    endpoint = _endpoint(retries=True, policy=POLICY)
+    endpoint = _endpoint(policy=POLICY)
     call = _sent(endpoint, fate)
     endpoint.answered(call, at=1.0)
     assert call.phase is Phase.OVER
@@ -187,7 +189,7 @@ def test_what_is_final_is_not_sent_again(fate: Fate, clause: str) -> None:
 
 
 def test_a_rate_limit_is_slept_out_within_the_declared_band() -> None:
-    endpoint = _endpoint(retries=True, policy=POLICY)
+    endpoint = _endpoint(policy=POLICY)
     call = _sent(endpoint, LIMITED, LIMITED, GOOD)
     endpoint.answered(call, at=1.0)
     assert (call.phase, call.not_before, call.latest) == (Phase.ASLEEP, 1.015, 1.025)
@@ -203,7 +205,7 @@ def test_a_rate_limit_is_slept_out_within_the_declared_band() -> None:
 
 
 def test_retry_after_is_a_lower_bound_and_leaves_the_upper_open() -> None:
-    endpoint = _endpoint(retries=True, policy=POLICY)
+    endpoint = _endpoint(policy=POLICY)
     call = _sent(endpoint, Fate(kind="status", status=429, retry_after="30"), GOOD)
     endpoint.answered(call, at=1.0)
     assert (call.not_before, call.long_asleep, endpoint.must_start(now=99.0)) == (31.0, True, 0)
@@ -213,7 +215,7 @@ def test_retry_after_is_a_lower_bound_and_leaves_the_upper_open() -> None:
 
 
 def test_attempts_end_with_the_last_retry() -> None:
-    endpoint = _endpoint(retries=True, policy=POLICY)
+    endpoint = _endpoint(policy=POLICY)
     call = _sent(endpoint, LIMITED, LIMITED, LIMITED)
     for at in (1.0, 2.0, 3.0):
         endpoint.answered(call, at=at)
@@ -227,15 +229,38 @@ def test_a_call_asleep_holds_its_slot_if_that_is_declared_or_not_known(
     *, keeps: bool | None, starts: int
 ) -> None:
     policy = RetryPolicy(max_retries=1, keeps_slot=keeps)
-    endpoint = _endpoint(cap=1, retries=True, policy=policy)
+    endpoint = _endpoint(cap=1, policy=policy)
     call = _sent(endpoint, Fate(kind="status", status=429, retry_after="30"), GOOD)
     endpoint.answered(call, at=1.0)
     _call(endpoint)
     assert endpoint.must_start(now=2.0) == starts
 
 
+@pytest.mark.parametrize(
+    ("keeps", "asked", "served"),
+    [(True, "30", False), (None, "30", False), (False, "30", True), (True, None, True)],
+)
+def test_a_call_behind_one_that_sleeps_for_long_is_served_only_if_the_slot_is_given_up(
+    *, keeps: bool | None, asked: str | None, served: bool
+) -> None:
+    endpoint = _endpoint(cap=1, policy=replace(POLICY, keeps_slot=keeps, max_retry_after=30.0))
+    call = _sent(endpoint, Fate(kind="status", status=429, retry_after=asked), GOOD)
+    endpoint.answered(call, at=1.0)
+    _call(endpoint)
+    assert endpoint.serves_the_waiting is served
+
+
+def test_a_call_whose_further_attempts_are_not_declared_may_come_back_and_need_not() -> None:
+    endpoint = _endpoint(policy=replace(POLICY, statuses=None))
+    call = _sent(endpoint, Fate(kind="status", status=500), GOOD)
+    endpoint.answered(call, at=1.0)
+    assert (call.phase, call.may_end, endpoint.must_start(now=99.0)) == (Phase.ASLEEP, True, 0)
+    _send(call, at=2.0)
+    assert call.attempts == 2
+
+
 def test_an_unknown_band_lets_an_attempt_come_at_any_time() -> None:
-    endpoint = _endpoint(retries=True, policy=RetryPolicy(max_retries=1))
+    endpoint = _endpoint(policy=RetryPolicy(max_retries=1))
     call = _sent(endpoint, LIMITED, GOOD)
     endpoint.answered(call, at=1.0)
     assert endpoint.must_start(now=99.0) == 0
@@ -247,7 +272,7 @@ def test_an_unknown_band_lets_an_attempt_come_at_any_time() -> None:
 def test_a_request_may_cross_a_cancellation_only_where_its_wait_was_over(
     *, cancelled_at: float, crossed: bool
 ) -> None:
-    endpoint = _endpoint(retries=True, policy=POLICY)
+    endpoint = _endpoint(policy=POLICY)
     call = _sent(endpoint, LIMITED, GOOD)
     endpoint.answered(call, at=1.0)
     call.cancelled_at = cancelled_at
@@ -275,7 +300,7 @@ def test_another_key_is_a_mixture_at_first_and_a_change_later(
 
 
 def test_attempts_have_the_same_body() -> None:
-    endpoint = _endpoint(retries=True, policy=POLICY)
+    endpoint = _endpoint(policy=POLICY)
     call = _sent(endpoint, LIMITED, GOOD)
     endpoint.answered(call, at=1.0)
     with pytest.raises(Breach) as caught:
@@ -359,7 +384,7 @@ def test_wrong_counters_are_blamed_on_their_clause(shown: dict[str, object], cla
 def test_a_broken_stream_counted_as_good_is_stat_02_and_attempts_counted_are_stat_09() -> None:
     streams = _endpoint(cap=4)
     streams.answered(_sent(streams, Fate(kind="cut"), streaming=True), at=1.0)
-    retried = _endpoint(retries=True, policy=POLICY)
+    retried = _endpoint(policy=POLICY)
     call = _sent(retried, LIMITED, GOOD)
     retried.answered(call, at=1.0)
     _send(call, at=2.0)
