@@ -83,7 +83,11 @@ def test_what_is_declared_of_the_waits_is_what_endpoints_are_made_with(name: str
 def test_some_row_changes_each_field_of_the_policy_and_some_row_leaves_it_open() -> None:
     rows = [stranger.row for stranger in STRANGERS]
     assert {name for row in rows for name in row.policy} == set(RetryPolicy.__slots__)
-    assert {name for row in rows for name in row.undeclared} == {*RetryPolicy.__slots__, "retry"}
+    assert {name for row in rows for name in row.undeclared} == {
+        *RetryPolicy.__slots__,
+        "retry",
+        "defaults",
+    }
 
 
 def test_a_sample_depends_on_its_seed_alone_and_has_no_long_run() -> None:

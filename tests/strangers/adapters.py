@@ -8,19 +8,25 @@ import importlib
 import itertools
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from described import PLACEHOLDER, described, hidden_methods, own_settings
+from described import PLACEHOLDER, TEMPERATURE, described, hidden_methods, own_settings
 from rows import STRANGERS, Stranger
 
 #: Seconds that ``slow creation`` takes, and for which an answer to ``GET /info`` is waited.
 SLOW, PATIENCE = 1.2, 5.0
-_CALLS = ("generate", "chat", "completions")
-_BY_ENDPOINT = ("get_stats", "reset_stats", "close_endpoint", "update_endpoint")
-_OTHERS = ("classify", "close", "test_endpoint", "public_objects")
+_FEW = ("total_requests", "successful_requests", "failed_requests")
+#: The way in which each method is passed on.
+_WAYS: Mapping[str, tuple[str, ...]] = {
+    "_call": ("generate", "chat", "completions", "submit"),
+    "_of_endpoint": ("reset_stats", "close_endpoint", "update_endpoint"),
+    "_stats": ("get_stats",),
+    "_classified": ("classify",),
+    "_other": ("close", "test_endpoint", "public_objects"),
+}
 
 
 class Adapter:
@@ -33,7 +39,7 @@ class Adapter:
         self._client = self._how.made(self.stranger)
         self._does = self.stranger.row.does
         self._numbers = itertools.count(1)
-        self._ids: dict[int, str] = {}
+        self._ids: dict[str | int, str] = {}
 
     def describe(self) -> dict[str, Any]:
         """The client's description, as the row changes it."""
@@ -49,11 +55,11 @@ class Adapter:
         made: str = self._client.create_endpoint(base_url=base_url, api_key=api_key, **settings)
         if "asks info" in self._does:
             self._ask(base_url, given.get("timeout", PATIENCE))
-        if "integer ids" not in self._does:
-            return made
         number = next(self._numbers)
-        self._ids[number] = made
-        return number
+        odd = f"Endpunkt №{number}/{base_url} ü?" if "odd ids" in self._does else made
+        endpoint_id = number if "integer ids" in self._does else odd
+        self._ids[endpoint_id] = made
+        return endpoint_id
 
     def _ask(self, base_url: str, timeout: float) -> None:
         url = urlsplit(base_url)
@@ -79,16 +85,51 @@ class Adapter:
     def _call(self, method: str, *subject: Any, **given: Any) -> Any:
         if "endpoint_id" in given:
             given["endpoint_id"] = self._theirs(given["endpoint_id"])
+        if "default temperature" in self._does:
+            given.setdefault("temperature", TEMPERATURE)
         answer = getattr(self._client, method)(*subject, **given)
-        if "trims" not in self._does or method == "submit":
+        if method == "submit":
             return answer
-        return _stripped_stream(answer) if given.get("stream") else _stripped(answer)
+        for habit, (whole, pieces) in _VALUES.items():
+            if habit in self._does:
+                answer = pieces(answer) if given.get("stream") else whole(answer)
+        return answer
+
+    def _stats(self, method: str, *endpoint: Any, **given: Any) -> Any:
+        shown = self._of_endpoint(method, *endpoint, **given)
+        few = "few stats" in self._does
+        return {name: shown[name] for name in _FEW} if few else shown
+
+    def _classified(self, method: str, error: BaseException) -> Any:
+        info = self._other(method, error)
+        if info is None or "bare values" not in self._does:
+            return info
+        return info["kind"] if isinstance(info, dict) else info.kind
 
     def _of_endpoint(self, method: str, *endpoint: Any, **given: Any) -> Any:
         return getattr(self._client, method)(*map(self._theirs, endpoint), **given)
 
     def _other(self, method: str, *words: Any, **given: Any) -> Any:
         return getattr(self._client, method)(*words, **given)
+
+
+def _get(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else getattr(value, name)
+
+
+def _bare(answer: Any) -> Any:
+    texts = _get(answer, "texts")
+    return list(texts) if isinstance(texts, tuple | list) and len(texts) > 1 else _get(answer, "text")
+
+
+def _bare_stream(pieces: Any) -> Iterator[str]:
+    try:
+        for piece in pieces:
+            text = _get(piece, "text")
+            if text and _get(piece, "special") is not True:
+                yield text
+    finally:
+        pieces.close()
 
 
 def _stripped(answer: Any) -> Any:
@@ -117,6 +158,13 @@ def _stripped_stream(pieces: Any) -> Iterator[Any]:
         pieces.close()
 
 
+#: What a habit makes of an answer and of a stream.
+_VALUES: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "trims": (_stripped, _stripped_stream),
+    "bare values": (_bare, _bare_stream),
+}
+
+
 def _forward(way: str, method: str) -> Any:
     def forwarded(self: Adapter, *words: Any, **given: Any) -> Any:
         return getattr(self, way)(method, *words, **given)
@@ -127,11 +175,10 @@ def _forward(way: str, method: str) -> Any:
 
 def _adapter(stranger: Stranger) -> type[Adapter]:
     """The class of one stranger: it has a method where its client has one and the row leaves it."""
-    ways = [("_call", (*_CALLS, "submit")), ("_of_endpoint", _BY_ENDPOINT), ("_other", _OTHERS)]
     theirs = importlib.import_module(f"{stranger.client}_as").METHODS
     methods = {
         method: _forward(way, method)
-        for way, names in ways
+        for way, names in _WAYS.items()
         for method in names
         if method in theirs and method not in hidden_methods(stranger)
     }

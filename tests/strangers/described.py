@@ -29,6 +29,12 @@ _PARAMETERS: Mapping[str, tuple[str, ...]] = {
 }
 AUXILIARY: Mapping[str, str] = {"asks info": "GET /info", "asks health": "GET /health"}
 PLACEHOLDER = "none-needed"
+TEMPERATURE = 0.7
+#: The fields of ``defaults`` that tell a setting's own value.
+_DEFAULTS: Mapping[str, tuple[str, ...]] = {
+    "max_concurrent_requests": ("max_concurrent_requests",),
+    "timeout": ("connect_timeout", "read_timeout"),
+}
 
 
 def _gone(table: Mapping[str, tuple[str, ...]], capabilities: Iterable[str]) -> set[str]:
@@ -40,10 +46,12 @@ def hidden_methods(stranger: Stranger) -> set[str]:
     return _gone(METHODS, stranger.row.without)
 
 
-def own_settings(stranger: Stranger) -> dict[str, object]:
+def own_settings(stranger: Stranger) -> Mapping[str, object]:
     """What the client does where ``create_endpoint`` is given no other value."""
     policy = stranger.row.policy
-    return {setting: policy[name] for name, setting in KNOBS.items() if name in policy}
+    return {setting: policy[name] for name, setting in KNOBS.items() if name in policy} | dict(
+        stranger.row.own
+    )
 
 
 def described(base: Mapping[str, Any], stranger: Stranger) -> dict[str, Any]:
@@ -71,9 +79,20 @@ def described(base: Mapping[str, Any], stranger: Stranger) -> dict[str, Any]:
         told["request_id_header"] = None
     if "breaker" in lost:
         told["breaker"] = None
-    if "placeholder key" in row.does:
-        told["defaults"] = {**base["defaults"], "placeholder_key": PLACEHOLDER}
+    told["defaults"] = _defaults(base["defaults"], stranger)
     return told
+
+
+def _defaults(base: Mapping[str, Any], stranger: Stranger) -> dict[str, Any]:
+    row, parameters = stranger.row, base.get("parameters", {})
+    told = {} if "defaults" in row.undeclared else dict(base)
+    if "defaults" not in row.undeclared:
+        told |= {name: value for setting, value in row.own.items() for name in _DEFAULTS[setting]}
+    if "placeholder key" in row.does:
+        told["placeholder_key"] = PLACEHOLDER
+    if "default temperature" in row.does:
+        parameters = {**parameters, "temperature": TEMPERATURE}
+    return {**told, "parameters": parameters}
 
 
 def _retry(base: Mapping[str, Any], stranger: Stranger) -> dict[str, Any] | None:

@@ -16,6 +16,10 @@ Behaviour = Literal[
     "slow calls",  # 1.2 s before each request, as behind a cold start
     "slow creation",  # 1.2 s in create_endpoint
     "integer ids",  # endpoints are numbered
+    "odd ids",  # an endpoint's id is a text with blanks and other scripts in it
+    "bare values",  # an answer is its text, a piece a text that is not empty, an error its kind
+    "few stats",  # requests are counted, tokens and calls under way are not
+    "default temperature",  # 0.7 where the caller gives none
     "asks info",  # GET /info when an endpoint is made; what it meets there is raised there
     "asks health",  # GET /health before each request; only its transport's failures count
     "trims",  # white space around texts is stripped
@@ -43,8 +47,10 @@ class Row:
     clients: tuple[Client, ...] = CLIENTS
     #: Fields of ``retry`` (see ``RetryPolicy``) with what the client does there and declares.
     policy: Mapping[str, object] = field(default_factory=dict)
-    #: Fields of ``retry`` left null, though the client does something there; "retry": all of it.
+    #: Fields of ``retry`` left null, though the client does something there; "retry", "defaults": all of it.
     undeclared: tuple[str, ...] = ()
+    #: Other settings with the client's own value, which ``defaults`` tells.
+    own: Mapping[str, object] = field(default_factory=dict)
     #: Settings that are not offered: the client has its own value there. "*": all of them.
     pinned: tuple[str, ...] = ()
     #: Capabilities that are neither claimed nor there; their methods, settings and parameters go too.
@@ -161,11 +167,23 @@ _HALVES = (
     Row(name="no-timeout", without=("timeout", "cancel", "probe", "update"), clients=("reference",)),
     Row(name="no-request-id", without=("reqid",), does=("no request id",)),
     Row(name="no-model", pinned=("model",)),
+    Row(name="serial", own={"max_concurrent_requests": 1}, without=("queue",)),
+    Row(
+        name="serial-undeclared",
+        own={"max_concurrent_requests": 1},
+        undeclared=("defaults",),
+        without=("queue",),
+    ),
+    Row(name="short-timeout", own={"timeout": 3.0}, pinned=("timeout",), without=("timeout",)),
 )
 _HABITS = (
     Row(name="slow-calls", does=("slow calls",), long=True),
     Row(name="slow-creation", does=("slow creation",), long=True),
     Row(name="integer-ids", does=("integer ids",)),
+    Row(name="odd-ids", does=("odd ids",)),
+    Row(name="bare-values", does=("bare values",), without=("tools", "reqid")),
+    Row(name="few-stats", does=("few stats",)),
+    Row(name="default-temperature", does=("default temperature",)),
     Row(name="asks-info", does=("asks info",)),
     Row(name="asks-health", does=("asks health",)),
     Row(name="asks-both-persistent", policy=SHORT, pinned=_RETRY_KNOBS, does=("asks info", "asks health")),
