@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from described import PLACEHOLDER, TEMPERATURE, described, hidden_methods, own_settings
 from rows import STRANGERS, Stranger
 
+from tgi_conformance.contracts.unset import UNSET
+
 #: Seconds that ``slow creation`` takes, and for which an answer to ``GET /info`` is waited.
 SLOW, PATIENCE = 1.2, 5.0
 _FEW = ("total_requests", "successful_requests", "failed_requests")
@@ -104,7 +106,8 @@ class Adapter:
         info = self._other(method, error)
         if info is None or "bare values" not in self._does:
             return info
-        return info["kind"] if isinstance(info, dict) else info.kind
+        told = {name: _get(info, name) for name in ("kind", "status")}
+        return {name: value for name, value in told.items() if value is not None and value is not UNSET}
 
     def _of_endpoint(self, method: str, *endpoint: Any, **given: Any) -> Any:
         return getattr(self._client, method)(*map(self._theirs, endpoint), **given)

@@ -17,7 +17,7 @@ Behaviour = Literal[
     "slow creation",  # 1.2 s in create_endpoint
     "integer ids",  # endpoints are numbered
     "odd ids",  # an endpoint's id is a text with blanks and other scripts in it
-    "bare values",  # an answer is its text, a piece a text that is not empty, an error its kind
+    "bare values",  # an answer is its text, a piece a text that is not empty, an error kind and status
     "few stats",  # requests are counted, tokens and calls under way are not
     "default temperature",  # 0.7 where the caller gives none
     "asks info",  # GET /info when an endpoint is made; what it meets there is raised there
