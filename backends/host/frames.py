@@ -32,9 +32,10 @@ _INSTALLED = ("site-packages", "dist-packages")
 def frames_of(error: BaseException) -> tuple[list[Message], str]:
     """Return the innermost frames, the innermost first and the host's own left out; and how it began."""
     kept: deque[TracebackType] = deque(maxlen=FRAME_LIMIT)
-    trace = error.__traceback__
+    trace, ours = error.__traceback__, False
     while trace is not None:
-        if trace.tb_frame.f_globals.get("__package__") != __package__:
+        ours = trace.tb_frame.f_globals.get("__package__") == __package__
+        if not ours:
             kept.appendleft(trace)
         trace = trace.tb_next
     frames: list[Message] = [
@@ -45,7 +46,9 @@ def frames_of(error: BaseException) -> tuple[list[Message], str]:
         }
         for each in kept
     ]
-    return frames, _beginning(error, kept[0]) if kept else "unknown"
+    if ours or not kept:
+        return frames, "delivered" if ours else "unknown"
+    return frames, _beginning(error, kept[0])
 
 
 def place(error: BaseException) -> str:

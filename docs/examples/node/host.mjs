@@ -1,7 +1,8 @@
 // The kit's protocol over standard input and output: reads lines, calls the adapter, answers lines.
-// It knows nothing of TGI; write your own adapter.mjs and keep this file.
+// It knows nothing of TGI; write your own adapter.mjs and keep this file, fence.mjs and frames.mjs.
 
 import { stand, went } from "./fence.mjs";
+import { codeOfAdapter, placeOf } from "./frames.mjs";
 
 import { readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -67,7 +68,10 @@ class Host {
     const implemented = METHODS.filter((method) => typeof this.#adapter[method] === "function");
     const language = `Node ${process.versions.node}`;
     const fence = stand(network);
-    return this.send({ event: "hello", id, protocol: 1, language, description: this.#adapter.describe(), implemented, pid: process.pid, fence });
+    const description = this.#adapter.describe();
+    return this.send({
+      event: "hello", id, protocol: 1, language, description, code: codeOfAdapter(), implemented, pid: process.pid, fence,
+    });
   }
 
   end(id) {
@@ -155,7 +159,8 @@ class Call {
     try {
       info = encode(this.#adapter.classify(error) ?? { kind: "unmapped" });
     } catch (failure) {
-      problem = `classify failed: ${failure}`;
+      const [place] = failure instanceof Error ? (placeOf(failure).frames ?? []) : [];
+      problem = `classify failed: ${failure}${place === undefined ? "" : ` at ${place.file}:${place.line} in ${place.function}`}`;
     }
     this.#end({ event: "error", info, exception: chain(error), ...(problem === undefined ? {} : { problem }) });
   }
@@ -226,6 +231,7 @@ function chain(error) {
       repr: inspect(link, { depth: 2 }).slice(0, 16_000),
       args: [String(isError ? link.message : link).slice(0, 16_000)],
       relation,
+      ...(isError ? placeOf(link) : {}),
     });
     if (!isError) break;
   }
