@@ -15,6 +15,13 @@ from tgi_conformance.contracts.outcome import ExceptionLink, Fault, Frame, Owner
 MOST_FRAMES: Final = 20
 #: What the caller of a call does to it, wherever it then shows.
 FROM_OUTSIDE: Final = frozenset({"KeyboardInterrupt", "CancelledError", "GeneratorExit", "AbortError"})
+#: Libraries that carry HTTP for any client. Adapters import them to name their exceptions, and who imports
+#: nothing else is the client itself.
+HTTP_LIBRARIES: Final = frozenset(
+    {"aiohttp", "anyio", "curl_cffi", "grequests", "h11", "h2", "httpcore", "httplib2", "httpx", "httpx2"}
+    | {"niquests", "pycurl", "requests", "requests_toolbelt", "tornado", "treq", "trio", "urllib3"}
+    | {"axios", "cross-fetch", "got", "ky", "needle", "node-fetch", "superagent", "undici"}
+)
 #: In words.
 WHOSE: Final = {"adapter": "the adapter's", "adapter-raise": "the adapter's own raise"}
 _STANDARD: Final = "lib/"
@@ -50,14 +57,14 @@ class Ownership:
     @property
     def backends(self) -> frozenset[str]:
         """Names of the backend's packages and modules."""
-        return self.packages or frozenset(self.code.imports)
+        return self.packages or frozenset(self.code.imports) - HTTP_LIBRARIES
 
     @property
     def one_file(self) -> bool:
         """Whether the adapter's file is the client itself: then nothing is the adapter's alone."""
         if self.packages:
             return any(_names(name, file, whole=False) for name in self.packages for file in self.code.files)
-        return self.code.routes or not self.code.imports
+        return self.code.routes or not self.backends
 
     def owner(self, file: str) -> Owner:
         """Who owns a file."""

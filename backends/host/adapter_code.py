@@ -20,8 +20,8 @@ from .protocol import Message
 
 #: What an adapter imports of the kit to speak with it; it is no client.
 VOCABULARY = ("tgi_conformance.adapter", "tgi_conformance.contracts")
-#: A text that is the path of a generation route. Whoever has it builds the requests.
-ROUTE = re.compile(r"\S*/(?:generate|generate_stream|completions)(?:[?]\S*)?")
+#: A text that is the path of a generation route, or its end. Whoever has it builds the requests.
+ROUTE = re.compile(r"\S*/(?:generate|completions)(?:[?]\S*)?|\S*generate_stream(?:[?]\S*)?")
 
 
 def code_of(adapter: Any) -> Message:

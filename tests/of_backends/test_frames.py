@@ -157,6 +157,11 @@ DESCRIBES = "class A:\n    def describe(self): ...\n"
         ("from tgi_conformance.backends.reference import client\n", ["tgi_conformance"], False),
         ("import click\nPATH = '/v1/chat/completions'\n", ["click"], True),
         ("import click\ndef url(base): return f'{base}/generate'\n", ["click"], True),
+        (
+            "import click\ndef route(stream): return 'generate_stream' if stream else 'generate'\n",
+            ["click"],
+            True,
+        ),
         ("import click\nNAMES = ['generate', 'completions', 'chat']\n", ["click"], False),
         ("import click\n'''It speaks with POST /generate and /v1/completions.'''\n", ["click"], False),
     ],

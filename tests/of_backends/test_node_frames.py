@@ -105,9 +105,7 @@ def test_a_failing_classify_is_told_with_its_place(driver: Driver) -> None:
 
 
 def test_an_adapter_that_is_the_client_too_is_not_told_apart_from_it(folder: Path) -> None:
-    lines = ADAPTER.replace(
-        'import { answer, fail, slip } from "./client.mjs";', "const answer = () => ({});"
-    )
-    (folder / "alone.mjs").write_text(lines.replace('import { spare } from "spare/sub.js";', ""))
+    imports = 'import { answer, fail, slip } from "./client.mjs";\nimport { spare } from "spare/sub.js";'
+    (folder / "alone.mjs").write_text(ADAPTER.replace(imports, "const answer = () => ({});\n"))
     with Driver.start(parse_backend(command=f"node {folder / 'alone.mjs'}")) as driver:
         assert where_it_began(call(driver, "mistake").exception) == " at alone.mjs:10 in Adapter.mistake"

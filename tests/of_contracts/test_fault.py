@@ -49,6 +49,12 @@ def test_a_file_has_one_owner(file: str, owner: str) -> None:
     assert OWNERSHIP.owner(file) == owner
 
 
+def test_a_library_that_carries_http_is_no_backend_although_the_adapter_imports_it() -> None:
+    both = Ownership(code=replace(CODE, imports=("my_client", "requests"), native=("requests",)))
+    assert (both.owner("requests/api.py"), both.owner("my_adapter.py")) == ("library", "adapter")
+    assert said(link(began="called"), ownership=both) != ""
+
+
 def test_declared_packages_count_before_what_is_imported() -> None:
     declared = Ownership(code=CODE, packages=frozenset({"core.pkg"}))
     assert [
@@ -60,10 +66,11 @@ def test_declared_packages_count_before_what_is_imported() -> None:
     "ownership",
     [
         Ownership(code=AdapterCode(files=("my_adapter.py",))),
+        Ownership(code=replace(CODE, imports=("requests", "undici"))),
         Ownership(code=replace(CODE, routes=True)),
         Ownership(code=CODE, packages=frozenset({"my_adapter"})),
     ],
-    ids=["imports nothing", "builds the requests", "declared"],
+    ids=["imports nothing", "imports HTTP alone", "builds the requests", "declared"],
 )
 def test_an_adapter_that_is_the_client_itself_is_not_blamed_as_adapter(ownership: Ownership) -> None:
     assert ownership.owner("my_adapter.py") == "backend"

@@ -10,7 +10,7 @@ const MOST = 20;
 const FRAME = /^\s+at (?:async )?(?:(.+) \()?(?:(\S.*?):(\d+):\d+|<anonymous>)\)?$/;
 const IMPORT = /(?:\bfrom|\bimport|\brequire)\s*\(?\s*["']([^"']+)["']/g;
 // A text that is the path of a generation route: whoever has it builds the requests.
-const ROUTE = /["'`][^\s"'`]*\/(?:generate|generate_stream|completions)["'`]/;
+const ROUTE = /["'`](?:[^\s"'`]*\/(?:generate|completions)|[^\s"'`]*generate_stream)["'`]/;
 // What the engine itself throws where a statement fails.
 const ENGINE = [TypeError, ReferenceError, RangeError, SyntaxError, URIError];
 
