@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from .encoding import printed
-from .frames import place
+from .frames import definition, place
 from .loop import Loop
 from .protocol import LEADING, Message, now
 from .texts import cut, exception_chain, shown
@@ -65,6 +65,8 @@ class Call:
         self.task: asyncio.Task[Any] | None = None
         self.wake: asyncio.Event | None = None
         self.ended = False
+        #: A method of the adapter that cannot be called as the contract calls it.
+        self.unfit: Callable[..., Any] | None = None
 
     # what the driver asks, in the reader's thread
 
@@ -115,7 +117,12 @@ class Call:
         positional = (args.pop(leading),) if leading in args else ()
         target = self.target
         self.host.wire.send("entered", id=self.id, at=now())
-        return target(*positional, **args)
+        try:
+            return target(*positional, **args)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                self.unfit = target  # its parameters are not those of the contract: no line of it ran
+            raise
 
     def run(self) -> None:
         """Run the whole call in this thread (or hand it to the loop when it turns out to be async)."""
@@ -297,7 +304,10 @@ class Call:
         """Send an exception with what ``classify`` made of it."""
         if self.ended:
             return
-        self.finish("error", info=info, exception=exception_chain(error), problem=problem)
+        chain = exception_chain(error)
+        if self.unfit is not None and not chain[0]["frames"]:
+            chain[0].update(frames=definition(self.unfit), began="called")
+        self.finish("error", info=info, exception=chain, problem=problem)
 
     def _classify(self, error: BaseException) -> tuple[Any, str | None]:
         if "classify" not in self.host.implemented:

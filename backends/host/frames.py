@@ -51,6 +51,16 @@ def frames_of(error: BaseException) -> tuple[list[Message], str]:
     return frames, _beginning(error, kept[0])
 
 
+def definition(function: Any) -> list[Message]:
+    """Return a frame for the head of a function, as if it had begun; none for code of another kind."""
+    plain = getattr(function, "__func__", function)
+    code = getattr(plain, "__code__", None)
+    if code is None:
+        return []
+    file = relative(code.co_filename, plain.__module__)
+    return [{"file": file, "line": code.co_firstlineno, "function": code.co_name}]
+
+
 def place(error: BaseException) -> str:
     """Return `` at file:line in function``, nothing where there is no frame."""
     frames, _ = frames_of(error)

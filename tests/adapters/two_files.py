@@ -29,6 +29,9 @@ class TwoFiles:
         waiting.set_exception(ConnectionError("from the client's transport"))
         return await waiting
 
+    def completions(self, prompt):
+        return Client().answer()
+
     def classify(self, error):
         if isinstance(error, client.Unclassified):
             return {}["kind"]

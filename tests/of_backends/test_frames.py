@@ -74,6 +74,16 @@ def test_what_a_backend_raises_is_not_the_adapters_however_it_is_wrapped(two: Dr
     assert where_it_began(outcome.exception) == ""
 
 
+def test_a_method_that_cannot_be_called_as_the_contract_calls_it_is_the_adapters(two: Driver) -> None:
+    outcome = two.run("completions", {"prompt": "x", "endpoint_id": "e1"})
+    said = where_it_began(outcome.exception)
+    assert "'endpoint_id'" in outcome.exception[0].message
+    assert said.endswith(" in completions (the adapter's)")
+    head = int(said.partition(":")[2].split()[0])
+    lines = (ADAPTERS / "two_files.py").read_text(encoding="utf-8").splitlines()
+    assert "def completions" in lines[head - 1]
+
+
 def test_an_exception_that_came_to_a_waiting_coroutine_is_not_the_adapters(two: Driver) -> None:
     outcome = two.run("chat", {"messages": []})
     assert outcome.exception[0].began == "delivered"
