@@ -125,8 +125,10 @@ def test_the_node_hosts_hello_says_so_too(node: Driver) -> None:
         assert opened.fence == "none"
 
 
-def test_an_opened_network_lets_through_and_counts_times_and_seconds() -> None:
-    with Driver.start(replace(PYTHON_SPEC, allow_network=True)) as driver:
+@pytest.mark.parametrize("host", ["python", pytest.param("node", marks=needs_node)])
+def test_an_opened_network_lets_through_and_counts_times_and_seconds(host: str) -> None:
+    spec = PYTHON_SPEC if host == "python" else node_spec()
+    with Driver.start(replace(spec, allow_network=True)) as driver:
         assert driver.fence == "none"
         driver.run("generate", {"prompt": "look_up"}, deadline=60)
         (attempt,) = driver.census().outside
@@ -146,6 +148,18 @@ def test_a_backend_in_our_own_process_takes_its_fence_along() -> None:
     with Driver.start(PYTHON_SPEC, inproc=True) as driver:
         assert try_way(driver, "look_up") == NO_NAME
     assert socket.socket.connect is plain
+
+
+def test_the_further_names_of_this_machine_are_its_own(tmp_path: Path) -> None:
+    name = socket.gethostname()
+    hosts = tmp_path / "hosts"
+    hosts.write_text(
+        f"127.0.0.1 localhost here.example # not.example\n127.0.1.1 {name}.example.org {name}\n"
+        "127.0.0.1 blocked.example\n203.0.113.7 other.example\n",
+        encoding="utf-8",
+    )
+    assert own_names(hosts) == (name, "localhost", "here.example", f"{name}.example.org")
+    assert own_names(tmp_path / "none") == (name,)
 
 
 #: Hosts whose place all three rules must tell alike.
