@@ -17,7 +17,7 @@ from tgi_conformance.suites.harness import connects
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.judged import BEGUN, judged, look_at_process, take_findings
 from tgi_conformance.suites.harness.probes import Probes
-from tgi_conformance.suites.harness.session import RECORD, SETTINGS
+from tgi_conformance.suites.harness.session import RECORD, SETTINGS, STARTED
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +53,9 @@ def backend_spec(request: pytest.FixtureRequest) -> BackendSpec:
 @pytest.fixture(scope="session")
 def tgi_backend(backend_spec: BackendSpec, pytestconfig: pytest.Config) -> Iterator[Driver]:
     """The driver of the backend under test, its process started once a worker."""
+    driver = pytestconfig.stash.get(STARTED, {}).pop(backend_spec, None)
     try:
-        driver = Driver.start(backend_spec, inproc=pytestconfig.stash[SETTINGS].inproc)
+        driver = driver or Driver.start(backend_spec, inproc=pytestconfig.stash[SETTINGS].inproc)
     except BackendStartError as error:
         # Its text says all. Each case of the run shows it, and to render our frames takes longer than a case.
         raise error.with_traceback(None) from None

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final, cast
 import pytest
 
 from tgi_conformance import late_imports
+from tgi_conformance.plugin.backends_seen import note_down
 from tgi_conformance.plugin.collected import Collected
 from tgi_conformance.plugin.collection import DIST_KEY, Collection
 from tgi_conformance.plugin.cpu_time import WorkerTime
 from tgi_conformance.plugin.options import is_distributed
+from tgi_conformance.plugin.preflight import in_one_line, with_living
 from tgi_conformance.plugin.settings import build_settings, settings_from_text, settings_to_text
 from tgi_conformance.suites.harness.session import SETTINGS
 
@@ -36,8 +38,10 @@ def activate(config: pytest.Config) -> None:
         config.stash[SETTINGS] = settings_from_text(given[_SETTINGS_KEY])
         scratch = Path(given[_SCRATCH_KEY])
     else:
-        config.stash[SETTINGS] = build_settings(config)
+        config.stash[SETTINGS], down = with_living(config, build_settings(config))
         scratch = _new_scratch(given.get("testrunuid", ""))
+        for one in down:
+            note_down(scratch, one.spec.label, in_one_line(one.error))
     config.stash[SCRATCH] = scratch
     if hasattr(config, "workerinput"):
         cases = _play(config, scratch)

@@ -32,6 +32,7 @@ from tgi_conformance.plugin.judging import (
     with_place,
 )
 from tgi_conformance.plugin.locks import LOCK_FILE, held, share_of
+from tgi_conformance.plugin.preflight import in_one_line
 from tgi_conformance.reports.evidence_files import write_evidence
 from tgi_conformance.suites.harness.judged import BEGUN
 from tgi_conformance.suites.harness.rulings import NotApplicable
@@ -164,8 +165,7 @@ class Cases:
         return at_level(ruled, _level(item), enforced=self.enforced)
 
     def _down(self, item: pytest.Item, error: BackendStartError) -> Ruled:
-        first = next((line for line in error.text.splitlines() if line.strip()), "no reason given")
-        reason = f"the backend did not start ({error.stage}): {first.strip()}"
+        reason = in_one_line(error)
         note_down(self.scratch, item.stash[BACKEND], reason)
         return Ruled(ruling=Ruling.FAILED, reason=reason)
 

@@ -15,6 +15,8 @@ NO_REAL_ENDPOINT: Final = (
     "unset it to run embedded"
 )
 ENDPOINT_UNUSABLE: Final = 14
+#: Exit code of a run whose backend does not start or describe itself.
+BACKEND_DOWN: Final = 12
 
 Keywords = Mapping[str, object]
 

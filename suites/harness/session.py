@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import pytest
 
+from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.backends.driver.spec import BackendSpec
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
@@ -91,6 +92,8 @@ class CaseRecord:
 
 SETTINGS: Final = pytest.StashKey[Settings]()
 RECORD: Final = pytest.StashKey[CaseRecord]()
+#: The backends' processes that were started before collection, for the process that runs the cases.
+STARTED: Final = pytest.StashKey[dict[BackendSpec, Driver]]()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,20 +98,20 @@ def test_a_declared_method_that_is_not_there_is_named() -> None:
     assert verdict("LacksAMethod", BESIDE)["ruling"] == "passed"
 
 
-def test_a_backend_that_does_not_start_fails_each_of_its_cases_and_no_other() -> None:
+def test_a_backend_that_does_not_start_has_no_case_and_the_others_are_run() -> None:
     code, out, verdicts = together()
     assert code == 12, out
-    mine = [v for v in verdicts if str(v["backend"]).endswith(":Misspelt")]
-    assert {str(v["case"]) for v in mine} == {CHAT, BESIDE, "DECL-01/capabilities"}
-    for told in mine:
-        assert told["ruling"] == "failed"
-        assert "describe(): capabilities: unknown ['straem']; did you mean 'stream'?" in str(told["reason"])
+    assert "describe(): capabilities: unknown ['straem']; did you mean 'stream'?" in out
+    backends = {str(v["backend"]) for v in verdicts}
+    assert backends == {*CHATS, "FloodsStdout", "LacksAMethod"}
 
 
-def test_a_backend_that_never_says_hello_is_given_up() -> None:
+def test_a_backend_that_never_says_hello_is_given_up_before_any_case() -> None:
     code, out, verdicts = run("--hasty", "--backend", f"{ADAPTERS}:NeverSaysHello", "--case", BESIDE)
     assert code == 12, out
-    assert ["no reply within 5 s" in str(v["reason"]) for v in verdicts] == [True]
+    assert "no reply within 5 s" in out
+    assert "no case was run" in out
+    assert verdicts == []
 
 
 @pytest.mark.parametrize("fault", sorted(LINES))

@@ -252,7 +252,33 @@ def test_a_backend_that_does_not_start_ends_with_12(project: Path) -> None:
     done = run_pytest(project, "-q", "--tgi-backend=mini.py:Broken")
     assert done.code == 12, done.out
     assert "no licence" in done.out
-    assert set(done.rulings().values()) == {"failed"}
+    assert "-> the class is made without arguments" in done.out
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_nothing_is_overwritten_where_no_backend_starts(project: Path, workers: str) -> None:
+    _write(project, test_own=BACKEND)
+    old = project / "collected_results" / "mini_test_results.json"
+    old.parent.mkdir()
+    old.write_text("{}")
+    done = run_pytest(project, "-q", "--tgi-backend=mini.py:Broken", workers)
+    assert done.code == 12, done.out
+    assert "no case was run" in done.out
+    assert [path.name for path in old.parent.rglob("*")] == [old.name]
+
+
+def test_where_one_backend_does_not_start_the_others_are_run(project: Path) -> None:
+    _write(project, test_own=BACKEND)
+    done = run_pytest(project, "-q", "--tgi-backend=mini.py:Broken", "--tgi-backend=mini.py:Twin", "-n2")
+    assert done.code == 12, done.out
+    assert done.out.count("the backend did not start (create): RuntimeError: no licence (backend: ") == 2
+    assert {v["backend"] for v in done.verdicts(narrowed=True)} == {"twin"}
+
+
+def test_a_session_that_needs_no_backend_starts_none(project: Path) -> None:
+    _write(project, test_own="def test_plain(tgi_server):\n    assert tgi_server.base_url\n")
+    assert run_pytest(project, "-q").code == 0
+    assert run_pytest(project, "-q", "--collect-only", "--tgi-backend=mini.py:Broken").code == 0
 
 
 def test_suites_run_in_a_project_that_calls_its_tests_otherwise(project: Path) -> None:
