@@ -84,12 +84,26 @@ class Call:
         """Wait until the host has called the backend; False after the time-out (seconds)."""
         return self._until(lambda: self._entered_at is not None, time.monotonic() + timeout)
 
-    def wait(self, deadline: float) -> Outcome:
-        """Wait for the end, reading a stream to its end; no end within ``deadline`` seconds is a hang."""
-        until = time.monotonic() + deadline
+    def wait(self, deadline: float, *, since: float | None = None) -> Outcome:
+        """Wait for the end, reading a stream to its end; no end within ``deadline`` seconds is a hang.
+
+        ``since``: the monotonic second that the deadline counts from, where the wait has begun before.
+        """
+        until = (time.monotonic() if since is None else since) + deadline
         if self._until(lambda: self._streaming, until) and not self.done:
             self._ask(ALL_PIECES)
         return self._finished(until, deadline)
+
+    def wait_begun(self, timeout: float) -> bool:
+        """Wait ``timeout`` seconds for the outcome or a stream; False: neither is there, no fault."""
+        return self._until(lambda: self._streaming, time.monotonic() + timeout)
+
+    def end(self, detail: str) -> Outcome:
+        """End a call that does not end by itself, with its host: a hang, for the reason given."""
+        outcome = self._end("hang", detail=detail)
+        if self._port is not None and outcome.ending == "hang":
+            self._port.give_up(self, outcome.detail)
+        return outcome
 
     def wait_done(self, timeout: float) -> bool:
         """Wait ``timeout`` seconds for the outcome, reading nothing; False: it still runs, no fault."""
@@ -201,10 +215,7 @@ class Call:
         return self._outcome or self._hang(deadline)
 
     def _hang(self, deadline: float) -> Outcome:
-        outcome = self._end("hang", detail=f"{self.method}(): no answer within {deadline:g} s")
-        if self._port is not None and outcome.ending == "hang":
-            self._port.give_up(self, outcome.detail)
-        return outcome
+        return self.end(f"{self.method}(): no answer within {deadline:g} s")
 
     def _end(
         self,

@@ -4,6 +4,7 @@ One that does not would fail every case for the same reason, a minute later, and
 earlier runs. Where others do start, the run goes on with those.
 """
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -80,6 +81,6 @@ def _keep(config: pytest.Config, drivers: Iterable[Driver]) -> None:
         for driver in drivers:
             driver.close()
         return
-    config.stash[STARTED] = {driver.spec: driver for driver in drivers}
-    for driver in config.stash[STARTED].values():
-        config.add_cleanup(driver.close)
+    ended = contextlib.ExitStack()
+    config.stash[STARTED] = {driver.spec: ended.enter_context(driver) for driver in drivers}
+    config.add_cleanup(ended.close)

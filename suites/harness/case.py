@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,13 +51,26 @@ class Running:
     call: Call
     what: str
     deadline: float
+    #: Says what is wrong where the call sends without end; and how often that is asked (seconds).
+    runs_away: Callable[[], str]
+    look: float
     _outcome: Outcome | None = None
 
     def wait(self, deadline: float | None = None) -> Outcome:
-        """Wait for the end (a stream is read to its end); silence past the deadline is a hang."""
+        """Wait for the end (a stream is read to its end); silence past the deadline is a hang.
+
+        So is a call that sends without end, which is ended as soon as that is seen.
+        """
         if self._outcome is None:
-            self._outcome = self.call.wait(self.deadline if deadline is None else deadline)
+            self._outcome = self._awaited(self.deadline if deadline is None else deadline)
         return self._outcome
+
+    def _awaited(self, deadline: float) -> Outcome:
+        begun = time.monotonic()
+        while begun + deadline - time.monotonic() > self.look and not self.call.wait_begun(self.look):
+            if told := self.runs_away():
+                return self.call.end(f"{self.call.method}(): {told}")
+        return self.call.wait(deadline, since=begun)
 
     def wait_briefly(self, seconds: float) -> Outcome | None:
         """Wait that long for the end; None: still running, which is no fault."""
@@ -327,9 +341,14 @@ class Case:
         self._calls.append(CallMade(prompt=prompt, most_attempts=most))
         call = self.driver.call(method or shape.method, sent, stream=stream)
         deadline = self.patience().hang(self.settings.deadline, most)
-        running = Running(call, f"{shape.method}({prompt!r})", deadline)
+        look = self.probes.runaways.look
+        running = Running(call, f"{shape.method}({prompt!r})", deadline, self._runs_away, look)
         self._running.append(running)
         return running
+
+    def _runs_away(self) -> str:
+        """Say what is wrong where the case's calls send without end."""
+        return self.probes.runaways.judge((space.journal() for space in self._spaces), self._calls)
 
     def call(self, prompt: str | None = None, /, *, endpoint: str, **arguments: object) -> Outcome:
         """Make a generation call and wait for its end."""

@@ -13,6 +13,7 @@ from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import ClauseFailed
 from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
 from tgi_conformance.suites.harness.replay import confirm
+from tgi_conformance.suites.harness.rulings import Blocked
 from tgi_conformance.suites.harness.session import CaseRecord
 
 Play = Callable[[Case], None]
@@ -57,8 +58,10 @@ def play_ahead(case: Case, play: Play) -> Begun:
 def judged(case: Case, play: Play) -> Iterator[None]:
     """Hold every scripted reply to the requests it expected, and confirm a failure of the block by replay.
 
-    ``play`` plays the case again, with another :class:`Case`.
+    ``play`` plays the case again, with another :class:`Case`. Where a call sent without end, the clause that
+    forbids that tells of it, and any other is blocked.
     """
+    case.probes.runaways.last = None
     try:
         yield
         case.check_script()
@@ -66,6 +69,11 @@ def judged(case: Case, play: Play) -> Iterator[None]:
         case.check_server()
         if isinstance(failure, ProbeFailed):
             raise
+        if (runaway := case.probes.runaways.last) is not None:
+            if case.probes.runaways.untold:
+                case.record.findings.append(runaway)
+            if runaway.clause != case.record.clause:
+                raise Blocked(f"a call did not stop: {runaway.message}", runaway.case) from None
         # Before the replays: an untestable case shows both sides too.
         case.record.expected, case.record.observed = failure.expected, failure.observed
         if confirm(case, failure, play):

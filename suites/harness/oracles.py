@@ -148,14 +148,12 @@ def _judge_group(sent: list[Exchange], group: list[CallMade]) -> list[Finding]:
         for earlier in sent[:-1]:
             clause = _forbids_another(earlier)
             if clause:
-                return [
-                    _breach(
-                        clause, f"sent again after {earlier.status} ({earlier.ending}): {len(sent)} requests"
-                    )
-                ]
+                told = f"sent again after {earlier.status} ({earlier.ending}): {len(sent)} requests"
+                return [_breach(clause, told, len(sent))]
     allowed = sum(call.most_attempts for call in group)
     if len(sent) > allowed:
-        return [_breach("RETRY-01", f"{len(sent)} requests for {len(group)} calls that may make {allowed}")]
+        calls = "1 call" if len(group) == 1 else f"{len(group)} calls"
+        return [_breach("RETRY-01", f"{len(sent)} requests for {calls} that may make {allowed}", len(sent))]
     return []
 
 
@@ -191,9 +189,8 @@ def connections_left(journal: Journal) -> list[Finding]:
     """RES-05: connections still open one second after close()."""
     left = [c for c in journal.connections if c.closed_at is None]
     if left:
-        return [
-            _breach("RES-05", f"{len(left)} of {len(journal.connections)} connections open 1 s after close")
-        ]
+        told = f"{len(left)} of {len(journal.connections)} connections open 1 s after close"
+        return [_breach("RES-05", told, len(left))]
     return [Finding(clause="RES-05", message="all connections closed", breach=False)]
 
 
@@ -215,5 +212,5 @@ def left_this_machine(
     return findings or [Finding(clause="REAL-01", message="nothing left this machine", breach=False)]
 
 
-def _breach(clause: str, message: str) -> Finding:
-    return Finding(clause=clause, message=message)
+def _breach(clause: str, message: str, size: int = 1) -> Finding:
+    return Finding(clause=clause, message=message, size=size)

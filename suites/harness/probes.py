@@ -22,6 +22,7 @@ from tgi_conformance.fake_server.client import FakeServer, Space
 from tgi_conformance.suites.harness.expect import ClauseFailed, describe
 from tgi_conformance.suites.harness.keys import canary
 from tgi_conformance.suites.harness.patience import SAMPLES, Pace, pace_of, pace_of_creation
+from tgi_conformance.suites.harness.runaway import Runaways
 from tgi_conformance.suites.shapes.calls import Shape
 from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, model_served
 
@@ -71,6 +72,8 @@ class Probes:
     lingering: int = 0
     #: Method -> hangs and crashes in a row, and what the last one was.
     _dead: dict[str, tuple[int, str]] = field(default_factory=dict)
+    #: Calls that did not stop sending.
+    runaways: Runaways = field(default_factory=Runaways)
     #: What the probes showed since it was last asked for.
     _findings: list[Finding] = field(default_factory=list)
 

@@ -28,6 +28,16 @@ class Untestable(Exception):
     ruling = Ruling.UNTESTABLE
 
 
+class Blocked(Exception):
+    """The case met what another case is there to say; ``blocked_by`` is that case."""
+
+    ruling = Ruling.BLOCKED
+
+    def __init__(self, message: str, blocked_by: str) -> None:
+        super().__init__(message)
+        self.blocked_by = blocked_by
+
+
 class KitFault(Exception):
     """A duty of the suite itself that it did not keep: no backend is to blame."""
 

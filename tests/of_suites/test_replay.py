@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from tgi_conformance.suites.harness.judged import judged
 from tgi_conformance.suites.harness.probes import ProbeFailed
 from tgi_conformance.suites.harness.replay import REPLAYS, confirm
 from tgi_conformance.suites.harness.rulings import Untestable
+from tgi_conformance.suites.harness.runaway import Runaways
 from tgi_conformance.suites.harness.session import CaseRecord
 
 
@@ -19,6 +21,7 @@ class FakeCase:
     replayable: bool = True
     made: list["FakeCase"] = field(default_factory=list)
     finished: int = 0
+    probes: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(runaways=Runaways()))
 
     def again(self):
         self.made.append(FakeCase(record=self.record))
