@@ -40,7 +40,8 @@ class BackendStartError(RuntimeError):
         self.stage = stage
         self.text = f"{first} (backend: {label}){line_end}{rest}" if label else text
         self.output = output
-        shown = f"\nits output:\n{output}" if output.strip() else ""
+        told = not output.strip() or output.strip() in text
+        shown = "" if told else f"\nits output:\n{output}"
         super().__init__(f"the backend did not start ({stage}): {self.text}{shown}")
 
 

@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ from .lines import Assembler
 from .loading import StartError, check_protocol, load_adapter
 from .loop import Loop
 from .protocol import METHODS, OWN_THREAD, PROTOCOL, Message, now
-from .texts import cut, exception_chain, type_name
+from .texts import exception_chain, own_traceback, type_name
 from .values import runs_on_loop
 from .watch import Watch
 from .wire import Wire
@@ -230,7 +229,7 @@ class Host:
                 stage=error.stage if isinstance(error, StartError) else stage,
                 text=f"{type(error).__name__}: {error}" if not isinstance(error, StartError) else str(error),
                 exception=[] if isinstance(error, StartError) else exception_chain(error),
-                traceback="" if isinstance(error, StartError) else cut(traceback.format_exc()),
+                traceback="" if isinstance(error, StartError) else own_traceback(error),
             )
             return
         # What stands now stays: each census then looks through what the calls left only (10 ms less).
@@ -257,6 +256,10 @@ class Host:
         description = self.method("describe")()
         if inspect.isawaitable(description):
             description = self.loop.settle(description)
+        if isinstance(description, Mapping) and not isinstance(description.get("name"), str):
+            raise StartError(
+                "describe", f"describe() gave no name, which is a string; it gave {description!r:.200}"
+            )
         if isinstance(description, Mapping) or dataclasses.is_dataclass(description):
             return description
         kind = type_name(type(description))

@@ -11,6 +11,9 @@ from typing import Any
 
 from .protocol import PROTOCOL
 
+#: How many classes of a module are named where the one asked for is not there.
+CLASSES_SHOWN = 20
+
 
 class StartError(Exception):
     """The adapter cannot be used; ``stage`` is import, create, describe or protocol."""
@@ -35,9 +38,23 @@ def load_adapter(spec: str) -> Any:
     try:
         made = functools.reduce(getattr, attribute.split("."), module)
     except AttributeError as error:
-        names = [name for name, item in vars(module).items() if isinstance(item, type)]
-        raise StartError("import", f"{where} has no {attribute}; its classes: {names}") from error
+        raise StartError("import", f"{where} has no {attribute}{_classes_near(module, attribute)}") from error
     return made
+
+
+def _classes_near(module: Any, name: str) -> str:
+    """Say which class was meant, or which classes the module defines."""
+    import difflib  # noqa: PLC0415 -- takes milliseconds of every start, and is needed by a misspelt one
+
+    own = [
+        key
+        for key, item in vars(module).items()
+        if isinstance(item, type) and item.__module__ == module.__name__
+    ]
+    near = difflib.get_close_matches(name, own, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; its classes: {', '.join(own[:CLASSES_SHOWN])}" if own else "; it defines no class"
 
 
 def _module_name(path: str) -> str:

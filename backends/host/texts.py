@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from .frames import frames_of
 from .protocol import CHAIN_LIMIT, TEXT_LIMIT, Message
+
+#: How the names of files begin whose frames lead from the host to the adapter.
+_FRAMES_OF_OTHERS = (os.path.dirname(__file__), os.path.dirname(importlib.__file__), "<frozen importlib")
 
 
 def type_name(cls: type) -> str:
@@ -47,6 +53,18 @@ def exception_chain(error: BaseException) -> list[Message]:
         if isinstance(members, tuple):
             todo.extend((member, "group") for member in members if isinstance(member, BaseException))
     return links
+
+
+def own_traceback(error: BaseException) -> str:
+    """The traceback from the first frame that is the adapter's; empty where it would repeat the error.
+
+    Frames of the host and of the import system say nothing to who wrote the adapter.
+    """
+    step = error.__traceback__
+    while step is not None and step.tb_frame.f_code.co_filename.startswith(_FRAMES_OF_OTHERS):
+        step = step.tb_next
+    told = step is not None or isinstance(error, SyntaxError) or error.__cause__ or error.__context__
+    return cut("".join(traceback.format_exception(type(error), error, step))) if told else ""
 
 
 def _link(error: BaseException, relation: str) -> Message:

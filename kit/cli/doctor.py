@@ -1,24 +1,28 @@
-"""``tgi-conformance doctor``: whether an adapter starts, describes itself, and answers healthy calls."""
+"""``tgi-conformance doctor``: whether an adapter starts, describes itself, and does what it claims."""
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import click
 
 from tgi_conformance.backends.driver.driver import BackendGoneError, BackendStartError, Driver
 from tgi_conformance.backends.driver.environment import handed_on
 from tgi_conformance.backends.driver.spec import BackendSpec, BackendSpecError, parse_backend
+from tgi_conformance.backends.driver.start_advice import advice_for
+from tgi_conformance.cli.doctor_calls import endpoints_remarks, error_remarks, image_remarks, tool_remarks
+from tgi_conformance.cli.doctor_description import description_remarks
+from tgi_conformance.cli.doctor_signatures import help_for_call
+from tgi_conformance.cli.remark import Remark
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
-from tgi_conformance.contracts.fault import places_said
 from tgi_conformance.fake_server.client import FakeServer, FakeServerError
 from tgi_conformance.plugin.backends_seen import hidden
 from tgi_conformance.reports.gate import Exit
 from tgi_conformance.reports.network import network_in_words
 from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
-from tgi_conformance.suites.shapes.calls import SHAPES
+from tgi_conformance.suites.shapes.calls import SHAPES, Shape
 
 _MARKS: Final = {"good": ("ok  ", "green"), "bad": ("BAD ", "red"), "note": ("note", "yellow")}
 #: Capability -> methods of which one must be there.
@@ -32,24 +36,6 @@ _NEEDED: Final = {
     "update": ("update_endpoint",),
     "close": ("close", "close_endpoint"),
 }
-#: What helps when a backend does not start, by the stage it came to.
-_HELP: Final = {
-    "import": "run `python -c 'import ...'` of that module in the backend's interpreter (--backend-python)",
-    "describe": "describe() returns a tgi_conformance.adapter.Description or a mapping with its keys",
-}
-
-
-_BY_HAND: Final = "make this call by hand against `tgi-conformance serve`"
-_IN_ADAPTER: Final = "this began in the adapter, not in the backend: look at that line first"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
-    """One thing that was looked at; ``help`` says what to do about it."""
-
-    tone: Literal["good", "bad", "note"]
-    text: str
-    help: str = ""
 
 
 def examine(
@@ -81,8 +67,7 @@ def _examine(spec: BackendSpec, *, inproc: bool) -> int:
     try:
         driver = Driver.start(spec, inproc=inproc)
     except BackendStartError as error:
-        advice = _HELP.get(error.stage, "its output above says why; the command line may be wrong")
-        _show(Remark(tone="bad", text=str(error), help=advice))
+        _show(Remark(tone="bad", text=str(error), help=advice_for(error, spec)))
         return Exit.BACKEND_DOWN
     bad = 0
     with driver:
@@ -108,14 +93,15 @@ def _description(driver: Driver) -> Iterator[Remark]:
         yield Remark(
             tone="note",
             text="claims retry without a policy: only the rules that need no policy apply",
-            help="give retry=RetryPolicy(statuses=..., max_retries=..., initial_delay=..., factor=...)",
+            help='declare it: "retry": {"statuses": [429, …], "max_retries": …, "initial_delay": …, …}',
         )
     if not about.settings:
         yield Remark(
             tone="note",
             text="declares no settings of create_endpoint: cases that need one are not applicable",
-            help="settings=frozenset({'max_retries', 'timeout', ...}) lists those that take effect",
+            help='list those that take effect: "settings": ["max_retries", "timeout", …]',
         )
+    yield from description_remarks(about)
 
 
 def _methods(driver: Driver) -> Iterator[Remark]:
@@ -131,7 +117,7 @@ def _methods(driver: Driver) -> Iterator[Remark]:
         yield Remark(
             tone="note",
             text="has no classify(): every exception is `unmapped`, and clauses about error kinds will fail",
-            help="map exceptions to tgi_conformance.adapter.ErrorInfo",
+            help='add classify(self, error), which returns {"kind": …, "status": …, "message": …}',
         )
     if names := hidden(driver.implemented, claimed):
         yield Remark(
@@ -143,8 +129,8 @@ def _methods(driver: Driver) -> Iterator[Remark]:
 
 def _calls(driver: Driver) -> Iterator[Remark]:
     claimed = driver.description.capabilities
-    shapes = [shape for shape in SHAPES if shape.capability in claimed]
-    if not shapes:
+    shapes = [shape for shape in SHAPES if shape.capability in claimed and shape.method in driver.implemented]
+    if not any(shape.capability in claimed for shape in SHAPES):
         yield Remark(
             tone="bad",
             text="claims no way to generate",
@@ -154,23 +140,25 @@ def _calls(driver: Driver) -> Iterator[Remark]:
     try:
         with FakeServer.start() as server:
             probes = Probes(driver, server)
+            yield from endpoints_remarks(driver, server)
             for shape in shapes:
                 for streaming in (False, True) if "stream" in claimed else (False,):
-                    yield _call(probes, shape.name, streaming=streaming)
+                    yield _call(probes, shape, streaming=streaming)
+            working = [shape for shape in shapes if probes.works(shape, streaming=False)]
+            yield from error_remarks(driver, server, working)
+            yield from image_remarks(driver, server, working)
+            yield from tool_remarks(driver, server, working)
     except FakeServerError as error:
         yield Remark(tone="bad", text=f"the fake server: {error}", help="this is a fault of the kit")
 
 
-def _call(probes: Probes, shape: str, *, streaming: bool) -> Remark:
-    kind = f"a healthy {shape} {'stream' if streaming else 'call'}"
+def _call(probes: Probes, shape: Shape, *, streaming: bool) -> Remark:
+    kind = f"a healthy {shape.name} {'stream' if streaming else 'call'}"
     try:
-        probes.require(next(known for known in SHAPES if known.name == shape), streaming=streaming)
+        probes.require(shape, streaming=streaming)
     except ProbeFailed as failure:
-        return Remark(
-            tone="bad",
-            text=f"{kind}: {failure.observed}",
-            help=_IN_ADAPTER if places_said(failure.observed) else _BY_HAND,
-        )
+        observed = failure.observed
+        return Remark(tone="bad", text=f"{kind}: {observed}", help=help_for_call(shape.method, observed))
     return Remark(tone="good", text=f"{kind} is answered")
 
 

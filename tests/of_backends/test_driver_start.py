@@ -25,7 +25,7 @@ def started(adapter: str, deadline: float = 10.0) -> BackendStartError:
         (f"{ADAPTERS / 'raises_at_import.py'}:X", "import", "no such dependency: install it"),
         (f"{ADAPTERS / 'absent.py'}:X", "import", "there is no file"),
         ("no.such.module:X", "import", "No module named 'no'"),
-        (f"{FAULTY}:Absent", "import", "has no Absent; its classes: ['Base', 'Dies'"),
+        (f"{FAULTY}:Absent", "import", "has no Absent; its classes: Base, Dies, "),
         (f"{FAULTY}:ConstructorRaises", "create", "no configuration"),
         (f"{FAULTY}:NoEndpoint", "create", "has no method create_endpoint"),
         (f"{FAULTY}:NotAMapping", "describe", "describe() gave a list; a Description or a mapping is needed"),
