@@ -12,7 +12,7 @@ from typing import Final
 from tgi_conformance.contracts.catalogue.clauses import Clause, load_catalogue
 from tgi_conformance.contracts.catalogue.needs import BESIDE, GAPS
 
-PAGE: Final = Path(__file__).with_name("adapter-contract.md")
+PAGE: Final = Path(__file__).with_name("clause-needs.md")
 BEGIN: Final = "<!-- made by docs/generate_tables.py from contracts/catalogue/areas/*.toml -->"
 END: Final = "<!-- end of what is made -->"
 #: Marks a word that does not exist yet.

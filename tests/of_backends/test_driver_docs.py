@@ -8,9 +8,10 @@ import pytest
 
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.backends.driver.spec import parse_backend
+from tgi_conformance.cli.doctor_description import PARAMETERS
 from tgi_conformance.contracts.adapter import METHODS, SETTINGS
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
-from tgi_conformance.contracts.error_kinds import ErrorKind
+from tgi_conformance.contracts.error_kinds import KINDS_FOR_STATUS, ErrorKind
 from tgi_conformance.contracts.schema.registry import problems, schema
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -60,6 +61,22 @@ def test_protocol_guide_names_every_message_and_field() -> None:
 )
 def test_contract_guide_names_every(names: tuple[str, ...]) -> None:
     assert [name for name in names if not re.search(rf"`{name}[`(]", CONTRACT)] == []
+
+
+@pytest.mark.parametrize("method", sorted(PARAMETERS))
+def test_contract_guide_names_the_parameters_of_each_call(method: str) -> None:
+    (row,) = re.findall(rf"^  \| `{method}` \| (`.*`) \|$", CONTRACT, re.MULTILINE)
+    assert row.split("`")[1::2] == sorted(PARAMETERS[method] - {"max_completion_tokens"})
+
+
+def test_contract_guide_has_the_kinds_of_each_status() -> None:
+    told: dict[int, set[str]] = {}
+    for line in re.findall(r"^  \| (.*) \|$", CONTRACT, re.MULTILINE):
+        cells = line.split(" | ")
+        for statuses, kinds in zip(cells[::2], cells[1::2], strict=False):
+            if re.fullmatch(r"[\d, ]+", statuses):
+                told |= {int(status): set(kinds.split("`")[1::2]) for status in statuses.split(", ")}
+    assert told == {status: set(kinds) for status, kinds in KINDS_FOR_STATUS.items()}
 
 
 def test_ten_line_adapter_runs(tmp_path: Path) -> None:
