@@ -25,7 +25,7 @@ OBLIGED: dict[str, tuple[str, ...]] = {
     "close": ("close",),
 }
 #: Statuses that some clients retry and some do not (clause RETRY-15).
-CONTESTED = (408, 409, 424, 425, 500, 502, 503, 504)
+CONTESTED = (408, 409, 424, 425, 429, 500, 502, 503, 504)
 
 
 @clause("DECL-01", case="capabilities")

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Exchange
-from tgi_conformance.contracts.script import overloaded
 from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.held import needs_cap
+from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_received, expect_turned_away
-from tgi_conformance.suites.generated.scripts import FAULTS, LASTING, PASSING, PlannedCall, refusal
+from tgi_conformance.suites.generated.scripts import FAULTS, LASTING, PASSING, PlannedCall
 from tgi_conformance.suites.generated.started import numbered
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import clause, timing
@@ -116,13 +116,13 @@ def _expect_at_once(case: Case, start: Callable[[], Running], text: str, space: 
 def test_no_call_asleep_holds_up_the_calls_beside_it(case: Case) -> None:
     """Property P-24 within an endpoint: with slots free, B answers at once while any number of A sleep."""
     needs_cap(case)
-    case.needs("retry")
+    code = retried_status(case)
     case.needs_setting("max_retries")
     shape = case.shape()
 
     def check(inner: Case, drawn: tuple[int, int]) -> None:
         asleep, awake = drawn
-        limited = overloaded(("retry-after", "5")).where(contains="<limited>").times(asleep, None)
+        limited = refusal(code, ("retry-after", "5")).where(contains="<limited>").times(asleep, None)
         space = inner.serve(limited, shape.plain("granted").times(awake))
         endpoint = inner.endpoint(
             max_concurrent_requests=asleep + 1, queue_size=8, max_retries=1, initial_retry_delay=5.0

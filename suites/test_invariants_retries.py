@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 
 from hypothesis import strategies as st
 
-from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply
+from tgi_conformance.suites.areas.refusals import needs_retry_of, refusal, retried_status, retries
 from tgi_conformance.suites.generated.errors import (
     RetryAfter,
     bad_retry_afters,
@@ -22,7 +22,7 @@ from tgi_conformance.suites.generated.errors import (
     huge_retry_afters,
     whole_seconds,
 )
-from tgi_conformance.suites.generated.scripts import LASTING, refusal, status_runs
+from tgi_conformance.suites.generated.scripts import LASTING, status_runs
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import clause, timing
 from tgi_conformance.suites.harness.expect import (
@@ -33,7 +33,7 @@ from tgi_conformance.suites.harness.expect import (
     expect_requests,
     expect_text,
 )
-from tgi_conformance.suites.harness.policy import EARLY, in_seconds, slack, wait_band
+from tgi_conformance.suites.harness.policy import EARLY, JITTER_UNDECLARED, in_seconds, slack, wait_band
 from tgi_conformance.suites.harness.properties import check_property, whole_of
 from tgi_conformance.suites.shapes.calls import Shape
 
@@ -100,19 +100,26 @@ def _start(
     return rows
 
 
-def _needs_retry(case: Case, *settings: str) -> RetryPolicy:
-    case.needs("retry")
+def _needs_retry(case: Case, *settings: str) -> int:
+    """A status that the backend retries, as often as a setting says."""
+    code = retried_status(case)
     case.needs_setting("max_retries", *settings)
-    return case.description.retry or RetryPolicy()
+    return code
+
+
+def _needs_rate_limits_retried(case: Case) -> None:
+    """End the case where 429 is not retried: RETRY-04 to -07 try what is, and give advice."""
+    needs_retry_of(case, 429)
+    case.needs_setting("max_retries")
 
 
 # --- P-12: Retry-After ---------------------------------------------------------------------------------
 
 
 def _limited_then_granted(case: Case, headers: Sequence[RetryAfter], codes: Sequence[int] = ()) -> list[Row]:
-    """Start a call for each header; it comes with the code of the same place, or with 429."""
+    """Start a call for each header; it comes with the code of the same place, or with one that is retried."""
     granted = case.shape().plain(GRANTED).times(0, None)
-    codes = codes or [429] * len(headers)
+    codes = codes or [retried_status(case)] * len(headers)
     scripts = [(refusal(code, *header.headers), granted) for code, header in zip(codes, headers, strict=True)]
     return _start(case, scripts, [{"max_retries": 1, **QUICK}] * len(scripts))
 
@@ -137,8 +144,8 @@ def _stays_away(case: Case, row: Row, header: RetryAfter, until: float, outcome:
 @timing
 def test_any_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
     """Property P-12 for seconds, in whatever company of blanks and zeros, on any status that is retried."""
-    declared = _needs_retry(case)
-    codes = [code for code in (429, 503) if code == 429 or code in (declared.statuses or ())]
+    _needs_rate_limits_retried(case)
+    codes = [code for code in (429, 503) if retries(case, code)]
 
     def check(inner: Case, drawn: list[tuple[int, RetryAfter]]) -> None:
         rows = _limited_then_granted(inner, [header for _, header in drawn], [code for code, _ in drawn])
@@ -156,7 +163,7 @@ def test_any_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
 @timing
 def test_any_retry_after_as_a_date_is_a_lower_bound(case: Case) -> None:
     """Property P-12 for dates less than two seconds ahead: the date is the first moment to come back."""
-    _needs_retry(case)
+    _needs_rate_limits_retried(case)
     # A grain of one second is cut off each.
     ahead = [1.25, 1.5, 1.75]
 
@@ -179,7 +186,7 @@ def test_any_bad_retry_after_changes_nothing(case: Case) -> None:
             expect_text(row.running.wait(), GRANTED)
             journal = inner.journal()
             sent = row.attempts(journal)
-            expect_requests(sent, 2, because="one rate limit, then a 200", journal=journal)
+            expect_requests(sent, 2, because="one refusal, then a 200", journal=journal)
             (gap,) = journal.gaps(sent)
             low, high = wait_band(inner.policy(row.endpoint), 0) or (0.0, 1.0)
             expect(
@@ -195,7 +202,7 @@ def test_any_bad_retry_after_changes_nothing(case: Case) -> None:
 @clause("RETRY-07", case="property-p12")
 def test_any_retry_after_beyond_all_patience_is_never_answered_earlier(case: Case) -> None:
     """Property P-12 for a day and more: give up with the value exposed, or wait it out."""
-    _needs_retry(case)
+    _needs_rate_limits_retried(case)
 
     def check(inner: Case, headers: list[RetryAfter]) -> None:
         rows = _limited_then_granted(inner, headers)
@@ -253,8 +260,8 @@ def _play_run(case: Case, run: Attempts) -> tuple[Outcome, int]:
 @clause("RETRY-01", case="property-p13")
 def test_no_run_of_failures_costs_more_than_one_plus_max_retries(case: Case) -> None:
     """Property P-13 for the bound: temporary refusals in any order, as many as the server likes."""
-    declared = _needs_retry(case)
-    passing = sorted({429} | (declared.statuses or set()) & {429, 502, 503, 504, 500, 424})
+    first = _needs_retry(case)
+    passing = sorted({429, first} | {code for code in (502, 503, 504, 500, 424) if retries(case, code)})
 
     def check(inner: Case, run: Attempts) -> None:
         _, sent = _play_run(inner, run)
@@ -269,25 +276,25 @@ def test_no_run_of_failures_costs_more_than_one_plus_max_retries(case: Case) -> 
 
 @clause("RETRY-02", case="property-p13")
 def test_a_run_of_rate_limits_ends_well_exactly_within_the_limit(case: Case) -> None:
-    """Property P-13 for success: n rate limits and a 200 succeed where n is max_retries or less."""
-    _needs_retry(case)
+    """Property P-13 for success: n refusals and a 200 succeed where n is max_retries or less."""
+    code = _needs_retry(case)
 
     def check(inner: Case, run: Attempts) -> None:
         outcome, sent = _play_run(inner, run)
         if len(run.statuses) > run.max_retries:
-            expect_error(outcome, because=f"{len(run.statuses)} rate limits, max_retries={run.max_retries}")
+            expect_error(outcome, because=f"{len(run.statuses)} x {code}, max_retries={run.max_retries}")
             return
         expect_text(outcome, GRANTED)
         wanted = len(run.statuses) + 1
         expect(sent == wanted, expected=f"{wanted} requests", observed=f"{sent} requests")
 
-    check_property(case, _runs(429), check, shared=3)
+    check_property(case, _runs(code), check, shared=3)
 
 
 @clause("RETRY-03", case="property-p13")
 def test_a_permanent_status_ends_any_run_of_attempts(case: Case) -> None:
     """Property P-13 for statuses that blame the request: no attempt after one, wherever it stands."""
-    _needs_retry(case)
+    code = _needs_retry(case)
 
     def check(inner: Case, drawn: tuple[Attempts, int]) -> None:
         run, permanent = drawn
@@ -300,7 +307,7 @@ def test_a_permanent_status_ends_any_run_of_attempts(case: Case) -> None:
             observed=f"{sent} requests",
         )
 
-    check_property(case, st.tuples(_runs(429), st.sampled_from(LASTING)), check, shared=3)
+    check_property(case, st.tuples(_runs(code), st.sampled_from(LASTING)), check, shared=3)
 
 
 # --- P-14: the waits -------------------------------------------------------------------------------------
@@ -333,14 +340,15 @@ class Waits:
 
 def _check_waits(case: Case, rows: list[Waits]) -> None:
     granted = case.shape().plain(GRANTED)
-    started = _start(case, [(refusal(429).times(w.count), granted) for w in rows], [w.settings for w in rows])
+    refused = refusal(retried_status(case))
+    started = _start(case, [(refused.times(w.count), granted) for w in rows], [w.settings for w in rows])
     for row, waits in zip(started, rows, strict=True):
         expect_text(row.running.wait(), GRANTED)
         journal = case.journal()
         gaps = journal.gaps(row.attempts(journal))
         for k, gap in enumerate(gaps):
             # With no declared band full jitter is assumed.
-            low, high = wait_band(case.policy(row.endpoint), k) or (0.0, waits.nominal(k) * 1.5)
+            low, high = wait_band(case.policy(row.endpoint), k) or (0.0, waits.nominal(k) * JITTER_UNDECLARED)
             told: dict[str, Any] = {
                 "expected": f"wait {k} within {low:.3f} to {high:.3f} s ({waits})",
                 "observed": in_seconds(gaps),

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Exchange
-from tgi_conformance.contracts.script import Server, always, echo, overloaded
+from tgi_conformance.contracts.script import Server, always, echo
+from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_turned_away
 from tgi_conformance.suites.harness.case import ALIASES, Case
 from tgi_conformance.suites.harness.clause import clause, load
@@ -16,6 +18,7 @@ from tgi_conformance.suites.harness.expect import (
     expect_requests,
     expect_success,
 )
+from tgi_conformance.suites.harness.policy import known_retries, retried_statuses
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import healthy
 
@@ -83,14 +86,17 @@ def test_no_cross_talk_under_concurrency(case: Case) -> None:
     """Shared headers show only when calls overlap: each prompt must go out under its own endpoint's key."""
     case.needs("keys")
     aliases = ALIASES[:4]
-    limit_some = case.claims("retry")
+    codes = retried_statuses(case.description)
+    limit_some = case.claims("retry") and bool(codes) and _outlasts_one(case)
     planned = [
         (alias, case.prompt(f"key={alias} {'<limited>' if limit_some and number % 5 == 0 else 'free'}"))
         for number in range(16)
         for alias in aliases
     ]
-    # Each limited prompt meets one 429, so that every call can end well within its retries.
-    limits = [overloaded().where(contains=prompt).times(1) for _, prompt in planned if "<limited>" in prompt]
+    # Each limited prompt is refused once, so that every call can end well within its retries.
+    limits = [
+        refusal(codes[0]).where(contains=prompt).times(1) for _, prompt in planned if "<limited>" in prompt
+    ]
     space = case.serve(*limits, echo().times(0, None).deliver(delay_ms=3))
     endpoints = {
         alias: case.endpoint(
@@ -124,8 +130,9 @@ def test_no_cross_talk_under_concurrency(case: Case) -> None:
 def test_a_retried_call_keeps_its_key(case: Case) -> None:
     """An attempt under another key is failover nobody asked for."""
     case.needs("keys", "retry")
+    code = retried_status(case)
     case.needs_setting("max_retries")
-    space = case.serve(overloaded().times(2), healthy().times(0, None))
+    space = case.serve(refusal(code).times(2), healthy().times(0, None))
     first = case.endpoint(key="A", max_retries=2, initial_retry_delay=0.03, backoff_factor=1.0)
     running = case.start(endpoint=first)
     expect_received(case, space)
@@ -142,9 +149,10 @@ def test_a_retried_call_keeps_its_key(case: Case) -> None:
 def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
     """Backoff is per endpoint: a ban on one key is no ban on the next."""
     case.needs("keys", "retry")
+    code = retried_status(case)
     case.needs_setting("max_retries")
     space = case.serve(
-        always(overloaded(("retry-after", "30"))).where(key="A"), healthy().times(0, None).where(key="B")
+        always(refusal(code, ("retry-after", "30"))).where(key="A"), healthy().times(0, None).where(key="B")
     )
     limited = case.endpoint(
         key="A", max_concurrent_requests=2, queue_size=2, max_retries=2, initial_retry_delay=30.0
@@ -168,13 +176,14 @@ def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
 def test_each_endpoints_retries_take_effect(case: Case) -> None:
     """Stored settings that the wire never sees are no settings."""
     case.needs("keys", "retry")
+    code = retried_status(case)
     case.needs_setting("max_retries")
     quick: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0}
-    space = case.serve(always(overloaded()))
+    space = case.serve(always(refusal(code)))
     counts = {"A": 1, "B": 3}
     for alias, retries in counts.items():
         endpoint = case.endpoint(key=alias, max_retries=retries, **quick)
-        expect_error(case.call(endpoint=endpoint), because="the server is always overloaded")
+        expect_error(case.call(endpoint=endpoint), because=f"the server always answers {code}")
 
     journal = space.journal()
     sent = {alias: len([e for e in journal.generations if e.key == alias]) for alias in counts}
@@ -307,6 +316,12 @@ def test_without_a_key_there_is_no_authorization(case: Case) -> None:
 
 
 # --- what the tests above share ---------------------------------------------------------------------------
+
+
+def _outlasts_one(case: Case) -> bool:
+    """Whether a call is known to outlast one refusal: the number of retries can be set, or is declared."""
+    declared = case.description.retry or RetryPolicy()
+    return "max_retries" in case.description.settings or known_retries(declared) > 0
 
 
 def _given(case: Case) -> list[tuple[str, str]]:

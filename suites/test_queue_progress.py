@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tgi_conformance.contracts.script import Reply, echo, overloaded, silence, status
+from tgi_conformance.contracts.script import Reply, echo, silence, status
 from tgi_conformance.suites.areas.held import needs_cap
+from tgi_conformance.suites.areas.refusals import needs_retries, refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_turned_away
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load, timing
@@ -78,10 +79,10 @@ def test_each_caller_gets_the_answer_to_its_own_prompt(case: Case) -> None:
 def test_a_call_asleep_in_backoff_stops_no_free_slot(case: Case) -> None:
     """One rate-limited prompt at a cap of two must not stop the other slot."""
     needs_cap(case)
-    case.needs("retry")
+    code = retried_status(case)
     case.needs_setting("max_retries")
     space = case.serve(
-        overloaded(("retry-after", "5")).where(contains="<limited>").times(1, None), echo().times(0, None)
+        refusal(code, ("retry-after", "5")).where(contains="<limited>").times(1, None), echo().times(0, None)
     )
     endpoint = case.endpoint(
         max_concurrent_requests=2, queue_size=8, max_retries=1, initial_retry_delay=5.0, backoff_factor=1.0
@@ -115,14 +116,16 @@ def test_waiting_does_not_hold_up_the_event_loop(case: Case, wait: str) -> None:
     case.needs("async")
     shape = case.shape()
     retries: dict[str, Any] = {}
+    code = retried_status(case) if wait == "backoff" else 429
     if wait == "stream":
         case.needs("stream")
     if wait == "backoff":
-        case.needs("retry")
         case.needs_setting("max_retries")
         retries = {"max_retries": 1, "initial_retry_delay": 0.05, "backoff_factor": 1.0}
-    space = case.serve(*_slow_replies(shape, wait))
+    space = case.serve(*_slow_replies(shape, wait, code))
     endpoint = case.endpoint(**retries)
+    if wait == "backoff":
+        needs_retries(case.policy(endpoint), 1, asked=LOOP_WAIT)
     before = case.driver.census().tick_gap  # begins the measuring anew
     if before is None:
         raise NotApplicable("the backend's host does not tell how its event loop ticks")
@@ -140,13 +143,13 @@ def test_waiting_does_not_hold_up_the_event_loop(case: Case, wait: str) -> None:
     )
 
 
-def _slow_replies(shape: Shape, wait: str) -> tuple[Reply, ...]:
+def _slow_replies(shape: Shape, wait: str, code: int) -> tuple[Reply, ...]:
     milliseconds = 1000 * LOOP_WAIT
     # Two frames, so one gap; the mark at the end is a frame of its own where there is one.
     words = (" one",) if shape.ends_with_done else (" one", " two")
     replies: dict[str, tuple[Reply, ...]] = {
         "answer": (shape.plain("late").deliver(delay_ms=milliseconds),),
         "stream": (shape.stream(words).deliver(event_gap_ms=milliseconds),),
-        "backoff": (overloaded(("retry-after", f"{LOOP_WAIT:.0f}")), shape.plain("granted")),
+        "backoff": (refusal(code, ("retry-after", f"{LOOP_WAIT:.0f}")), shape.plain("granted")),
     }
     return replies[wait]

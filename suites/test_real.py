@@ -20,6 +20,7 @@ from tgi_conformance.contracts.redaction import redact
 from tgi_conformance.contracts.script import Reply, always, failing, status
 from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
 from tgi_conformance.reports.results_map import roll_up
+from tgi_conformance.suites.areas.refusals import needs_retry_of
 from tgi_conformance.suites.areas.streams import each_shape, needs_stream_of
 from tgi_conformance.suites.harness import connects
 from tgi_conformance.suites.harness.case import Case
@@ -178,10 +179,7 @@ def test_a_model_that_never_loads_ends_the_call(case: Case) -> None:
 
 
 def _needs_loading_retried(case: Case) -> None:
-    case.needs("retry")
-    declared = case.description.retry
-    if declared is not None and declared.statuses is not None and _503 not in declared.statuses:
-        raise NotApplicable("503 is not declared retryable")
+    needs_retry_of(case, _503)
 
 
 #: What a stream call meets where no model runs: reply, status, and the message that must reach the caller.

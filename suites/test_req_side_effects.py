@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import overloaded, status
+from tgi_conformance.contracts.script import status
+from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.tools import EARLIER_CALL
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -60,9 +61,9 @@ def test_a_callers_values_are_not_changed(case: Case, shape: Shape) -> None:
 def test_a_callers_values_are_not_changed_by_retries(case: Case, shape: Shape) -> None:
     """What is popped from the caller's dict in the first attempt is missing in the second."""
     case.needs(shape.capability)
-    case.needs("retry")
+    code = retried_status(case)
     case.needs_setting("max_retries")
-    case.serve(overloaded().times(0, 2), shape.plain("fine").times(0, 1))
+    case.serve(refusal(code).times(0, 2), shape.plain("fine").times(0, 1))
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
     _expect_untouched(_call_with_nested(case, shape, endpoint))
 

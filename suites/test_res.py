@@ -9,6 +9,7 @@ from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, overloaded, status, tgi_error
 from tgi_conformance.fake_server.client import Space, WaitTimeout, gone
+from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_received, expect_soon
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import clause, load
@@ -130,15 +131,15 @@ def test_refused_stream_calls_leave_no_connection_behind(case: Case, form: str) 
 def test_answers_that_are_retried_are_closed(case: Case) -> None:
     """Each attempt that failed gives its connection back before the next one needs it."""
     case.needs("stream", "retry")
+    refused = refusal(retried_status(case)).times(2)
     case.needs_setting("max_retries")
     shape = case.shape()
-    refusal = overloaded().times(2)
     calls = [case.prompt(f"call {number}") for number in range(6)]
     space = case.serve(
         *(
             part
             for prompt in calls
-            for part in (refusal.where(contains=prompt), shape.stream(WORDS).where(contains=prompt))
+            for part in (refused.where(contains=prompt), shape.stream(WORDS).where(contains=prompt))
         )
     )
     endpoint = case.endpoint(max_retries=2, pool_size=2, timeout=2.0, **QUICK)

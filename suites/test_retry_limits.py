@@ -11,6 +11,15 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import always, overloaded, silence, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.fake_server.client import Space, WaitTimeout, connections_closed, received
+from tgi_conformance.suites.areas.refusals import (
+    LONGEST,
+    QUICK,
+    needs_deadline,
+    refusal,
+    retried_status,
+    retries,
+    retrying,
+)
 from tgi_conformance.suites.areas.waits import expect_open, expect_turned_away
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
@@ -24,19 +33,15 @@ from tgi_conformance.suites.harness.expect import (
     timeline,
 )
 from tgi_conformance.suites.harness.oracles import in_band_fault
-from tgi_conformance.suites.harness.policy import effective_breaker, most_attempts
+from tgi_conformance.suites.harness.policy import effective_breaker, longest_waits, most_attempts
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
 
-#: Short delays for cases that are not about them (seconds).
-QUICK: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0, "max_retry_delay": 0.05}
 RATE_LIMITS: Final = (ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED)
 #: Grain of the clocks and of scheduling (seconds), beside ten times the server's lag.
 GRAIN: Final = 0.05
 
 
-#: Seconds that a case may spend in the waits of one call.
-LONGEST_WAIT: Final = 5.0
 #: Calls that wait side by side.
 AT_ONCE: Final = 5
 #: Of twenty waits spread evenly, so many lie within a quarter of the range once in 200,000 times.
@@ -48,7 +53,7 @@ ALIKE: Final = 0.8
 @ahead
 def test_waits_are_jittered(case: Case) -> None:
     """Clients that were refused together and wait alike come back together, and are refused again."""
-    case.needs("retry")
+    code = retried_status(case)
     case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries")
     shape = case.shape()
     base, calls = 0.2, 20
@@ -56,7 +61,7 @@ def test_waits_are_jittered(case: Case) -> None:
     prompts = [case.prompt(word) for word in words]
     # Each call has its own refusal; any of the waits may be late by accident, never early.
     space = case.serve(
-        *(overloaded().where(contains=word).named(f"429-{word}") for word in words),
+        *(refusal(code).where(contains=word).named(f"refused-{word}") for word in words),
         shape.plain("granted").times(calls),
     )
     endpoint = case.endpoint(max_retries=1, initial_retry_delay=base, backoff_factor=1.0)
@@ -89,12 +94,15 @@ def test_waits_are_jittered(case: Case) -> None:
 @ahead
 def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
     """A deadline for each attempt, or none for the sleeps between them, is no deadline."""
-    case.needs("retry", "timeout")
-    space = case.serve(always(overloaded()))
+    code = retried_status(case)
+    shape = case.shape()
+    needs_deadline(case, shape)
+    space = case.serve(refusal(code))
     endpoint = case.endpoint(max_retries=20, initial_retry_delay=0.2, backoff_factor=1.0, max_retry_delay=0.2)
     deadline = 0.5
 
-    outcome = _within_deadline(case, case.start(endpoint=endpoint, deadline=deadline), space, deadline)
+    running = case.start(endpoint=endpoint, shape=shape, deadline=deadline)
+    outcome = _within_deadline(case, running, space, deadline)
 
     expect_error(outcome, because="the deadline is over")
     begun = outcome.entered_at or 0.0
@@ -116,9 +124,10 @@ def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
 @ahead
 def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
     """The caller's patience ends whether or not the request was ever sent."""
-    case.needs("retry", "timeout", "queue")
+    case.needs("retry", "queue")
     case.needs_setting("max_concurrent_requests")
     shape = case.shape()
+    needs_deadline(case, shape)
     space = case.serve(shape.plain("held").held("go"))
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=2)
     holder = case.start(endpoint=endpoint, shape=shape)
@@ -145,9 +154,10 @@ def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
 def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case) -> None:
     """Who has gone wants no answer: not after the sleep either."""
     case.needs("retry", "cancel")
+    code = retried_status(case)
     shape = case.shape()
     # A second, so that the attempt that must not come would come while the case looks on.
-    space = case.serve(overloaded(("retry-after", "1")), shape.plain("granted").times(0, None))
+    space = case.serve(refusal(code, ("retry-after", "1")), shape.plain("granted").times(0, None))
     endpoint = case.endpoint(max_retries=1, initial_retry_delay=0.1, backoff_factor=1.0)
     running = _cancellable(case, endpoint, shape)
     expect_turned_away(case, space)
@@ -235,15 +245,12 @@ def test_what_is_done_after_a_contested_failure_is_recorded(case: Case, failure:
 @pytest.mark.parametrize("given", ["id-given", "own-id"])
 def test_all_attempts_send_the_same_body_and_request_id(case: Case, given: str) -> None:
     """An attempt is the same request again: other bytes or another id make it a new one."""
-    case.needs("retry")
+    code = retried_status(case)
     header = case.description.request_id_header
     shape = case.shape()
-    declared = getattr(case.description.retry, "statuses", None) or frozenset()
-    second = status(503, text="try later") if 503 in declared else overloaded()
-    space = case.serve(overloaded(), second.named("second"), shape.plain("granted"))
-    endpoint = case.endpoint(max_retries=2, **QUICK)
-    if most_attempts(case.policy(endpoint)) < 3:
-        raise NotApplicable("the backend makes fewer than three attempts")
+    second = status(503, text="try later") if retries(case, 503) else refusal(code)
+    space = case.serve(refusal(code), second.named("second"), shape.plain("granted"))
+    endpoint = retrying(case, 2)
     named: dict[str, Any] = {}
     if given == "id-given":
         if header is None:
@@ -293,7 +300,7 @@ def test_after_the_limit_the_error_carries_retry_after(case: Case) -> None:
         always(overloaded(("retry-after", "0"))),
     )
     endpoint = case.endpoint(max_retries=0)
-    if some * (most_attempts(case.policy(endpoint)) - 1) > LONGEST_WAIT:
+    if _longest_waits(case, endpoint, some) > LONGEST:
         raise NotApplicable("retries cannot be switched off, and may be too many to be waited for")
     shown = _retry_after(case.call(case.prompt("<some>"), endpoint=endpoint))
     if shown is UNSET:
@@ -465,6 +472,15 @@ def _expect_closed(space: Space) -> None:
             "it is open",
             timeline(timeout.journal),
         ) from None
+
+
+def _longest_waits(case: Case, endpoint: str, asked: int) -> float:
+    """Seconds that a call may sleep where each answer is a 429 that asks for that wait."""
+    policy = case.policy(endpoint)
+    gives_up = policy.max_retry_after is not None and policy.max_retry_after < asked
+    if gives_up or not retries(case, 429):
+        return 0.0
+    return longest_waits(policy, most_attempts(policy) - 1, asked=asked)
 
 
 def _id(exchange: Exchange, header: str | None) -> str | None:

@@ -7,9 +7,10 @@ from typing import Any, Final
 import pytest
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.script import Event, Reply, data, done, echo, overloaded, silence, status
+from tgi_conformance.contracts.script import Event, Reply, data, done, echo, silence, status
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.answers import serve_each
+from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load
 from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text, only_request
@@ -246,11 +247,12 @@ def test_counts_belong_to_the_endpoint_and_add_up(case: Case) -> None:
 
 @clause("STAT-09")
 def test_a_call_counts_once_however_many_attempts(case: Case) -> None:
-    """The caller made one call; two rate limits on the way are no failures of it."""
+    """The caller made one call; two refusals on the way are no failures of it."""
     case.needs("stats", "retry")
+    code = retried_status(case)
     case.needs_setting("max_retries")
     shape = case.shape()
-    case.serve(overloaded().times(2), shape.plain("granted"))
+    case.serve(refusal(code).times(2), shape.plain("granted"))
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
     before = _at_rest(case, endpoint)
     expect_text(case.call(endpoint=endpoint, shape=shape), "granted")

@@ -29,20 +29,21 @@ VERSION: Final = "0.1.0"
 _SYNC: Final = frozenset(CAPABILITIES) - {"async"}
 _ASYNC: Final = frozenset(CAPABILITIES)
 
-_SAMPLING: Final = frozenset({"frequency_penalty", "seed", "stop", "temperature", "top_p"})
+#: What each call takes.
+_COMMON: Final = frozenset({"deadline", "frequency_penalty", "seed", "stop", "temperature", "top_p"})
 _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
-    "generate": _SAMPLING
+    "generate": _COMMON
     | {
         "adapter_id", "best_of", "decoder_input_details", "details", "do_sample", "grammar",
         "max_new_tokens", "repetition_penalty", "return_full_text", "top_k", "top_n_tokens", "truncate",
         "typical_p", "watermark",
     },
-    "chat": _SAMPLING
+    "chat": _COMMON
     | {
         "guideline", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "n", "presence_penalty",
         "response_format", "stream_options", "tool_choice", "tool_prompt", "tools", "top_logprobs",
     },
-    "completions": _SAMPLING | {"max_tokens", "repetition_penalty", "suffix"},
+    "completions": _COMMON | {"max_tokens", "repetition_penalty", "suffix"},
 }  # fmt: skip
 
 #: The first class that an exception is an instance of decides its kind.

@@ -10,26 +10,14 @@ from typing import Final
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from tgi_conformance.contracts.script import Reply, overloaded, raw, silence, status, tgi_error
+from tgi_conformance.contracts.script import Reply, raw, silence, status
+from tgi_conformance.suites.areas.refusals import refusal
 from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.shapes.calls import Shape
 
 #: Statuses that a server may refuse a call with, those first that pass by themselves.
 PASSING: Final = (429, 503, 502, 504)
 LASTING: Final = (400, 401, 403, 404, 405, 413, 415, 422)
-
-
-def refusal(code: int, *headers: tuple[str, str]) -> Reply:
-    """An answer with that status, in the form that TGI or a gateway gives it."""
-    if code == 429:
-        return overloaded(*headers)
-    if code == 401:
-        return status(401, *headers)
-    if code in (500, 422, 424):
-        return tgi_error(
-            code, f"refused with {code}", "validation" if code == 422 else "generation", *headers
-        )
-    return status(code, *headers, html=f"<html><body>{code}</body></html>")
 
 
 def status_runs(*codes: int, most: int = 4) -> SearchStrategy[tuple[int, ...]]:

@@ -14,6 +14,8 @@ from tgi_conformance.contracts.journal import Journal
 PERMANENT: Final = (400, 401, 403, 404, 405, 413, 415, 422)
 #: With nothing declared no call may make more attempts than this.
 ATTEMPTS_UNDECLARED: Final = 10
+#: How far above its nominal length a wait may be where the jitter is not declared.
+JITTER_UNDECLARED: Final = 1.5
 #: How early an attempt may come against the clock (seconds): timer grain and scheduling.
 EARLY: Final = 0.005
 #: How late it may come, beside ten times the lag that the server itself shows (seconds).
@@ -74,6 +76,25 @@ def effective_breaker(description: Description, failures: int, delay: float) -> 
 def most_attempts(policy: RetryPolicy) -> int:
     """The number of attempts that one call may make."""
     return ATTEMPTS_UNDECLARED if policy.max_retries is None else 1 + policy.max_retries
+
+
+def retried_statuses(description: Description) -> tuple[int, ...]:
+    """The statuses that the backend retries, 429 and 503 first; undeclared: 429 alone (RETRY-02)."""
+    declared = description.retry.statuses if description.retry is not None else None
+    if declared is None:
+        return (429,)
+    return tuple(sorted(declared - set(PERMANENT), key=lambda code: (code != 429, code != 503, code)))
+
+
+def known_retries(policy: RetryPolicy) -> int:
+    """How many failures a call is known to outlast; one where the limit is not declared."""
+    return 1 if policy.max_retries is None else policy.max_retries
+
+
+def longest_waits(policy: RetryPolicy, failures: int, *, asked: float = 0.0) -> float:
+    """The seconds that a call may sleep for so many failures which ask for that wait each, as declared."""
+    bands = [wait_band(policy, k) or (0.0, policy.initial_delay or 0.0) for k in range(failures)]
+    return sum(max(asked, high) for _, high in bands)
 
 
 def wait_band(policy: RetryPolicy, k: int) -> tuple[float, float] | None:

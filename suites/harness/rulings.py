@@ -16,6 +16,12 @@ class NotApplicable(Skipped):
     ruling = Ruling.NOT_APPLICABLE
 
 
+class Advice(Exception):
+    """Nothing that a clause forbids, and yet a thing that the backend's author should know of."""
+
+    ruling = Ruling.ADVISORY
+
+
 class NotHere(Skipped):
     """The case has no place in this profile or against this server."""
 

@@ -8,7 +8,7 @@ import { invalid, TGIError } from "./errors.mjs";
 import { POLICY } from "./retry.mjs";
 import { sum } from "./stats.mjs";
 
-const SAMPLING = ["frequency_penalty", "seed", "stop", "temperature", "top_p"];
+const COMMON = ["deadline", "frequency_penalty", "seed", "stop", "temperature", "top_p"];
 const SETTINGS = {
   max_concurrent_requests: "maxConcurrentRequests", queue_size: "queueSize", queue_enabled: "queueEnabled", max_retries: "maxRetries",
   initial_retry_delay: "initialRetryDelay", backoff_factor: "backoffFactor", max_retry_delay: "maxRetryDelay", timeout: "timeout",
@@ -41,14 +41,14 @@ class Adapter {
       settings: Object.keys(SETTINGS),
       parameters: {
         generate: [
-          ...SAMPLING, "adapter_id", "best_of", "decoder_input_details", "details", "do_sample", "grammar", "max_new_tokens",
+          ...COMMON, "adapter_id", "best_of", "decoder_input_details", "details", "do_sample", "grammar", "max_new_tokens",
           "repetition_penalty", "return_full_text", "top_k", "top_n_tokens", "truncate", "typical_p", "watermark",
         ],
         chat: [
-          ...SAMPLING, "logit_bias", "logprobs", "max_tokens", "n", "presence_penalty", "response_format", "stream_options",
+          ...COMMON, "logit_bias", "logprobs", "max_tokens", "n", "presence_penalty", "response_format", "stream_options",
           "tool_choice", "tool_prompt", "tools", "top_logprobs",
         ],
-        completions: [...SAMPLING, "max_tokens", "repetition_penalty", "suffix"],
+        completions: [...COMMON, "max_tokens", "repetition_penalty", "suffix"],
       },
       request_id_header: "X-Request-Id",
       full_queue: "refuse",
