@@ -79,9 +79,8 @@ def test_a_call_that_reaches_nobody_raises(case: Case, shape: Shape) -> None:
     """Nothing was generated."""
     case.needs(shape.capability)
     space = case.serve(origins=("a", "refused:b"))
-    endpoint = case.endpoint(url=space.url("refused:b"))
 
-    expect_error(case.call(endpoint=endpoint, shape=shape), because="nobody listens there")
+    expect_error(case.call_new(url=space.url("refused:b"), shape=shape), because="nobody listens there")
 
 
 @clause("ERR-01", case="mid-stream")
@@ -272,7 +271,7 @@ def test_a_failed_connection_is_told_apart_from_an_answer(case: Case) -> None:
     """There is no status where there was no answer."""
     space = case.serve(origins=("a", "refused:b"))
 
-    outcome = case.call(endpoint=case.endpoint(url=space.url("refused:b")))
+    outcome = case.call_new(url=space.url("refused:b"))
 
     expect_error(outcome, ErrorKind.TRANSPORT, because="nobody listens there")
 
@@ -376,7 +375,7 @@ def test_a_broken_connection_is_a_transport_error(case: Case, form: str) -> None
     shape = case.shape()
     case.serve(BROKEN[form])
 
-    outcome = case.call(endpoint=case.endpoint(), shape=shape)
+    outcome = case.call_new(shape=shape)
 
     expect_error(outcome, ErrorKind.TRANSPORT, because=f"the connection was {form}")
 
@@ -395,7 +394,7 @@ def test_a_refused_connection_is_a_transport_error(case: Case) -> None:
     """Nobody listens there."""
     space = case.serve(origins=("a", "refused:b"))
 
-    outcome = case.call(endpoint=case.endpoint(url=space.url("refused:b")))
+    outcome = case.call_new(url=space.url("refused:b"))
 
     expect_error(outcome, ErrorKind.TRANSPORT, because="nobody listens there")
 

@@ -243,7 +243,7 @@ def test_endpoint_ids_are_unique(case: Case) -> None:
     count = 200
     case.probes.require_endpoint()
     calls = [case.driver.call("create_endpoint", arguments) for _ in range(count)]
-    ids = [str(call.wait(case.settings.deadline).value) for call in calls]
+    ids = [case.made(call.wait(case.settings.deadline)) for call in calls]
     if "close_endpoint" in case.driver.implemented:
         for endpoint in set(ids):
             case.driver.run("close_endpoint", {"endpoint_id": endpoint})
@@ -303,7 +303,7 @@ def test_without_a_key_there_is_no_authorization(case: Case) -> None:
     outcome = case.try_endpoint(key=None)
     if outcome.raised:
         raise NotApplicable("the backend refuses an endpoint without a key")
-    case.call(endpoint=str(outcome.value))
+    case.call(endpoint=case.made(outcome))
     placeholder = case.description.defaults.placeholder_key
     allowed = [()] if placeholder is None else [(), (f"Bearer {placeholder}",)]
     values = [exchange.header_values("authorization") for exchange in space.journal().generations]

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from tgi_conformance.backends.driver.driver import BackendGoneError, BackendStartError, Call, Driver
 from tgi_conformance.contracts.adapter import Description, Piece, RetryPolicy
@@ -104,7 +104,8 @@ class Case:
     probes: Probes
     record: CaseRecord
     settings: Settings
-    #: The server itself shows the key in its answers: a key in an outcome is then advisory (SEC-01).
+    #: The server itself shows the key in its answers, or the key is none: one in an outcome is then advisory
+    #: (SEC-01).
     key_echoed: bool = False
     #: The server generation that its spaces imitate, and its shapes speak.
     persona: Persona = NATIVE_PERSONA
@@ -240,17 +241,23 @@ class Case:
         Settings that are not declared are left out; unless retry settings are given, retries are switched off
         where the backend can.
         """
-        created = self.try_endpoint(key=key, url=url, model=model, **settings)
+        return self.made(self.try_endpoint(key=key, url=url, model=model, **settings), **settings)
+
+    def made(self, created: Outcome, **settings: object) -> str:
+        """The id of an endpoint that was created with these settings, as the backend gave it.
+
+        An integer stays one: to the backend, ``"1"`` would be another endpoint.
+        """
         expect(
             created.returned and isinstance(created.value, str | int),
             expected="create_endpoint gives an id",
             observed=describe(created),
         )
-        endpoint = str(created.value) if isinstance(created.value, str) else created.value
+        endpoint = cast("str", created.value)
         given = RetrySettings(**{k: v for k, v in self._effective(settings).items() if k in _RETRY_SETTINGS})  # type: ignore[arg-type]
-        self._endpoints[endpoint] = effective(self.description, given)  # type: ignore[index]
-        self._born[endpoint] = self.driver.generation  # type: ignore[index]
-        return endpoint  # type: ignore[return-value]
+        self._endpoints[endpoint] = effective(self.description, given)
+        self._born[endpoint] = self.driver.generation
+        return endpoint
 
     def try_endpoint(
         self, *, key: str | None = "A", url: str | None = None, model: str | None = None, **settings: object
@@ -353,6 +360,17 @@ class Case:
     def call(self, prompt: str | None = None, /, *, endpoint: str, **arguments: object) -> Outcome:
         """Make a generation call and wait for its end."""
         return self.start(prompt, endpoint=endpoint, **arguments).wait()  # type: ignore[arg-type]
+
+    def call_new(self, *, url: str | None = None, shape: Shape | None = None, **settings: object) -> Outcome:
+        """Make an endpoint with these settings and a call on it, and wait for the call's end.
+
+        A backend may speak to the server when an endpoint is made, as it declares in ``auxiliary``. A server
+        that nobody can speak to is met there, so the error of ``create_endpoint`` stands for the call's.
+        """
+        created = self.try_endpoint(url=url, **settings)  # type: ignore[arg-type]
+        if created.raised and self.description.auxiliary:
+            return created
+        return self.call(endpoint=self.made(created, **settings), shape=shape)
 
     def ask(self, method: str, **arguments: object) -> Outcome:
         """Call a method that generates nothing (``get_stats``, ``test_endpoint``, ``close``, ...)."""

@@ -1,0 +1,23 @@
+"""Correct clients that differ from the reference in one respect are right in the cases that it touches."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from kill_runs import run_quick
+
+SMALL = Path(__file__).parents[1] / "adapters" / "small_clients.py"
+
+#: Small client -> the cases that it was once wrongly red in.
+TOUCHED: dict[str, tuple[str, ...]] = {
+    "Numbered": ("MUX-11", "INIT-06", "SEC-06"),
+    "AsksHealth": ("ERR-01/refused-chat", "ERR-06/transport", "ERR-08", "SEC-01", "SEC-07", "RES-05"),
+    "Persistent": ("RETRY-*", "ERR-06/status-503", "ERR-03"),
+}
+
+
+@pytest.mark.parametrize(("name", "cases"), TOUCHED.items())
+def test_no_case_that_the_difference_touches_is_red(name: str, cases: Sequence[str], tmp_path: Path) -> None:
+    chosen = [part for pattern in cases for part in ("--case", pattern)]
+    told = run_quick(f"{SMALL}:{name}", tmp_path / "results", *chosen)
+    assert told.code == 0, told.out
