@@ -16,7 +16,7 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Persona, Reply, Script
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import FakeServer, Space, connections_closed
-from tgi_conformance.suites.harness import connects, oracles
+from tgi_conformance.suites.harness import connects, oracles, undeclared
 from tgi_conformance.suites.harness.expect import ClauseFailed, describe, expect
 from tgi_conformance.suites.harness.keys import canary
 from tgi_conformance.suites.harness.lasting import UNSCRIPTED, lasting
@@ -440,6 +440,17 @@ class Case:
         for space in self._spaces:
             no_fault(space.journal())
 
+    def excuse(self, failure: ClauseFailed) -> None:
+        """End the case as not applicable where it failed by retries that the backend does not declare."""
+        if undeclared.is_silent(self.description):
+            seen = [repeat for space in self._spaces for repeat in self._repeats(space.journal())]
+            if why := undeclared.excuse(failure, seen):
+                raise NotApplicable(why) from failure
+
+    def _repeats(self, journal: Journal) -> Iterator[undeclared.Repeat]:
+        ended = [running.wait(0) if running.over else None for running in self._running]
+        return undeclared.repeats(journal, zip(self._calls, ended, strict=True))
+
     def finish(self) -> None:
         """Close everything, keep the evidence, and let the run-wide oracles look."""
         outcomes = [(r.what, r.wait(0) if r.over else r.call.abandon()) for r in self._running]
@@ -460,6 +471,8 @@ class Case:
             findings += left
             findings += oracles.stray_keys(journal, self.record.keys)
             findings += oracles.extra_requests(journal, self._calls)
+            if undeclared.is_silent(self.description):
+                findings += undeclared.asked_for(list(self._repeats(journal)))
             add_waits(self.record.waits, waits_of(script, journal) | {"absence": space.lulls})
             if len(self.record.spaces) < _EVIDENCE_LIMIT:
                 self.record.spaces.append(SpaceSeen(script, journal))

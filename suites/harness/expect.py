@@ -21,6 +21,10 @@ class ClauseFailed(AssertionError):
         super().__init__(f"{text}\n{evidence}" if evidence else text)
 
 
+class WrongCount(ClauseFailed):
+    """So many requests were not to be sent."""
+
+
 class CameLate(ClauseFailed):
     """Something came later than it may.
 
@@ -126,12 +130,12 @@ def expect_requests(
 ) -> None:
     """Exactly so many requests were sent."""
     chosen = tuple(exchanges)
-    expect(
-        len(chosen) == count,
-        expected=f"{count} request{'s' if count != 1 else ''}: {because}",
-        observed=f"{len(chosen)}: {_lines(chosen) or 'none'}",
-        journal=journal,
-    )
+    if len(chosen) != count:
+        raise WrongCount(
+            f"{count} request{'s' if count != 1 else ''}: {because}",
+            f"{len(chosen)}: {_lines(chosen) or 'none'}",
+            timeline(journal) if journal else "",
+        )
 
 
 def only_request(journal: Journal) -> Exchange:

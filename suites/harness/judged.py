@@ -74,6 +74,7 @@ def judged(case: Case, play: Play) -> Iterator[None]:
                 case.record.findings.append(runaway)
             if runaway.clause != case.record.clause:
                 raise Blocked(f"a call did not stop: {runaway.message}", runaway.case) from None
+        case.excuse(failure)
         # Before the replays: an untestable case shows both sides too.
         case.record.expected, case.record.observed = failure.expected, failure.observed
         if confirm(case, failure, play):

@@ -124,15 +124,19 @@ def extra_requests(journal: Journal, calls: Iterable[CallMade]) -> list[Finding]
     for call in calls:
         groups.setdefault(call.prompt, []).append(call)
     for prompt, group in groups.items():
-        marker = json.dumps(prompt, ensure_ascii=False)[1:-1]
-        sent = [e for e in journal.generations if _carries(e, prompt, marker)]
-        findings += _judge_group(sent, group)
+        findings += _judge_group(sent_for(journal, prompt), group)
     if not findings and journal.generations:
         findings = [
             Finding(clause=clause, message="no extra request", breach=False)
             for clause in ("REQ-15", "RETRY-01", "RETRY-03")
         ]
     return findings
+
+
+def sent_for(journal: Journal, prompt: str) -> list[Exchange]:
+    """The generation requests that carry a prompt, in order."""
+    marker = json.dumps(prompt, ensure_ascii=False)[1:-1]
+    return [exchange for exchange in journal.generations if _carries(exchange, prompt, marker)]
 
 
 def _carries(exchange: Exchange, prompt: str, marker: str) -> bool:

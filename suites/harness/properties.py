@@ -173,6 +173,9 @@ class _Run(Generic[T]):
             try:
                 self.check(inner, value)
                 inner.check_script()
+            except ClauseFailed as assertion:
+                inner.excuse(assertion)
+                raise
             finally:
                 inner.finish()
         except ProbeFailed as silent:
