@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tgi_conformance.backends.driver.driver import Driver
-from tgi_conformance.fake_server.client import connections_closed
+from tgi_conformance.fake_server.client import Space, connections_closed
 from tgi_conformance.suites.areas.growth import count_of, expect_back_to
+from tgi_conformance.suites.areas.held import expect_no_further
 from tgi_conformance.suites.areas.waits import expect_open, expect_soon
-from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_requests, expect_text
 
@@ -63,25 +64,29 @@ def test_close_ends_running_and_waiting_calls_with_an_error(case: Case) -> None:
 
 
 @clause("RES-05", case="running-stream")
-def test_close_ends_a_running_stream_with_an_error(case: Case) -> None:
+def test_close_ends_a_stream_whose_reader_waits_with_an_error(case: Case) -> None:
     """A stream that ends without a word of the close looks like a whole answer."""
     case.needs("close", "stream")
-    shape = case.shape()
     with _fresh_backend(case):
-        space = case.serve(shape.stream(WORDS).held("never", event=2))
-        endpoint = case.endpoint()
-        running = case.start(endpoint=endpoint, shape=shape, stream=True)
-        expect(len(running.read(2)) == 2, expected="two pieces before the close", observed="fewer")
+        space, running = _held_stream(case)
         running.call.pull(1)
+        # The reader is to wait for the server when close() comes; nothing on the wire shows when it does.
+        expect_no_further(case, space, 1, "one stream is one request")
 
         _expect_closes(case)
-        expect_soon(case, space, connections_closed(), "the stream's connection closed after close()")
-        outcome = running.wait_briefly(case.patience(space.journal()).soon())
-        expect(
-            outcome is not None and outcome.raised,
-            expected="an error for the stream that ran when the client was closed",
-            observed="it still waits" if outcome is None else describe(outcome),
-        )
+        _expect_ended(case, space, running)
+
+
+@clause("RES-05", case="stream-read-later")
+def test_a_stream_that_is_read_on_after_close_is_an_error(case: Case) -> None:
+    """Whoever reads on after the close learns that the rest is missing."""
+    case.needs("close", "stream")
+    with _fresh_backend(case):
+        space, running = _held_stream(case)
+
+        _expect_closes(case)
+        running.call.pull(1)
+        _expect_ended(case, space, running)
 
 
 @clause("RES-05", case="again-and-after")
@@ -106,6 +111,25 @@ def test_close_may_be_repeated_and_a_call_after_it_fails(case: Case) -> None:
         )
         sent = space.journal().generations
         expect_requests(sent, 1, because="none after close()", journal=space.journal())
+
+
+def _held_stream(case: Case) -> tuple[Space, Running]:
+    """A stream that has given two pieces, and gets no more."""
+    shape = case.shape()
+    space = case.serve(shape.stream(WORDS).held("never", event=2))
+    running = case.start(endpoint=case.endpoint(), shape=shape, stream=True)
+    expect(len(running.read(2)) == 2, expected="two pieces before the close", observed="fewer")
+    return space, running
+
+
+def _expect_ended(case: Case, space: Space, running: Running) -> None:
+    expect_soon(case, space, connections_closed(), "the stream's connection closed after close()")
+    outcome = running.wait_briefly(case.patience(space.journal()).soon())
+    expect(
+        outcome is not None and outcome.raised,
+        expected="an error for the stream that ran when the client was closed",
+        observed="it still waits" if outcome is None else describe(outcome),
+    )
 
 
 def _expect_closes(case: Case, what: str = "close()") -> None:
