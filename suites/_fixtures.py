@@ -6,6 +6,7 @@ server alone.
 
 import inspect
 from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 
 import pytest
 
@@ -17,7 +18,7 @@ from tgi_conformance.suites.harness import connects
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.judged import BEGUN, judged, look_at_process, take_findings
 from tgi_conformance.suites.harness.probes import Probes
-from tgi_conformance.suites.harness.session import RECORD, SETTINGS, STARTED
+from tgi_conformance.suites.harness.session import ALONE, RECORD, SETTINGS, STARTED
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +82,14 @@ def case(
         return
     record = request.node.stash[RECORD]
     mark = tgi_backend.mark_output()
-    made = Case(tgi_server, tgi_backend, _probes, record, request.config.stash[SETTINGS])
+    made = Case(
+        tgi_server,
+        tgi_backend,
+        _probes,
+        record,
+        request.config.stash[SETTINGS],
+        alone=request.node.stash.get(ALONE, nullcontext),
+    )
     yield made
     take_findings(_probes, record)
     made.finish()

@@ -20,7 +20,7 @@ from tgi_conformance.backends.driver.driver import BackendStartError, Driver
 from tgi_conformance.fake_server.client import FakeServer
 from tgi_conformance.plugin.collection import AHEAD, HANDS, PROBLEM, new_record
 from tgi_conformance.plugin.ids import find_clause
-from tgi_conformance.plugin.locks import LOCK_FILE, held, share_of
+from tgi_conformance.plugin.locks import LOCK_FILE, PRESENCE_FILE, held, present, share_of
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.judged import BEGUN, Begun, play_ahead
 from tgi_conformance.suites.harness.probes import Probes
@@ -42,13 +42,13 @@ class Ahead:
     def __init__(self, config: pytest.Config, scratch: Path) -> None:
         self._config = config
         self._settings = config.stash[SETTINGS]
-        self._lock = scratch / LOCK_FILE
+        self._scratch = scratch
         self._thread: _Thread | None = None
 
     def take(self, item: pytest.Item) -> Begun | None:
         """Give what came of a case that was begun, waiting for its end; None: it is to be played now.
 
-        To be asked before the run-wide lock is taken: the thread may be waiting for it.
+        To be asked before the run-wide locks are taken: the thread may be waiting for them.
         """
         return self._thread.take(item) if self._thread else None
 
@@ -67,7 +67,7 @@ class Ahead:
         """Begin behind the first case, whose verdict is to show soon that the run lives."""
         given = getattr(item, "funcargs", {})
         if self._thread is None and {"tgi_server", "tgi_backend"} <= given.keys():
-            self._thread = _Thread(given["tgi_server"], given["tgi_backend"], self._settings, self._lock)
+            self._thread = _Thread(given["tgi_server"], given["tgi_backend"], self._settings, self._scratch)
             self._thread.begin(self._waiting(item))
 
     @pytest.hookimpl(tryfirst=True)
@@ -90,9 +90,9 @@ class Ahead:
 class _Thread:
     """The thread, its backend process, and what came of each case that it played."""
 
-    def __init__(self, server: FakeServer, driver: Driver, settings: Settings, lock: Path) -> None:
+    def __init__(self, server: FakeServer, driver: Driver, settings: Settings, scratch: Path) -> None:
         self._settings = settings
-        self._lock = lock
+        self._scratch = scratch
         self._spec = driver.spec
         self._claimed = driver.description.capabilities
         self._server = server
@@ -144,9 +144,10 @@ class _Thread:
         if self._driver is None or self._probes is None:
             return None
         record = new_record(item)
-        case = Case(self._server, self._driver, self._probes, record, self._settings)
         test, parameters = cast("Callable[..., None]", item.function), _parameters(item)
-        with held(self._lock, share_of(item)):
+        lock, presence = self._scratch / LOCK_FILE, self._scratch / PRESENCE_FILE
+        with held(lock, share_of(item)), present(presence) as alone:
+            case = Case(self._server, self._driver, self._probes, record, self._settings, alone=alone)
             started = time.monotonic()
             begun = play_ahead(case, lambda case: test(**parameters, case=case))
             record.seconds_ahead = time.monotonic() - started

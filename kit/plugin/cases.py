@@ -31,13 +31,13 @@ from tgi_conformance.plugin.judging import (
     rule_exception,
     with_place,
 )
-from tgi_conformance.plugin.locks import LOCK_FILE, held, share_of
+from tgi_conformance.plugin.locks import LOCK_FILE, PRESENCE_FILE, held, present, share_of
 from tgi_conformance.plugin.preflight import in_one_line
 from tgi_conformance.reports.evidence_files import write_evidence
 from tgi_conformance.suites.harness.judged import BEGUN
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.harness.scripted_waits import in_words, total
-from tgi_conformance.suites.harness.session import CASE_ID, RECORD, SETTINGS, CaseRecord
+from tgi_conformance.suites.harness.session import ALONE, CASE_ID, RECORD, SETTINGS, CaseRecord
 
 _WORST_FIRST: Final = (Ruling.KIT_FAULT, Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE)
 #: Rulings whose evidence is kept. What was blocked has none: it was not examined.
@@ -86,12 +86,14 @@ class Cases:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Hold the run-wide lock from setup to teardown; a case that was started early has held it."""
+        """Hold the run-wide locks from setup to teardown; a case that was started early has held them."""
         begun = self.ahead.take(item)
         if begun is not None:
             item.stash[BEGUN] = begun
-        plays = CASE_ID in item.stash and begun is None
-        with held(self.scratch / LOCK_FILE, share_of(item) if plays else None):
+        if CASE_ID not in item.stash or begun is not None:
+            return (yield)
+        with held(self.scratch / LOCK_FILE, share_of(item)), present(self.scratch / PRESENCE_FILE) as alone:
+            item.stash[ALONE] = alone
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

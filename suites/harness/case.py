@@ -26,7 +26,7 @@ from tgi_conformance.suites.harness.policy import RetrySettings, effective, most
 from tgi_conformance.suites.harness.probes import Probes
 from tgi_conformance.suites.harness.rulings import KitFault, NotApplicable, NotHere
 from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, waits_of
-from tgi_conformance.suites.harness.session import CallSeen, CaseRecord, Settings, SpaceSeen
+from tgi_conformance.suites.harness.session import Alone, CallSeen, CaseRecord, Settings, SpaceSeen
 from tgi_conformance.suites.shapes.calls import SHAPE_BY_NAME, SHAPES, Shape, healthy
 from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, dressed, model_served, served
 
@@ -104,6 +104,8 @@ class Case:
     probes: Probes
     record: CaseRecord
     settings: Settings
+    #: While it holds no other case of the run is at work: for failures that are verified.
+    alone: Alone = contextlib.nullcontext
     #: The server itself shows the key in its answers, or the key is none: one in an outcome is then advisory
     #: (SEC-01).
     key_echoed: bool = False

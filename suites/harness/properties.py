@@ -17,6 +17,7 @@ from typing import Final, Generic, Literal, NoReturn, TypeVar
 
 import hypothesis
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
 from tgi_conformance.contracts.codec import to_json
@@ -25,7 +26,8 @@ from tgi_conformance.contracts.outcome import Ending
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import CameLate, ClauseFailed
 from tgi_conformance.suites.harness.probes import ProbeFailed
-from tgi_conformance.suites.harness.replay import late_each_time
+from tgi_conformance.suites.harness.replay import REPLAYS, late_each_time
+from tgi_conformance.suites.harness.rulings import Untestable
 from tgi_conformance.suites.harness.scripted_waits import add_waits
 from tgi_conformance.suites.harness.session import CaseRecord, Profile
 
@@ -91,6 +93,8 @@ def check_property(
         seeded()
     except _EndOfExamples as end:
         fault = end.fault
+    except Flaky as unsteady:
+        fault = run.not_again(unsteady)
     except ClauseFailed as assertion:
         fault = None if run.failure is not None else assertion
     if fault is not None:
@@ -130,6 +134,7 @@ class _EndOfExamples(BaseException):
 class _Failure:
     """A failed example: the assertion, and the scripts that made it fail."""
 
+    value: object
     assertion: ClauseFailed
     scripts: list[JSON]
     example: str
@@ -192,12 +197,34 @@ class _Run(Generic[T]):
             raise
         self._merge(record)
 
+    def not_again(self, unsteady: Exception) -> Exception | None:
+        """Play an example that failed and then did not alone; None: it fails, and the failure is kept."""
+        failure = self.failure
+        if failure is None:
+            return unsteady
+        with self.case.alone():
+            for number in range(1, REPLAYS + 1):
+                self.failure = None
+                try:
+                    self._play(failure.value)  # type: ignore[arg-type]
+                except _EndOfExamples as end:
+                    if end.fault is not None:
+                        return end.fault
+                except ClauseFailed:
+                    pass
+                if self.failure is not None:
+                    self.case.record.unsteady = f"1/{number}"
+                    return None
+        self.failure = failure
+        told = failure.assertion
+        return Untestable(f"failed once and not again: expected {told.expected}; observed {told.observed}")
+
     def _keep(self, record: CaseRecord, assertion: ClauseFailed, value: T) -> None:
         """Keep the failure if it is the smallest, with its evidence."""
         if self.failure is None:
             self._since = time.monotonic()
         scripts = [to_json(space.script) for space in record.spaces]
-        failure = _Failure(assertion=assertion, scripts=scripts, example=repr(value))
+        failure = _Failure(value=value, assertion=assertion, scripts=scripts, example=repr(value))
         if self.failure is None or failure.size <= self.failure.size:
             self.failure = failure
             self.case.record.spaces[:] = record.spaces

@@ -1,8 +1,10 @@
 """What a run is given and what a case leaves behind: the seam between the suites and the plugin."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import pytest
 
@@ -16,6 +18,8 @@ from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.suites.harness.scripted_waits import Interval, Why
 
+#: Makes the other cases of the run wait while a block runs.
+Alone: TypeAlias = Callable[[], AbstractContextManager[None]]
 Profile = Literal["default", "thorough", "quick", "tgi-guide"]
 
 
@@ -91,6 +95,7 @@ class CaseRecord:
 
 
 SETTINGS: Final = pytest.StashKey[Settings]()
+ALONE: Final = pytest.StashKey[Alone]()
 RECORD: Final = pytest.StashKey[CaseRecord]()
 #: The backends' processes that were started before collection, for the process that runs the cases.
 STARTED: Final = pytest.StashKey[dict[BackendSpec, Driver]]()

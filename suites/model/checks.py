@@ -6,7 +6,7 @@ from typing import Final
 
 from tgi_conformance.suites.harness.expect import describe
 from tgi_conformance.suites.model.program_run import ProgramRun
-from tgi_conformance.suites.model.state import CallState, EndpointState, broken
+from tgi_conformance.suites.model.state import Breach, CallState, EndpointState, broken
 from tgi_conformance.suites.model.statistics import aggregate_problem, problem
 
 #: The deadline of a call that waits it out (seconds).
@@ -27,11 +27,12 @@ def expect_aggregate(run: ProgramRun, before: dict[str, object]) -> None:
     _eventually(run, lambda: aggregate_problem(run.endpoints.values(), before, run.case.statistics()))
 
 
-def _eventually(run: ProgramRun, find: Callable[[], AssertionError | None]) -> None:
+def _eventually(run: ProgramRun, find: Callable[[], Breach | None]) -> None:
     """Ask until nothing is wrong: a client may count a call just after it has handed out the answer."""
     deadline = time.monotonic() + run.patience(run.journal)
     while (found := find()) is not None:
         if time.monotonic() > deadline:
+            found.late = True
             raise found
         run.pass_time(0.005)
 
@@ -48,7 +49,12 @@ def expect_expiry(run: ProgramRun, endpoint: EndpointState, name: str) -> None:
     outcome = running.wait_briefly(DEADLINE + run.patience(run.journal))
     if outcome is None:
         running.call.abandon()
-        broken("RETRY-12", expected=f"{name} ends by its deadline of {DEADLINE} s", observed="it goes on")
+        broken(
+            "RETRY-12",
+            expected=f"{name} ends by its deadline of {DEADLINE} s",
+            observed="it goes on",
+            late=True,
+        )
     if outcome.returned:
         broken("RETRY-12", expected=f"an error from {name}, which was never sent", observed=describe(outcome))
     state.end("failed", forbidden="RETRY-12")
@@ -69,5 +75,10 @@ def expect_closed(run: ProgramRun, endpoint: EndpointState) -> None:
     run.never_sent[prompt] = state
     if outcome is None or outcome.returned:
         observed = "it waits" if outcome is None else describe(outcome)
-        broken("RES-05", expected=f"an error: {endpoint.name} was closed", observed=observed)
+        broken(
+            "RES-05",
+            expected=f"an error: {endpoint.name} was closed",
+            observed=observed,
+            late=outcome is None,
+        )
     run.settle()

@@ -158,7 +158,12 @@ class ProgramRun(WatchedRun):
             slept = max((made.state.latest for made in pending if made.state.soon_awake), default=0.0)
             if self.journal.now > slept + self._seconds() and time.monotonic() > deadline:
                 names = ", ".join(made.state.name for made in pending)
-                broken("QUEUE-07", expected=f"the end of {names}: all is answered", observed="they go on")
+                broken(
+                    "QUEUE-07",
+                    expected=f"the end of {names}: all is answered",
+                    observed="they go on",
+                    late=True,
+                )
             pending[0].running.wait_briefly(_LOOKING)
             self.settle()
         self.settle()

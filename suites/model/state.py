@@ -32,6 +32,8 @@ class Breach(ClauseFailed):
     """A step of the model shows a clause broken, whichever case ran it; ``clause`` says which."""
 
     clause = ""
+    #: Something was still to come when its time was over, as a busy machine makes of anything.
+    late = False
 
 
 @cache
@@ -40,9 +42,11 @@ def breach_of(clause: str) -> type[Breach]:
     return type(f"Breach_{clause.replace('-', '_')}", (Breach,), {"clause": clause})
 
 
-def broken(clause: str, *, expected: str, observed: str) -> NoReturn:
-    """Raise the breach of a clause."""
-    raise breach_of(clause)(expected, observed)
+def broken(clause: str, *, expected: str, observed: str, late: bool = False) -> NoReturn:
+    """Raise the breach of a clause; ``late``: what was expected may still have come."""
+    breach = breach_of(clause)(expected, observed)
+    breach.late = late
+    raise breach
 
 
 class Phase(StrEnum):
@@ -353,4 +357,5 @@ def why_missing(endpoint: EndpointState, others: Iterable[EndpointState], now: f
         expected=f"a request of {names} on {endpoint.name}: {slots} slots taken, {len(asleep)} asleep,"
         f" {len(ended)} ended before",
         observed="none",
+        late=True,
     )

@@ -7,6 +7,7 @@ clause fails the case.
 
 import contextlib
 import functools
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import ClauseFailed
+from tgi_conformance.suites.harness.patience import PROMPTLY, Patience
 from tgi_conformance.suites.harness.probes import ProbeFailed
 from tgi_conformance.suites.harness.properties import (
     FATAL,
@@ -33,7 +35,7 @@ from tgi_conformance.suites.harness.properties import (
     check_property,
     seed_of,
 )
-from tgi_conformance.suites.harness.replay import REPLAYS
+from tgi_conformance.suites.harness.replay import LATE_REPLAYS, REPLAYS
 from tgi_conformance.suites.harness.rulings import NotHere, Untestable
 from tgi_conformance.suites.harness.session import CaseRecord, Profile
 from tgi_conformance.suites.model.program_run import Arrivals
@@ -47,8 +49,7 @@ Action = tuple[str, tuple[object, ...], dict[str, object]]
 #: Programs and steps by profile.
 PROGRAMS: Final[dict[Profile, int]] = {"default": 20, "tgi-guide": 20, "thorough": 200, "quick": 5}
 STEPS: Final = 30
-#: Seconds that what must happen may take, beside ten times the server's own lag; less while shrinking.
-_PROMPTLY: Final = 1.0
+#: Seconds that what must happen may take while a program is shrunken, beside lag and the client's own time.
 _SHRINKING: Final = 0.3
 
 
@@ -69,13 +70,15 @@ class MachineRun(_Run[_Program]):
     #: The rules of the failed program that is kept, with what they were given.
     actions: tuple[Action, ...] = ()
     replaying: bool = False
+    #: What ended the examples before their number was reached.
+    ended: _EndOfExamples | None = None
     arrivals: Arrivals = field(default_factory=Arrivals)
 
     def begin(self) -> Case:
         """A case for the next program; ends the examples where shrinking has had its time."""
         late = self.failure is not None and time.monotonic() - self._since > SHRINKING
         if late and not self.replaying:
-            raise _EndOfExamples
+            self._end_examples()
         record = CaseRecord(
             case=self.case.record.case,
             clause=self.case.record.clause,
@@ -86,7 +89,8 @@ class MachineRun(_Run[_Program]):
 
     def patience(self, journal: Journal) -> float:
         """Seconds that what must happen may take."""
-        return (_PROMPTLY if self.failure is None else _SHRINKING) + 10 * journal.lag
+        waited = Patience(pace=self.case.probes.pace, lag=journal.lag)
+        return waited.soon(PROMPTLY if self.failure is None else _SHRINKING)
 
     def end(
         self, inner: Case, error: BaseException | None, steps: list[str], actions: Sequence[Action]
@@ -96,15 +100,19 @@ class MachineRun(_Run[_Program]):
         if error is None:
             self._merge(inner.record)
         elif isinstance(error, ProbeFailed):
-            raise _EndOfExamples(error) from None
+            self._end_examples(error)
         elif isinstance(error, ClauseFailed):
             self._keep(inner.record, error, _Program("\n  ".join(["", *steps])))
             if self.failure is not None and self.failure.assertion is error:
                 self.actions = tuple(actions)
             if _endings(inner.record) & FATAL:
-                raise _EndOfExamples from None
+                self._end_examples()
         elif isinstance(error, Exception):
-            raise _EndOfExamples(error) from None
+            self._end_examples(error)
+
+    def _end_examples(self, fault: Exception | None = None) -> NoReturn:
+        self.ended = _EndOfExamples(fault)
+        raise self.ended from None
 
 
 class CaseMachine(RuleBasedStateMachine):
@@ -127,7 +135,8 @@ class CaseMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """End the program, and add what it showed to the run."""
         late: Exception | None = None
-        if self.error is None:
+        broken_off = sys.exc_info()[1] is not None
+        if self.error is None and not broken_off:
             try:
                 self.complete()
                 self.case.check_script()
@@ -184,9 +193,12 @@ def check_machine(case: Case, machine: Callable[[MachineRun], CaseMachine], *, s
     except _EndOfExamples as end:
         fault = end.fault
     except Flaky as unsteady:
-        fault = _unsteady(run, program, unsteady)
+        # Hypothesis says so too where the examples were ended in the middle of one that it knew.
+        fault = _unsteady(run, program, unsteady) if run.ended is None else run.ended.fault
     except ClauseFailed as assertion:
         fault = None if run.failure is not None else assertion
+    if fault is None and run.failure is not None and getattr(run.failure.assertion, "late", False):
+        fault = _if_late_each_time(run, program)
     if fault is not None:
         raise fault
     _conclude(run)
@@ -196,45 +208,22 @@ def check_examples(
     case: Case, examples: SearchStrategy[T], check: Callable[[Case, T], None], *, shared: int = 1
 ) -> None:
     """Check a property whose assertions belong to several clauses: each counts for its own (see above)."""
-    breaches: dict[tuple[str, str], tuple[Breach, T]] = {}
+    breaches: dict[tuple[str, str], Breach] = {}
 
     def noted(inner: Case, example: T) -> None:
         try:
             check(inner, example)
         except Breach as breach:
-            breaches[breach.expected, breach.observed] = breach, example
+            breaches[breach.expected, breach.observed] = breach
             raise
 
     try:
         check_property(case, examples, noted, shared=shared)
     except ClauseFailed as failed:
-        breach, _ = breaches.get((failed.expected, failed.observed), (None, None))
+        breach = breaches.get((failed.expected, failed.observed))
         if breach is None or breach.clause == case.record.clause or not _binds(breach.clause, case):
             raise
         _leave_to(breach.clause, case, failed)
-    except Flaky:
-        for breach, example in breaches.values():
-            if _comes_again(case, breach, check, example):
-                if breach.clause == case.record.clause or not _binds(breach.clause, case):
-                    raise breach from None
-                _leave_to(breach.clause, case, breach)
-        seen = "; ".join(_first_line(breach) for breach, _ in breaches.values())
-        raise Untestable(f"failed once and not again: {seen or 'no breach'}") from None
-
-
-def _comes_again(case: Case, breach: Breach, check: Callable[[Case, T], None], example: T) -> bool:
-    """Play an example on fresh spaces until its breach comes again, a few times at most."""
-    for number in range(1, REPLAYS + 1):
-        again = case.again()
-        try:
-            check(again, example)
-        except Breach as another:
-            if another.clause == breach.clause:
-                case.record.unsteady = f"1/{number}"
-                return True
-        finally:
-            again.finish()
-    return False
 
 
 def clause_of(assertion: ClauseFailed, case: Case) -> str:
@@ -243,25 +232,45 @@ def clause_of(assertion: ClauseFailed, case: Case) -> str:
 
 
 def _unsteady(run: MachineRun, machine: Callable[[], CaseMachine], unsteady: Exception) -> Exception | None:
-    """A failure that did not come again at once is replayed a few times; never again: untestable."""
+    """A failure that did not come again at once is replayed alone, a few times; never again: untestable."""
     failure, actions = run.failure, run.actions
     if failure is None:
         return unsteady
-    run.replaying = True
-    for number in range(1, REPLAYS + 1):
-        run.failure = None
-        try:
-            _play(machine(), actions)
-        except _EndOfExamples as end:
-            if end.fault is not None:
-                return end.fault
-        # Whatever it breaks now is what is told: a broken program may break several clauses by turns.
-        if run.failure is not None:
-            run.case.record.unsteady = f"1/{number}"
-            return None
+    with run.case.alone():
+        for number in range(1, REPLAYS + 1):
+            if (fault := _replay(run, machine, actions)) is not None:
+                return fault
+            # Whatever it breaks now is what is told: a broken program may break several clauses by turns.
+            if run.failure is not None:
+                run.case.record.unsteady = f"1/{number}"
+                return None
     run.failure = failure
     _note_program(run, failure)
     return Untestable(f"failed once and not again: {_first_line(failure.assertion)}")
+
+
+def _if_late_each_time(run: MachineRun, machine: Callable[[], CaseMachine]) -> Exception | None:
+    """Play a program in which something came too late alone: only if it does each time the failure stays."""
+    with run.case.alone():
+        for number in range(1, LATE_REPLAYS + 1):
+            if (fault := _replay(run, machine, run.actions)) is not None:
+                return fault
+            if run.failure is None:
+                run.case.record.unsteady = f"late {number}/{number + 1}"
+                return None
+    return None
+
+
+def _replay(
+    run: MachineRun, machine: Callable[[], CaseMachine], actions: Sequence[Action]
+) -> Exception | None:
+    """Play a program on fresh spaces; its failure is kept in the run. Gives what went wrong beside that."""
+    run.failure, run.replaying = None, True
+    try:
+        _play(machine(), actions)
+    except _EndOfExamples as end:
+        return end.fault
+    return None
 
 
 def _play(machine: CaseMachine, actions: Sequence[Action]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tgi_conformance.suites.model.state import CallState, EndpointState, Phase, breach_of
+from tgi_conformance.suites.model.state import Breach, CallState, EndpointState, Phase, breach_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +51,14 @@ def tokens(endpoint: EndpointState) -> dict[str, int] | None:
     return {"input_tokens": prompt, "output_tokens": completion, "total_tokens": prompt + completion}
 
 
-def problem(endpoint: EndpointState, shown: Mapping[str, object]) -> AssertionError | None:
+def problem(endpoint: EndpointState, shown: Mapping[str, object]) -> Breach | None:
     """The breach that an endpoint's statistics show, if any."""
     return (
         _wrong_current(endpoint, shown) or _wrong_counter(endpoint, shown) or _wrong_tokens(endpoint, shown)
     )
 
 
-def _wrong_current(endpoint: EndpointState, shown: Mapping[str, object]) -> AssertionError | None:
+def _wrong_current(endpoint: EndpointState, shown: Mapping[str, object]) -> Breach | None:
     if "current_requests" not in shown:
         return None
     asleep = len(endpoint.among(Phase.ASLEEP))
@@ -74,7 +74,7 @@ def _wrong_current(endpoint: EndpointState, shown: Mapping[str, object]) -> Asse
     )
 
 
-def _wrong_counter(endpoint: EndpointState, shown: Mapping[str, object]) -> AssertionError | None:
+def _wrong_counter(endpoint: EndpointState, shown: Mapping[str, object]) -> Breach | None:
     for name, bounds in counters(endpoint).items():
         if not bounds.hold(shown.get(name)):
             clause = _whose(endpoint, name, bounds, shown)
@@ -114,7 +114,7 @@ def _broken_streams(calls: Iterable[CallState]) -> int:
     return sum(call.streaming and call.ending == "failed" for call in calls)
 
 
-def _wrong_tokens(endpoint: EndpointState, shown: Mapping[str, object]) -> AssertionError | None:
+def _wrong_tokens(endpoint: EndpointState, shown: Mapping[str, object]) -> Breach | None:
     wanted = tokens(endpoint)
     if wanted is None:
         return None
@@ -126,7 +126,7 @@ def _wrong_tokens(endpoint: EndpointState, shown: Mapping[str, object]) -> Asser
 
 def aggregate_problem(
     endpoints: Iterable[EndpointState], before: Mapping[str, object], after: Mapping[str, object]
-) -> AssertionError | None:
+) -> Breach | None:
     """The breach that the sum over endpoints shows: what it grew by is not what they did."""
     every = list(endpoints)
     name = "total_requests"

@@ -234,14 +234,17 @@ class WatchedRun:
     def _expect_over(self, made: Made, clause: str, expected: str) -> None:
         if made.running.wait_briefly(self._seconds()) is None:
             self.take(self.space.journal())
-            broken(clause, expected=expected, observed=f"it goes on after {self._seconds():.1f} s")
+            broken(clause, expected=expected, observed=f"it goes on after {self._seconds():.1f} s", late=True)
 
     def _expect_gone(self, made: Made, clause: str) -> None:
         """The connection of a call's last request closes before its answer is over."""
         before = sum(exchange.gone_at is not None for exchange in self.journal.generations)
         if made.state.phase is Phase.SENT and not self._wait(gone(before + 1), self._seconds()):
             broken(
-                clause, expected=f"the connection of {made.state.name} is closed", observed="it stands open"
+                clause,
+                expected=f"the connection of {made.state.name} is closed",
+                observed="it stands open",
+                late=True,
             )
 
     def _must_start(self) -> int:

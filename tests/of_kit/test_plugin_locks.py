@@ -1,62 +1,67 @@
-"""The run-wide lock: load cases alone, timing cases together, others free."""
+"""The presence of cases: who verifies a failure is alone, and two who do so do not wait for one another."""
 
-import fcntl
 import threading
-import time
 from pathlib import Path
 
-import pytest
+from tgi_conformance.plugin.locks import present
 
-from tgi_conformance.plugin.locks import Share, held
-
-
-def _could(file: Path, operation: int) -> bool:
-    """Whether another process could take the lock now (another descriptor is as good)."""
-    with file.open("a") as handle:
-        try:
-            fcntl.flock(handle, operation | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+#: Seconds after which what waits is stuck.
+STUCK = 20.0
 
 
-@pytest.mark.parametrize(
-    ("share", "others_may_share", "others_may_be_alone"),
-    [("alone", False, False), ("shared", True, False), (None, True, True)],
-)
-def test_who_may_run_beside_whom(
-    tmp_path: Path, share: Share | None, *, others_may_share: bool, others_may_be_alone: bool
-) -> None:
-    file = tmp_path / "load.lock"
-    with held(file, share):
-        assert _could(file, fcntl.LOCK_SH) is others_may_share
-        assert _could(file, fcntl.LOCK_EX) is others_may_be_alone
-    assert _could(file, fcntl.LOCK_EX)
+def test_nobody_begins_while_one_is_alone(tmp_path: Path) -> None:
+    file, begun = tmp_path / "presence.lock", threading.Event()
+
+    def begin() -> None:
+        with present(file):
+            begun.set()
+
+    with present(file) as alone:
+        with alone():
+            other = threading.Thread(target=begin)
+            other.start()
+            assert not begun.wait(0.1)
+        assert begun.wait(STUCK)
+    other.join(STUCK)
 
 
-def test_a_failing_case_gives_the_lock_back(tmp_path: Path) -> None:
-    file = tmp_path / "load.lock"
-    with pytest.raises(KeyError), held(file, "alone"):
-        raise KeyError("x")
-    assert _could(file, fcntl.LOCK_EX)
+def test_one_is_alone_only_when_the_others_have_ended(tmp_path: Path) -> None:
+    file, seen = tmp_path / "presence.lock", list[str]()
+    entered = threading.Event()
+
+    def verify() -> None:
+        with present(file) as alone:
+            entered.set()
+            with alone():
+                seen.append("alone")
+
+    with present(file):
+        other = threading.Thread(target=verify)
+        other.start()
+        assert entered.wait(STUCK)
+        other.join(0.1)
+        seen.append("ended")
+    other.join(STUCK)
+    assert seen == ["ended", "alone"]
 
 
-def test_who_waits_to_be_alone_is_not_passed_by(tmp_path: Path) -> None:
-    file = tmp_path / "load.lock"
-    done: list[str] = []
+def test_cases_that_verify_at_the_same_time_do_so_one_after_the_other(tmp_path: Path) -> None:
+    file, together = tmp_path / "presence.lock", threading.Barrier(3)
+    inside, most, ended = list[int](), list[int](), list[int]()
 
-    def alone() -> None:
-        with held(file, "alone"):
-            done.append("alone")
+    def verify(number: int) -> None:
+        with present(file) as alone:
+            together.wait(STUCK)
+            with alone():
+                inside.append(number)
+                most.append(len(inside))
+                inside.remove(number)
+            ended.append(number)
 
-    with held(file, "shared"):
-        waiting = threading.Thread(target=alone, daemon=True)
-        waiting.start()
-        deadline = time.monotonic() + 10
-        # As soon as it waits it has the turn, so that another share has to wait behind it.
-        while _could(file.with_suffix(".turn"), fcntl.LOCK_EX):
-            assert time.monotonic() < deadline, "it never took the turn"
-        assert done == []
-    waiting.join(10)
-    assert done == ["alone"]
-    assert _could(file.with_suffix(".turn"), fcntl.LOCK_EX)
+    threads = [threading.Thread(target=verify, args=(number,), daemon=True) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(STUCK)
+    assert sorted(ended) == [0, 1, 2]
+    assert most == [1, 1, 1]

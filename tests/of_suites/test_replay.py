@@ -1,6 +1,6 @@
 """A failure that does not come again is untestable; one that does is failed, and says how steady it is."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -21,10 +21,20 @@ class FakeCase:
     replayable: bool = True
     made: list["FakeCase"] = field(default_factory=list)
     finished: int = 0
+    within: bool = False
+    #: Of each replay, whether it was played alone.
+    were_alone: list[bool] = field(default_factory=list)
     probes: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(runaways=Runaways()))
+
+    @contextmanager
+    def alone(self):
+        self.within = True
+        yield
+        self.within = False
 
     def again(self):
         self.made.append(FakeCase(record=self.record))
+        self.were_alone.append(self.within)
         return self.made[-1]
 
     def check_script(self):
@@ -82,6 +92,20 @@ def test_a_failure_that_never_comes_again_is_untestable():
     with pytest.raises(Untestable, match="observed a failure"):
         confirm(case, FAILURE, play)
     assert len(play.played) == REPLAYS
+
+
+@pytest.mark.parametrize(
+    ("failure", "numbers", "alone"),
+    [
+        (FAILURE, (1,), [False]),
+        (FAILURE, (3,), [False, True, True]),
+        (CameLate("by then", "later"), (1, 2), [True, True]),
+    ],
+)
+def test_what_is_in_doubt_is_played_with_nothing_beside_it(failure, numbers, alone):
+    case = FakeCase()
+    confirm(case, failure, failing_on(*numbers))
+    assert case.were_alone == alone
 
 
 @pytest.mark.parametrize(

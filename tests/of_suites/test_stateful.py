@@ -1,5 +1,7 @@
 """State machines run by the suites: whose clause a breach counts for, what is shown, what is replayed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -136,6 +138,58 @@ def test_a_failure_that_is_not_steady_is_replayed(times: int, error: type[Except
     case = _case()
     with pytest.raises(error):
         check_machine(case, _machine(judge=judge))
+
+
+@pytest.mark.parametrize(("times", "error"), [(1, Untestable), (3, ClauseFailed)])
+def test_an_example_that_fails_once_is_played_again(times: int, error: type[Exception]) -> None:
+    failed = []
+
+    def check(_: Case, value: int) -> None:
+        # Fails once, not again while it is shrunken, and then when it is played alone, if it may so often.
+        if value > 10 and (not failed or alone) and len(failed) < times:
+            failed.append(value)
+            broken("QUEUE-09", expected="10 at most", observed=str(value))
+
+    case = _case()
+    alone: list[str] = []
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        alone.append("alone")
+        yield
+
+    case.alone = held
+    case.record.clause = "QUEUE-09"
+    with pytest.raises(error):
+        check_examples(case, st.integers(0, 1000), check)
+    assert alone == ["alone"]
+
+
+@pytest.mark.parametrize(("late_in_replays", "fails"), [(0, False), (1, False), (2, True)])
+def test_what_came_too_late_counts_if_it_does_each_time_the_program_is_played_alone(
+    *, late_in_replays: int, fails: bool
+) -> None:
+    replays: list[Adding] = []
+
+    def judge(machine: Adding) -> None:
+        if machine.run.replaying and machine not in replays:
+            replays.append(machine)
+        if machine.sum >= 50 and len(replays) <= late_in_replays:
+            broken("QUEUE-01", expected="less than 50", observed=str(machine.sum), late=True)
+
+    case = _case()
+    alone: list[str] = []
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        alone.append("alone")
+        yield
+
+    case.alone = held
+    with pytest.raises(ClauseFailed) if fails else nullcontext():
+        check_machine(case, _machine(judge=judge))
+    assert alone == ["alone"]
+    assert case.record.unsteady == ("" if fails else f"late {late_in_replays + 1}/{late_in_replays + 2}")
 
 
 def test_the_end_of_a_program_is_judged_too() -> None:
