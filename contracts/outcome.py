@@ -75,6 +75,8 @@ class Outcome:
     ended_at: float | None = None
     #: Says more about a crash, hang or violation: exit code, line, rule.
     detail: str = ""
+    #: The backend declares that it trims texts: white space around this one says nothing.
+    trims: bool = False
 
     @property
     def returned(self) -> bool:
@@ -92,3 +94,17 @@ class Outcome:
         if self.answer is not None:
             return self.answer.text if isinstance(self.answer.text, str) else ""
         return "".join(p.text for p in self.pieces if isinstance(p.text, str) and p.special is not True)
+
+    def says(self, text: str) -> bool:
+        """Whether the text is this one."""
+        return same_text(self.text, text, trims=self.trims)
+
+
+def same_text(seen: str, text: str, *, trims: bool) -> bool:
+    """Whether a text is the one that was sent: to the character, or but for white space around it."""
+    return seen.strip() == text.strip() if trims else seen == text
+
+
+def begins(seen: str, text: str, *, trims: bool) -> bool:
+    """Whether a text begins with what was sent, likewise."""
+    return seen.strip().startswith(text.strip()) if trims else seen.startswith(text)

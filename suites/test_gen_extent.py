@@ -162,7 +162,7 @@ def test_the_completion_alone_is_asked_for_in_so_many_words(case: Case) -> None:
     )
     expect_success(outcome)
     expect(
-        outcome.text == without[0]["generated_text"],
+        outcome.says(str(without[0]["generated_text"])),
         expected=f"the completion {without[0]['generated_text']!r}",
         observed=repr(outcome.text),
     )

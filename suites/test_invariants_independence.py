@@ -104,7 +104,7 @@ def test_no_trouble_of_one_key_touches_the_calls_of_another(case: Case) -> None:
 def _expect_at_once(case: Case, start: Callable[[], Running], text: str, space: Space) -> None:
     outcome = start().wait_briefly(case.patience(space.journal()).soon())
     expect(
-        outcome is not None and outcome.returned and outcome.text == text,
+        outcome is not None and outcome.returned and outcome.says(text),
         expected=f"{text!r} at once",
         observed="it waits" if outcome is None else describe(outcome),
         journal=case.journal(),

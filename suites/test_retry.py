@@ -348,7 +348,7 @@ def test_nothing_is_replayed_once_output_was_handed_out(case: Case, ending: str)
 
     expect_error(outcome, because="the stream broke after two tokens")
     expect(
-        outcome.text == " one two",
+        outcome.says(" one two"),
         expected="the two tokens that came, once",
         observed=repr(outcome.text),
     )

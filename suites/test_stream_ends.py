@@ -6,7 +6,7 @@ from typing import Final, cast
 import pytest
 from hypothesis import strategies as st
 
-from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.outcome import Outcome, begins
 from tgi_conformance.contracts.script import Event, Reply, raw_event
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.stream_checks import TEXT, WORDS, expect_done_ends
@@ -16,7 +16,6 @@ from tgi_conformance.suites.areas.streams import (
     each_shape,
     ends_by_itself,
     expect_end,
-    heard,
     needs_stream_of,
     play,
 )
@@ -129,7 +128,7 @@ def test_generated_text_null_is_not_the_end(case: Case, recording: str) -> None:
     tokens = [cast("Draft", event)["token"] for event in example.events]
     texts = tuple(str(token["text"]) for token in tokens if not token["special"])
     expect(
-        outcome.returned and "".join(heard(outcome.pieces)).startswith("".join(texts)),
+        outcome.returned and begins(outcome.text, "".join(texts), trims=outcome.trims),
         expected=f"a normal end after all of {texts!r}",
         observed=describe(outcome),
     )
@@ -184,7 +183,7 @@ def _judge_cut(cut: Cut, frames: tuple[bytes, ...], tokens: tuple[str, ...], out
     fewest = "" if cut.ending == "rst" else "".join(tokens[:whole])
     most = "".join(tokens[: whole + 1])
     expect(
-        outcome.text.startswith(fewest) and most.startswith(outcome.text),
+        begins(outcome.text, fewest, trims=outcome.trims) and begins(most, outcome.text, trims=outcome.trims),
         expected=f"{cut.slug}: the tokens that came before the cut, {fewest!r} of {full!r}",
         observed=f"{cut.slug}: {describe(outcome)}",
     )
@@ -283,5 +282,5 @@ def test_a_last_event_without_its_blank_line_is_recorded(case: Case, shape: Shap
 
     if outcome.ending not in ("end", "error"):
         raise NotApplicable(f"nothing to record: {describe(outcome)}")
-    flushed = outcome.text == TEXT
+    flushed = outcome.says(TEXT)
     case.note({"last event": "handed out" if flushed else "dropped", "ending": outcome.ending})

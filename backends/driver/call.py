@@ -52,9 +52,13 @@ class Call:
         port: CallPort | None,
         failure: Failure | None = None,
         ownership: Ownership = _UNKNOWN,
+        *,
+        trims: bool = False,
     ) -> None:
         self.id = call_id
         self.method = method
+        #: Whether the backend declares that it trims texts.
+        self.trims = trims
         self._port = port
         self._failure = failure if method in GENERATION else None
         self._ownership = ownership
@@ -248,6 +252,7 @@ class Call:
                     entered_at=self._entered_at,
                     ended_at=time.monotonic() if at is None else at,
                     detail=detail,
+                    trims=self.trims,
                 )
                 self._changed.notify_all()
             return self._outcome

@@ -190,6 +190,7 @@ class Driver:
         """Hand on what the adapter has said about itself, and calls are read by."""
         self._session.failure = self.description.failure
         self._session.ownership = self._ownership
+        self._session.trims = self.description.trims
 
     def _open(self) -> tuple[Session, Hello]:
         session = Session(self.spec, self._env, self._output, inproc=self._inproc)

@@ -113,6 +113,8 @@ class Session:
         self.failure: Failure | None = None
         #: Whose code an exception began in; known then too.
         self.ownership = Ownership()
+        #: Whether it declares that it trims texts.
+        self.trims = False
         self._spec = spec
         self._calls: dict[int, Call] = {}
         self._replies: dict[int, Reply] = {}
@@ -176,7 +178,7 @@ class Session:
         Raises TypeError or UnsendableError for arguments that cannot travel.
         """
         encoded = Encoder(strict=True).encode(args)
-        call = Call(next(self._ids), method, self, self.failure, self.ownership)
+        call = Call(next(self._ids), method, self, self.failure, self.ownership, trims=self.trims)
         with self._lock:
             if self._over:
                 return None

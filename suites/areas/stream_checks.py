@@ -5,7 +5,7 @@ from typing import Final
 
 from tgi_conformance.contracts.adapter import Piece
 from tgi_conformance.contracts.error_kinds import ErrorKind
-from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.outcome import Outcome, same_text
 from tgi_conformance.contracts.script import Event, data, raw_event
 from tgi_conformance.suites.areas.streams import expect_end, expect_heard, heard, needs_stream_of, play
 from tgi_conformance.suites.harness.case import Case, Running
@@ -130,14 +130,14 @@ def expect_pieces_joined(case: Case, shape: Shape, tokens: str) -> None:
 
     outcome = play(case, shape, {tokens: shape.stream(TOKEN_LISTS[tokens])})[tokens]
 
-    expect_joined(case, outcome, TOKEN_LISTS[tokens])
+    expect_joined(outcome, TOKEN_LISTS[tokens])
 
 
-def expect_joined(case: Case, outcome: Outcome, tokens: tuple[str, ...]) -> None:
+def expect_joined(outcome: Outcome, tokens: tuple[str, ...]) -> None:
     """The pieces joined are the text of these tokens, and have one role."""
     expect_success(outcome, "the stream")
     text, joined = "".join(tokens), "".join(heard(outcome.pieces))
-    same = joined.strip() == text.strip() if case.description.trims else joined == text
+    same = same_text(joined, text, trims=outcome.trims)
     expect(same, expected=f"the text {text!r}", observed=repr(joined))
     _expect_one_role(outcome.pieces)
 
@@ -149,7 +149,12 @@ def _expect_one_role(pieces: tuple[Piece, ...]) -> None:
 
 def wait_text(running: Running, text: str) -> bool:
     """Wait until the pieces so far make that text; False after two seconds without a new piece."""
-    while "".join(heard(running.call.pieces_so_far())) != text:
+    while not _heard(running, text):
         if not running.call.wait_pieces(len(running.call.pieces_so_far()) + 1, 2.0):
-            return "".join(heard(running.call.pieces_so_far())) == text
+            return _heard(running, text)
     return True
+
+
+def _heard(running: Running, text: str) -> bool:
+    seen = "".join(heard(running.call.pieces_so_far()))
+    return same_text(seen, text, trims=running.call.trims)

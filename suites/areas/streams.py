@@ -77,7 +77,7 @@ def expect_same_events(outcomes: Mapping[str, Outcome], plain: str, because: str
 def expect_end(outcome: Outcome, text: str, because: str) -> None:
     """The stream ended by itself, with that text."""
     expect(
-        outcome.returned and outcome.text == text,
+        outcome.returned and outcome.says(text),
         expected=f"a normal end after {text!r} ({because})",
         observed=describe(outcome),
     )
@@ -87,7 +87,7 @@ def expect_heard(outcome: Outcome, tokens: Sequence[str], because: str) -> None:
     """Those tokens were handed over, no more and no less."""
     text = "".join(tokens)
     expect(
-        outcome.text == text,
+        outcome.says(text),
         expected=f"the text {text!r} before the end ({because})",
         observed=describe(outcome),
     )

@@ -76,7 +76,7 @@ def expect_text(outcome: Outcome, text: str) -> None:
         else "an answer without a text",
     )
     expect(
-        outcome.text == text,
+        outcome.says(text),
         expected=f"the text {_short(text)}",
         observed=f"the text {_short(outcome.text)}",
     )

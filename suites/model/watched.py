@@ -209,7 +209,7 @@ class WatchedRun:
         state, outcome = made.state, made.running.wait()
         wanted = text_of(state)
         self.looked |= {"QUEUE-09"} | ({"QUEUE-13"} if state.queued else set())
-        if outcome.returned and outcome.text == wanted:
+        if outcome.returned and outcome.says(wanted):
             return
         clause = "QUEUE-09"
         if outcome.returned and state.streaming:
