@@ -9,6 +9,7 @@ from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import status
 from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.request_bodies import sent_once
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -140,8 +141,11 @@ def test_generated_request_ids_are_unique(case: Case) -> None:
     endpoint = case.endpoint(max_concurrent_requests=count, queue_size=count)
     prompt = case.prompt("the same")
 
-    running = [case.start(prompt, endpoint=endpoint, shape=shape) for _ in range(count)]
-    outcomes = [call.wait() for call in running]
+    together = taken_together(case, count)
+    outcomes: list[Outcome] = []
+    for _ in range(count // together):
+        running = [case.start(prompt, endpoint=endpoint, shape=shape) for _ in range(together)]
+        outcomes += [call.wait() for call in running]
 
     for outcome in outcomes:
         expect_success(outcome)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.fake_server.client import Space, connections_closed
 from tgi_conformance.suites.areas.growth import count_of, expect_back_to
-from tgi_conformance.suites.areas.held import expect_no_further
+from tgi_conformance.suites.areas.held import expect_no_further, open_together
 from tgi_conformance.suites.areas.waits import expect_open, expect_soon
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import clause
@@ -42,11 +42,12 @@ def test_close_ends_running_and_waiting_calls_with_an_error(case: Case) -> None:
     shape = case.shape()
     with _fresh_backend(case) as driver:
         before = count_of(driver)
-        space = case.serve(shape.plain("late").held("never").times(3, None))
+        together = open_together(case, 3)
+        space = case.serve(shape.plain("late").held("never").times(together, None))
         queued = 3 if case.claims("queue") and "queue_size" in case.description.settings else 0
         endpoint = case.endpoint(max_concurrent_requests=3, queue_size=8)
         running = [case.start(endpoint=endpoint, shape=shape) for _ in range(3 + queued)]
-        expect_open(case, space, 3)
+        expect_open(case, space, together)
         may_end = 0 if case.claims("cancel") else 3
 
         _expect_closes(case)

@@ -10,6 +10,7 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Event, Reply, data, done, echo, silence, status
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.answers import serve_each
+from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load
@@ -201,9 +202,11 @@ def test_no_update_is_lost_under_concurrency(case: Case) -> None:
     case.serve(_counted(shape, prompt=7, completion=3).times(count))
     endpoint = case.endpoint(max_concurrent_requests=16, queue_size=400)
     arguments: dict[str, Any] = {"details": True} if _can_ask_details(case, shape) else {}
-    running = [case.start(endpoint=endpoint, shape=shape, **arguments) for _ in range(count)]
-    for call in running:
-        expect_success(call.wait())
+    together = taken_together(case, count)
+    for _ in range(count // together):
+        running = [case.start(endpoint=endpoint, shape=shape, **arguments) for _ in range(together)]
+        for call in running:
+            expect_success(call.wait())
 
     seen = _counts(case, endpoint)
     expect(

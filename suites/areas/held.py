@@ -12,12 +12,31 @@ GATE = "go"
 WINDOW = 0.1
 #: Calls are submitted this far apart where their order is judged (seconds; design, section 5: 20 ms count).
 APART = 0.025
+#: Calls that are made at one time where the case cannot set how many may wait.
+_TAKEN = 8
 
 
 def needs_cap(case: Case) -> None:
     """End the case where no limit of concurrent requests can be set."""
     case.needs("queue")
     case.needs_setting("max_concurrent_requests")
+
+
+def open_together(case: Case, calls: int) -> int:
+    """How many of so many calls must be open at one time, whatever cap the client has of its own.
+
+    A cap that the case cannot set, and that is not declared, may be 1.
+    """
+    if "max_concurrent_requests" in case.description.settings:
+        return calls
+    return min(calls, case.description.defaults.max_concurrent_requests or 1)
+
+
+def taken_together(case: Case, calls: int) -> int:
+    """How many of so many calls may be made at one time without one being refused."""
+    if {"max_concurrent_requests", "queue_size"} <= case.description.settings:
+        return calls
+    return min(calls, _TAKEN)
 
 
 def serve_held(case: Case) -> Space:

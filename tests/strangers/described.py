@@ -33,6 +33,7 @@ TEMPERATURE = 0.7
 #: The fields of ``defaults`` that tell a setting's own value.
 _DEFAULTS: Mapping[str, tuple[str, ...]] = {
     "max_concurrent_requests": ("max_concurrent_requests",),
+    "queue_size": ("queue_size",),
     "timeout": ("connect_timeout", "read_timeout"),
 }
 

@@ -167,10 +167,10 @@ _HALVES = (
     Row(name="no-timeout", without=("timeout", "cancel", "probe", "update"), clients=("reference",)),
     Row(name="no-request-id", without=("reqid",), does=("no request id",)),
     Row(name="no-model", pinned=("model",)),
-    Row(name="serial", own={"max_concurrent_requests": 1}, without=("queue",)),
+    Row(name="serial", own={"max_concurrent_requests": 1, "queue_size": 8}, without=("queue",)),
     Row(
         name="serial-undeclared",
-        own={"max_concurrent_requests": 1},
+        own={"max_concurrent_requests": 1, "queue_size": 8},
         undeclared=("defaults",),
         without=("queue",),
     ),
