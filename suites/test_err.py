@@ -283,17 +283,23 @@ def test_a_timeout_is_told_apart_from_an_answer(case: Case) -> None:
     case.needs("timeout")
     case.needs_setting("timeout")
     case.serve(silence("stall"))
+    limit = case.patience().limit(LIMIT)
 
-    outcome = case.call(endpoint=case.endpoint(timeout=LIMIT))
+    outcome = case.call(endpoint=case.endpoint(timeout=limit))
 
-    expect_error(outcome, ErrorKind.TIMEOUT, because=f"nothing came within {LIMIT} s")
+    expect_error(outcome, ErrorKind.TIMEOUT, because=f"nothing came within {limit} s")
 
 
-def _expect_in_time(case: Case, outcome: Outcome, what: str) -> None:
-    expect_error(outcome, ErrorKind.TIMEOUT, because=f"{what} with a limit of {LIMIT} s")
+def _expect_in_time(case: Case, outcome: Outcome, what: str, limit: float) -> None:
+    expect_error(outcome, ErrorKind.TIMEOUT, because=f"{what} with a limit of {limit} s")
     took = (outcome.ended_at or 0.0) - (outcome.entered_at or 0.0)
-    bound = BOUND + 10 * case.journal().lag
+    bound = _bound(case, limit)
     expect(took <= bound, expected=f"an end within {bound:.1f} s", observed=f"{took:.2f} s")
+
+
+def _bound(case: Case, limit: float) -> float:
+    """Seconds within which a call of that limit must have ended."""
+    return case.patience(case.journal()).soon(BOUND + limit - LIMIT)
 
 
 def _needs_limit(case: Case, declared: str) -> None:
@@ -321,10 +327,11 @@ def test_the_wait_for_a_connection_is_finite(case: Case) -> None:
     _needs_limit(case, "connect_timeout")
     case.serve()
     with black_hole() as url:
-        endpoint = case.endpoint(url=url, timeout=LIMIT)
-        outcome = case.start(endpoint=endpoint, shape=shape).wait(BOUND + 2)
+        limit = case.patience().limit(LIMIT)
+        endpoint = case.endpoint(url=url, timeout=limit)
+        outcome = case.start(endpoint=endpoint, shape=shape).wait(_bound(case, limit) + 2)
 
-    _expect_in_time(case, outcome, "the connection is never accepted")
+    _expect_in_time(case, outcome, "the connection is never accepted", limit)
 
 
 #: Servers that fall silent, by where.
@@ -345,9 +352,11 @@ def test_the_wait_for_an_answer_is_finite(case: Case, form: str) -> None:
     _needs_limit(case, "read_timeout")
     case.serve(SILENT[form](shape))
 
-    outcome = case.start(endpoint=case.endpoint(timeout=LIMIT), shape=shape).wait(BOUND + 2)
+    limit = case.patience().limit(LIMIT)
+    running = case.start(endpoint=case.endpoint(timeout=limit), shape=shape)
+    outcome = running.wait(_bound(case, limit) + 2)
 
-    _expect_in_time(case, outcome, f"the server falls silent: {form}")
+    _expect_in_time(case, outcome, f"the server falls silent: {form}", limit)
 
 
 #: What is no HTTP answer.
@@ -428,7 +437,7 @@ def test_cancellation_passes_through(case: Case, how: str) -> None:
     running = _cancellable(case, endpoint, shape, how)
     expect_received(case, space)
     running.cancel(how)
-    outcome = running.wait(2.0)
+    outcome = running.wait(case.patience(space.journal()).soon(2.0))
 
     raised = outcome.exception[0].type.rpartition(".")[2] if outcome.exception else ""
     kind = outcome.error.kind if outcome.error is not None else None

@@ -191,11 +191,12 @@ def test_nonsense_settings_are_refused_or_clamped(case: Case, form: str) -> None
     given.pop(setting)
     running = case.start(endpoint=case.made(created, **given), shape=shape)
 
-    outcome = running.wait_briefly(SETTLED)
+    bound = case.patience(case.journal()).soon(SETTLED)
+    outcome = running.wait_briefly(bound)
 
     expect(
         outcome is not None and outcome.ending in ("answer", "error"),
-        expected=f"{setting}={value!r} refused, or a call that settles within {SETTLED} s",
+        expected=f"{setting}={value!r} refused, or a call that settles within {bound:.1f} s",
         observed="still waiting" if outcome is None else describe(outcome),
         journal=case.journal(),
     )

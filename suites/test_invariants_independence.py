@@ -70,7 +70,9 @@ def _retries(case: Case) -> Mapping[str, Any]:
     asleep = (
         case.claims("retry") and "max_retries" in case.description.settings and policy.max_retry_after != 0
     )
-    return {"max_retries": 1, "initial_retry_delay": 2.0, "backoff_factor": 1.0} if asleep else {}
+    if not asleep:
+        return {}
+    return {"max_retries": 1, "initial_retry_delay": case.patience().beyond(2.0), "backoff_factor": 1.0}
 
 
 @clause("MUX-05", case="property-p24")
@@ -122,10 +124,11 @@ def test_no_call_asleep_holds_up_the_calls_beside_it(case: Case) -> None:
 
     def check(inner: Case, drawn: tuple[int, int]) -> None:
         asleep, awake = drawn
-        limited = refusal(code, ("retry-after", "5")).where(contains="<limited>").times(asleep, None)
+        long = inner.patience().beyond(5.0)
+        limited = refusal(code, ("retry-after", f"{long:.0f}")).where(contains="<limited>").times(asleep, None)
         space = inner.serve(limited, shape.plain("granted").times(awake))
         endpoint = inner.endpoint(
-            max_concurrent_requests=asleep + 1, queue_size=8, max_retries=1, initial_retry_delay=5.0
+            max_concurrent_requests=asleep + 1, queue_size=8, max_retries=1, initial_retry_delay=long
         )
         for _ in range(asleep):
             inner.start(inner.prompt("<limited>"), endpoint=endpoint, shape=shape)

@@ -174,7 +174,7 @@ def test_any_run_of_refused_streams_leaves_no_connection_behind(case: Case) -> N
             for number, (word, prompt) in enumerate(zip(words, prompts, strict=True))
         ]
         space = inner.serve(*replies, shape.stream(WORDS))
-        endpoint = inner.endpoint(pool_size=2, timeout=2.0)
+        endpoint = inner.endpoint(pool_size=2, timeout=inner.patience().limit(2.0))
         for prompt in prompts:
             inner.call(prompt, endpoint=endpoint, shape=shape, stream=True)
         expect_text(inner.call(endpoint=endpoint, shape=shape, stream=True), "".join(WORDS))

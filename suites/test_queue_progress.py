@@ -81,11 +81,13 @@ def test_a_call_asleep_in_backoff_stops_no_free_slot(case: Case) -> None:
     needs_cap(case)
     code = retried_status(case)
     case.needs_setting("max_retries")
+    asleep = case.patience().beyond(5.0)
     space = case.serve(
-        refusal(code, ("retry-after", "5")).where(contains="<limited>").times(1, None), echo().times(0, None)
+        refusal(code, ("retry-after", f"{asleep:.0f}")).where(contains="<limited>").times(1, None),
+        echo().times(0, None),
     )
     endpoint = case.endpoint(
-        max_concurrent_requests=2, queue_size=8, max_retries=1, initial_retry_delay=5.0, backoff_factor=1.0
+        max_concurrent_requests=2, queue_size=8, max_retries=1, initial_retry_delay=asleep, backoff_factor=1.0
     )
     case.start(case.prompt("<limited>"), endpoint=endpoint)
     expect_turned_away(case, space)

@@ -8,6 +8,7 @@ from tgi_conformance.contracts.script import Reply, silence, status
 from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.held import (
     GATE,
+    WINDOW,
     expect_no_further,
     expect_no_more_than,
     needs_cap,
@@ -90,7 +91,9 @@ def test_the_slot_comes_back_exactly_once(case: Case, ending: str) -> None:
         healthy().named("held").held(GATE).times(2),
     )
     # Long enough that the two calls of the end, which are held for a while, do not run into it too.
-    timeout: dict[str, Any] = {"timeout": 1.0} if ending == "timed-out" else {}
+    held = 2 * (case.patience().absent(WINDOW) - WINDOW)
+    limit = case.patience().limit(1.0 + held)
+    timeout: dict[str, Any] = {"timeout": limit} if ending == "timed-out" else {}
     if timeout:
         case.needs("timeout")
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=4, **timeout)

@@ -94,7 +94,7 @@ def test_a_fully_read_stream_gives_its_connection_back(case: Case) -> None:
     case.needs("stream")
     shape = case.shape()
     space = case.serve(shape.stream(WORDS).times(10))
-    endpoint = case.endpoint(pool_size=2, timeout=2.0)
+    endpoint = case.endpoint(pool_size=2, timeout=case.patience().limit(2.0))
 
     for _ in range(10):
         expect_text(case.call(endpoint=endpoint, shape=shape, stream=True), "".join(WORDS))
@@ -117,7 +117,7 @@ def test_refused_stream_calls_leave_no_connection_behind(case: Case, form: str) 
     case.needs("stream")
     shape = case.shape()
     space = case.serve(REFUSALS[form].times(25, None).where(contains="refuse me"), shape.stream(WORDS))
-    endpoint = case.endpoint(pool_size=2, timeout=2.0)
+    endpoint = case.endpoint(pool_size=2, timeout=case.patience().limit(2.0))
 
     for _ in range(25):
         outcome = case.call(case.prompt("refuse me"), endpoint=endpoint, shape=shape, stream=True)
@@ -142,7 +142,7 @@ def test_answers_that_are_retried_are_closed(case: Case) -> None:
             for part in (refused.where(contains=prompt), shape.stream(WORDS).where(contains=prompt))
         )
     )
-    endpoint = case.endpoint(max_retries=2, pool_size=2, timeout=2.0, **QUICK)
+    endpoint = case.endpoint(max_retries=2, pool_size=2, timeout=case.patience().limit(2.0), **QUICK)
 
     for prompt in calls:
         expect_text(case.call(prompt, endpoint=endpoint, shape=shape, stream=True), "".join(WORDS))

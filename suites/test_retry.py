@@ -36,7 +36,6 @@ from tgi_conformance.suites.harness.policy import (
     JITTER_UNDECLARED,
     PERMANENT,
     in_seconds,
-    slack,
     wait_band,
 )
 from tgi_conformance.suites.harness.rulings import Advice, NotApplicable
@@ -156,7 +155,7 @@ def test_retry_after_as_a_date_is_a_lower_bound(case: Case) -> None:
     code = retried_status(case)
     shape = case.shape()
     # A date has a grain of one second: two seconds ahead, cut to whole seconds, is more than one away.
-    moment = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
+    moment = (datetime.now(UTC) + timedelta(seconds=2 + case.patience().pace.usual)).replace(microsecond=0)
     header = format_datetime(moment, usegmt=True)
     space = case.serve(refusal(code, ("retry-after", header)), shape.plain("granted"))
     endpoint = retrying(case, 1, asked=2.0)
@@ -221,11 +220,12 @@ def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case)
     shape = case.shape()
     space = case.serve(refusal(code, ("retry-after", "86400")))
     endpoint = case.endpoint(max_retries=2, **QUICK)
-    limited: dict[str, Any] = {"deadline": 1.5} if takes_deadline(case, shape) else {}
+    limit = case.patience().limit(1.5)
+    limited: dict[str, Any] = {"deadline": limit} if takes_deadline(case, shape) else {}
 
     running = case.start(endpoint=endpoint, shape=shape, **limited)
     expect_received(case, space)
-    outcome = running.wait_briefly(2.5)
+    outcome = running.wait_briefly(case.patience(space.journal()).soon() + limit)
 
     journal = space.journal()
     with retry_after_weighed(case):
@@ -256,7 +256,7 @@ def test_waits_grow_from_the_initial_delay_by_the_factor(case: Case) -> None:
 
     expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
 
-    _expect_gaps_in_band(case.policy(endpoint), space.journal(), base=0.1, factor=2.0)
+    _expect_gaps_in_band(case, case.policy(endpoint), space.journal(), base=0.1, factor=2.0)
 
 
 @clause("RETRY-09", case="capped")
@@ -279,7 +279,7 @@ def test_the_wait_is_capped(case: Case) -> None:
     # The last wait is the cap times its jitter; with no declared band, at most that of most clients.
     low, high = wait_band(case.policy(endpoint), 3) or (0.05, 0.2 * JITTER_UNDECLARED)
     expect_in_time(
-        max(gaps) <= high + slack(journal),
+        max(gaps) <= high + case.patience(journal).late(),
         expected="no wait above the cap of 0.2 s (and its jitter)",
         observed=in_seconds(gaps),
         journal=journal,
@@ -397,7 +397,9 @@ def test_backoff_starts_afresh_after_a_success(case: Case) -> None:
     shape = case.shape()
     again = refusal(code).named("second-refusal")
     space = case.serve(refusal(code).times(2), shape.plain("first"), again, shape.plain("second"))
-    endpoint = case.endpoint(max_retries=3, initial_retry_delay=0.05, backoff_factor=6.0)
+    # A wait that goes on from the earlier failures is 36 times the first: it shows whatever the client takes.
+    base = max(0.05, round(case.patience().late() / 15, 2))
+    endpoint = case.endpoint(max_retries=3, initial_retry_delay=base, backoff_factor=6.0)
     expect_text(case.call(endpoint=endpoint, shape=shape), "first")
     expect_text(case.call(endpoint=endpoint, shape=shape), "second")
 
@@ -405,9 +407,9 @@ def test_backoff_starts_afresh_after_a_success(case: Case) -> None:
     expect_requests(journal.generations, 5, because=f"2 x {code} and a 200, 1 x {code} and a 200")
     (gap,) = journal.gaps(journal.generations[3:])
     band = wait_band(case.policy(endpoint), 0)
-    high = 0.05 * JITTER_UNDECLARED if band is None else band[1]
+    high = base * JITTER_UNDECLARED if band is None else band[1]
     expect_in_time(
-        gap <= high + slack(journal),
+        gap <= high + case.patience(journal).late(),
         expected=f"a first wait of at most {high:.3f} s again",
         observed=f"{gap:.3f} s",
         journal=journal,
@@ -439,8 +441,10 @@ def _expect_gap_at_least(journal: Journal, sent: tuple[Exchange, ...], seconds: 
     )
 
 
-def _expect_gaps_in_band(policy: RetryPolicy, journal: Journal, *, base: float, factor: float) -> None:
-    gaps = journal.gaps()
+def _expect_gaps_in_band(
+    case: Case, policy: RetryPolicy, journal: Journal, *, base: float, factor: float
+) -> None:
+    gaps, late = journal.gaps(), case.patience(journal).late()
     bands = [wait_band(policy, k) for k in range(len(gaps))]
     if all(band is not None for band in bands):
         pairs = [(gap, band) for gap, band in zip(gaps, bands, strict=True) if band is not None]
@@ -451,11 +455,11 @@ def _expect_gaps_in_band(policy: RetryPolicy, journal: Journal, *, base: float, 
             "journal": journal,
         }
         expect(all(gap >= low - EARLY for gap, (low, _) in pairs), **told)
-        expect_in_time(all(gap <= high + slack(journal) for gap, (_, high) in pairs), **told)
+        expect_in_time(all(gap <= high + late for gap, (_, high) in pairs), **told)
         return
     # With no declared band full jitter is assumed, and more of it upwards than clients are known to have.
     high = JITTER_UNDECLARED
-    over = [gap for k, gap in enumerate(gaps) if gap > high * base * factor**k + slack(journal)]
+    over = [gap for k, gap in enumerate(gaps) if gap > high * base * factor**k + late]
     expect_in_time(
         not over,
         expected=f"no wait above {high} x base x factor^k",

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from tgi_conformance.contracts.adapter import Breaker, RetryPolicy
+from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.outcome import Outcome
@@ -98,19 +98,19 @@ def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
     shape = case.shape()
     needs_deadline(case, shape)
     space = case.serve(refusal(code))
-    endpoint = case.endpoint(max_retries=20, initial_retry_delay=0.2, backoff_factor=1.0, max_retry_delay=0.2)
-    deadline = 0.5
+    # So many that they would go on well beyond any bound.
+    endpoint = case.endpoint(max_retries=60, initial_retry_delay=0.2, backoff_factor=1.0, max_retry_delay=0.2)
+    deadline = case.patience().limit(0.5)
 
     running = case.start(endpoint=endpoint, shape=shape, deadline=deadline)
     outcome = _within_deadline(case, running, space, deadline)
 
     expect_error(outcome, because="the deadline is over")
     begun = outcome.entered_at or 0.0
-    late = [
-        exchange.received_at - begun
-        for exchange in space.journal().generations
-        if exchange.received_at - begun > deadline + GRAIN + 10 * space.journal().lag
-    ]
+    journal = space.journal()
+    bound = case.patience(journal).soon(deadline + GRAIN)
+    starts = [exchange.received_at - begun for exchange in journal.generations]
+    late = [at for at in starts if at > bound]
     expect(
         not late,
         expected=f"no attempt after the deadline of {deadline} s",
@@ -167,7 +167,7 @@ def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case) -> None:
     running.cancel()
 
     outcome = running.wait_briefly(case.patience(space.journal()).soon())
-    _expect_nothing_more(space, 1, 1.2)
+    _expect_nothing_more(space, 1, case.patience().absent(1.2))
     expect(
         outcome is not None and not outcome.returned,
         expected="the call ends as cancelled",
@@ -184,7 +184,7 @@ def test_a_connection_closed_while_idle_does_not_fail_the_next_call(case: Case) 
     space = case.serve(shape.plain("first").deliver(close="silent"), shape.plain("second"))
     endpoint = case.endpoint(max_retries=1, **QUICK)
     expect_text(case.call(endpoint=endpoint, shape=shape), "first")
-    _expect_closed(space)
+    _expect_closed(case, space)
 
     expect_text(case.call(endpoint=endpoint, shape=shape), "second")
 
@@ -221,7 +221,7 @@ def test_what_is_done_after_a_contested_failure_is_recorded(case: Case, failure:
     more: dict[str, Any] = dict(QUICK)
     if failure == "read-timeout":
         case.needs_setting("timeout")
-        more["timeout"] = 0.2
+        more["timeout"] = case.patience().limit(0.2)
         reply = silence("stall")
     else:
         reply = status(int(failure), json={"error": "failed", "error_type": "generation"})
@@ -336,7 +336,6 @@ def test_a_stream_that_begins_with_overloaded_is_a_rate_limit(case: Case, shape:
 #: The breaker of these cases, where the backend takes its settings; else its own, if it fits into a case.
 OPENS_AFTER: Final = 3
 OPEN_FOR: Final = 0.3
-BREAKER: Final[dict[str, Any]] = {"breaker_failures": OPENS_AFTER, "breaker_delay": OPEN_FOR}
 #: The most failures that a case makes, and the most seconds that it waits, until a probe is let through.
 MOST_FAILURES: Final = 20
 LONGEST_DELAY: Final = 1.0
@@ -349,7 +348,7 @@ def test_a_breaker_ignores_the_callers_own_errors(case: Case) -> None:
     shape = case.shape()
     refusal = status(422, json={"error": "`inputs` must be shorter", "error_type": "validation"})
     case.serve(refusal.times(10), shape.plain("granted"))
-    endpoint = case.endpoint(**BREAKER)
+    endpoint = case.endpoint(**_breaker(case))
     for _ in range(10):
         expect_error(case.call(endpoint=endpoint, shape=shape), because="the server answered 422")
 
@@ -363,7 +362,7 @@ def test_a_breaker_is_of_one_endpoint(case: Case) -> None:
     shape = case.shape()
     down = status(503, text="no upstream").where(key="A").times(1, None)
     case.serve(down, shape.plain("granted").where(key="B"))
-    ill, well = (case.endpoint(key=alias, **BREAKER) for alias in ("A", "B"))
+    ill, well = (case.endpoint(key=alias, **_breaker(case)) for alias in ("A", "B"))
     for _ in range(20):
         expect_error(case.call(endpoint=ill, shape=shape), because="the server answered 503")
 
@@ -376,14 +375,14 @@ def test_a_breaker_is_of_one_endpoint(case: Case) -> None:
 def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case) -> None:
     """A server that comes back must not be met by all who waited at once, nor stay cut off for good."""
     case.needs("breaker")
-    failures, delay = _fitting(effective_breaker(case.description, OPENS_AFTER, OPEN_FOR))
+    failures, delay = _fitting(case)
     shape = case.shape()
     space = case.serve(
         status(503, text="no upstream").where(contains="<down>").times(failures, None).named("down"),
         shape.plain("granted").named("probe").held("probe"),
         shape.plain("granted").named("after").times(1, None),
     )
-    endpoint = case.endpoint(**BREAKER)
+    endpoint = case.endpoint(**_breaker(case))
     for _ in range(failures):
         outcome = case.call(case.prompt("<down>"), endpoint=endpoint, shape=shape)
         expect_error(outcome, because="the server answered 503")
@@ -394,7 +393,7 @@ def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case)
     expect_open(case, space, 1)
     others = [case.start(endpoint=endpoint, shape=shape) for _ in range(3)]
     for other in others:
-        other.wait_briefly(2 * GRAIN)
+        other.wait_briefly(case.patience().absent(2 * GRAIN))
 
     sent = space.journal().generations
     expect_requests(sent, met + 1, because="half-open: one probe alone", journal=space.journal())
@@ -407,10 +406,10 @@ def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case)
 def test_a_declared_breaker_opens(case: Case) -> None:
     """The twin of the case beside it: what never opens is never half-open."""
     case.needs("breaker")
-    failures, _ = _fitting(effective_breaker(case.description, OPENS_AFTER, OPEN_FOR))
+    failures, _ = _fitting(case)
     shape = case.shape()
     space = case.serve(status(503, text="no upstream").times(failures, None))
-    endpoint = case.endpoint(**BREAKER)
+    endpoint = case.endpoint(**_breaker(case))
     for _ in range(failures):
         expect_error(case.call(endpoint=endpoint, shape=shape), because="the server is down")
     met = len(space.journal().generations)
@@ -420,12 +419,19 @@ def test_a_declared_breaker_opens(case: Case) -> None:
     expect_requests(sent, met, because=f"none after {failures} failed calls", journal=space.journal())
 
 
-def _fitting(breaker: Breaker) -> tuple[int, float]:
+def _breaker(case: Case) -> dict[str, Any]:
+    """The settings of the breaker; it stays open for longer than the next call takes to come."""
+    return {"breaker_failures": OPENS_AFTER, "breaker_delay": case.patience().limit(OPEN_FOR)}
+
+
+def _fitting(case: Case) -> tuple[int, float]:
     """Failures and seconds of a breaker; not applicable where they are unknown or too many for a case."""
+    longest = case.patience().limit(LONGEST_DELAY)
+    breaker = effective_breaker(case.description, OPENS_AFTER, case.patience().limit(OPEN_FOR))
     failures, delay = breaker.failures, breaker.delay
     if not failures or delay is None:
         raise NotApplicable("failures and delay of the breaker are not declared")
-    if failures > MOST_FAILURES or delay > LONGEST_DELAY:
+    if failures > MOST_FAILURES or delay > longest:
         raise NotApplicable(f"it opens after {failures} failures for {delay} s: too long for a case")
     return failures, delay
 
@@ -462,10 +468,10 @@ def _expect_nothing_more(space: Space, count: int, seconds: float) -> None:
     expect_requests(journal.generations, count, because="the call was cancelled", journal=journal)
 
 
-def _expect_closed(space: Space) -> None:
+def _expect_closed(case: Case, space: Space) -> None:
     """The server has closed its connections, so that the client can know of it."""
     try:
-        space.wait(connections_closed(), 1.0)
+        space.wait(connections_closed(), case.patience(space.journal()).soon())
     except WaitTimeout as timeout:
         raise ClauseFailed(
             "the client closes its side of a connection that the server closed",

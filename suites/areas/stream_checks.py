@@ -147,10 +147,11 @@ def _expect_one_role(pieces: tuple[Piece, ...]) -> None:
     expect(roles <= {"assistant"}, expected="the role 'assistant', one word", observed=repr(roles))
 
 
-def wait_text(running: Running, text: str) -> bool:
-    """Wait until the pieces so far make that text; False after two seconds without a new piece."""
+def wait_text(case: Case, running: Running, text: str) -> bool:
+    """Wait until the pieces so far make that text; False after some seconds without a new piece."""
+    bound = case.patience(case.journal()).soon(2.0)
     while not _heard(running, text):
-        if not running.call.wait_pieces(len(running.call.pieces_so_far()) + 1, 2.0):
+        if not running.call.wait_pieces(len(running.call.pieces_so_far()) + 1, bound):
             return _heard(running, text)
     return True
 

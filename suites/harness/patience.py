@@ -9,6 +9,7 @@ else the limit runs out before there was anything to limit (:meth:`Patience.limi
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from tgi_conformance.contracts.journal import Exchange, Journal
@@ -16,6 +17,8 @@ from tgi_conformance.contracts.outcome import Outcome
 
 #: Seconds that something which must happen may take, beside what the client takes and ten times the lag.
 PROMPTLY: Final = 1.0
+#: Seconds by which an attempt may miss its time, beside the same.
+_LATE: Final = 0.25
 #: A call may take so many times what the slowest one seen took: few were seen, and times have long tails.
 _TAIL: Final = 3.0
 #: A window or a time limit is longer by so many times what calls usually take.
@@ -100,9 +103,18 @@ class Patience:
         """How long something that must happen may take; ``seconds``: where client and machine are quick."""
         return seconds + self.own + 10 * self.lag
 
+    def late(self) -> float:
+        """How much later than the clock says an attempt may come: a client may take its time before each."""
+        before = _TAIL * max(self.pace.sends, default=0.0) if self.pace.usual > _QUICK else 0.0
+        return _LATE + min(before, LONGEST) + 10 * self.lag
+
     def absent(self, seconds: float) -> float:
         """How long is looked for what must not come."""
         return seconds + self._room
+
+    def beyond(self, seconds: float) -> float:
+        """Whole seconds that last longer than anything that happens soon; ``seconds`` for a quick client."""
+        return max(seconds, float(ceil(self.soon(PROMPTLY + 2.0)))) if self.pace.usual > _QUICK else seconds
 
     def limit(self, seconds: float) -> float:
         """The time limit to be given to the client so that ``seconds`` of it are left for the server."""

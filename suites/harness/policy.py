@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from tgi_conformance.contracts.adapter import Breaker, Description, RetryPolicy
-from tgi_conformance.contracts.journal import Journal
 
 #: Statuses that blame the request: never retried (RETRY-03).
 PERMANENT: Final = (400, 401, 403, 404, 405, 413, 415, 422)
@@ -18,13 +17,6 @@ ATTEMPTS_UNDECLARED: Final = 10
 JITTER_UNDECLARED: Final = 1.5
 #: How early an attempt may come against the clock (seconds): timer grain and scheduling.
 EARLY: Final = 0.005
-#: How late it may come, beside ten times the lag that the server itself shows (seconds).
-_LATE: Final = 0.25
-
-
-def slack(journal: Journal) -> float:
-    """How late an attempt may come against the clock (seconds)."""
-    return _LATE + 10 * journal.lag
 
 
 def in_seconds(gaps: Iterable[float]) -> str:

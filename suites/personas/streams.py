@@ -121,7 +121,7 @@ def as_they_come(case: Case, shape: Shape, _: str) -> None:
     case.serve(reply.held("rest", event=prefix))
     running = case.start(endpoint=case.endpoint(), shape=shape, stream=True)
     running.call.pull(ALL)
-    came = wait_text(running, WORDS[0])
+    came = wait_text(case, running, WORDS[0])
     if not came:
         seen = heard(running.call.pieces_so_far())
         running.call.abandon()

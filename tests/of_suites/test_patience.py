@@ -47,6 +47,8 @@ def test_a_quick_client_gets_what_the_suites_grant_anyway() -> None:
     assert patience.limit(0.3) == 0.3
     assert patience.hang(10.0, attempts=4) == 10.0
     assert patience.apart(0.025) == pytest.approx(0.025, abs=0.01)
+    assert patience.late() == 0.25
+    assert patience.beyond(5.0) == 5.0
 
 
 def test_a_slow_client_is_waited_for() -> None:
@@ -56,6 +58,8 @@ def test_a_slow_client_is_waited_for() -> None:
     assert patience.absent(0.1) > 1.2 + 0.1
     assert patience.limit(0.3) > 1.2 + 0.3
     assert patience.hang(10.0, attempts=4) > 10.0 + 4 * 1.2
+    assert patience.late() > 0.25 + 1.2
+    assert patience.beyond(2.0) > patience.soon()
     # It always takes as long, so calls arrive in the order in which they were made.
     assert patience.apart(0.025) < 0.05
 

@@ -6,13 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from tgi_conformance.contracts.adapter import ErrorInfo
+from tgi_conformance.contracts.error_kinds import ErrorKind
+from tgi_conformance.contracts.journal import Journal, ReplyUse
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import CameLate, ClauseFailed
 from tgi_conformance.suites.harness.judged import judged
 from tgi_conformance.suites.harness.probes import ProbeFailed
 from tgi_conformance.suites.harness.replay import REPLAYS, confirm
 from tgi_conformance.suites.harness.rulings import Untestable
 from tgi_conformance.suites.harness.runaway import Runaways
-from tgi_conformance.suites.harness.session import CaseRecord
+from tgi_conformance.suites.harness.session import CaseRecord, Settings
 
 
 @dataclass
@@ -140,3 +145,34 @@ def test_a_backend_that_does_not_answer_is_not_replayed():
     play = failing_on()
     confirm(FakeCase(), ProbeFailed("it works", "it does not answer", "DECL-01/healthy-chat"), play)
     assert play.played == []
+
+
+@dataclass
+class FakeSpace:
+    """A space whose scripted reply nobody asked for."""
+
+    id: str = "s-1"
+
+    def journal(self):
+        return Journal(replies=(ReplyUse(reply="0", requests=0, at_least=1, at_most=1),))
+
+
+@dataclass
+class FakeRunning:
+    kind: ErrorKind
+    over: bool = True
+
+    def wait(self, _deadline):
+        return Outcome(ending="error", error=ErrorInfo(kind=self.kind))
+
+
+@pytest.mark.parametrize(("kind", "late"), [(ErrorKind.TIMEOUT, True), (ErrorKind.TRANSPORT, False)])
+def test_a_request_that_a_time_limit_cut_off_was_late(kind, late):
+    record = CaseRecord(case="X-01/a", clause="X-01", backend="b")
+    case = Case(None, None, None, record, Settings(backends=()))
+    case._spaces, case._running = [FakeSpace()], [FakeRunning(kind)]
+
+    with pytest.raises(ClauseFailed) as failed:
+        case.check_script()
+
+    assert isinstance(failed.value, CameLate) is late
