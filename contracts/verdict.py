@@ -35,6 +35,10 @@ LISTED: Final = frozenset({Ruling.NOT_APPLICABLE, Ruling.NOT_HERE})
 RUN_WIDE: Final = "run-wide"
 
 
+#: How the reason of a case begins that a bounded profile left out because the backend takes its time.
+FOR_TIME: Final = "left out for time"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """What a run-wide oracle saw in one case; ruled once a run, under its own clause."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
+from tgi_conformance.contracts.verdict import DECIDED, FOR_TIME, RED, Ruling, Verdict
 from tgi_conformance.reports.blocked import blocked_in_words
 
 Tone = Literal["good", "bad", "warn", "info", "mute"]
@@ -67,7 +67,9 @@ def in_words(verdicts: tuple[Verdict, ...], claims: str) -> Words:
     blocked = blocked_in_words(verdicts)
     decided = sum(verdict.ruling in DECIDED for verdict in verdicts)
     advisory = sum(verdict.ruling is Ruling.ADVISORY for verdict in verdicts)
+    for_time = sum(verdict.reason.startswith(FOR_TIME) for verdict in verdicts)
     aside = f"; {_cases(advisory)} against a SHOULD" if advisory else ""
+    aside += f"; {_cases(for_time)} {FOR_TIME}" if for_time else ""
     end = f"{aside}; it {claims}."
     unclear = [f"{_cases(len(other_red))} could not be decided"] if other_red else []
     if failed:

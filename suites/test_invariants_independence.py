@@ -125,8 +125,8 @@ def test_no_call_asleep_holds_up_the_calls_beside_it(case: Case) -> None:
     def check(inner: Case, drawn: tuple[int, int]) -> None:
         asleep, awake = drawn
         long = inner.patience().beyond(5.0)
-        limited = refusal(code, ("retry-after", f"{long:.0f}")).where(contains="<limited>").times(asleep, None)
-        space = inner.serve(limited, shape.plain("granted").times(awake))
+        refused = refusal(code, ("retry-after", f"{long:.0f}")).where(contains="<limited>")
+        space = inner.serve(refused.times(asleep, None), shape.plain("granted").times(awake))
         endpoint = inner.endpoint(
             max_concurrent_requests=asleep + 1, queue_size=8, max_retries=1, initial_retry_delay=long
         )

@@ -32,12 +32,16 @@ from tgi_conformance.plugin.judging import (
     with_place,
 )
 from tgi_conformance.plugin.locks import LOCK_FILE, PRESENCE_FILE, held, present, share_of
+from tgi_conformance.plugin.options import cases_named
 from tgi_conformance.plugin.preflight import in_one_line
+from tgi_conformance.plugin.selection import names_clause
 from tgi_conformance.reports.evidence_files import write_evidence
+from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.judged import BEGUN
-from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
 from tgi_conformance.suites.harness.scripted_waits import in_words, total
 from tgi_conformance.suites.harness.session import ALONE, CASE_ID, RECORD, SETTINGS, CaseRecord
+from tgi_conformance.suites.harness.time_budget import Candidate, TimeBudget
 
 _WORST_FIRST: Final = (Ruling.KIT_FAULT, Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE)
 #: Rulings whose evidence is kept. What was blocked has none: it was not examined.
@@ -69,6 +73,7 @@ class Cases:
 
     def __init__(self, config: pytest.Config, scratch: Path, ahead: Ahead) -> None:
         self.ahead = ahead
+        self._config = config
         self.settings = config.stash[SETTINGS]
         self.scratch = scratch
         self.enforced = config.option.tgi_enforce == "should"
@@ -78,11 +83,13 @@ class Cases:
         self.label = _label(config)
         #: Set when collection is over.
         self.narrowed = False
+        self._budget: TimeBudget | None = None
         self._seen_backends: set[str] = set()
 
     def told(self, collected: Collected) -> None:
         """Learn what was collected."""
         self.narrowed = collected.narrowed
+        self._budget = _budget(self._config, collected)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -120,6 +127,12 @@ class Cases:
         if missing:
             noun, verb = ("capability", "is") if len(missing) == 1 else ("capabilities", "are")
             raise NotApplicable(f"{noun} {', '.join(missing)} {verb} not claimed")
+        made = getattr(item, "funcargs", {}).get("case")
+        if self._budget is not None and isinstance(made, Case):
+            claimed = driver.description.capabilities
+            why = self._budget.reason(backend, item.stash[CASE_ID].text, claimed, made.measured())
+            if why:
+                raise NotHere(why)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -258,6 +271,18 @@ def _label(config: pytest.Config) -> Callable[[Verdict], None] | None:
         return None
     module = import_module(late_imports.ALLURE)
     return cast("Callable[[Verdict], None]", module.label)
+
+
+def _budget(config: pytest.Config, collected: Collected) -> TimeBudget | None:
+    """The time budget of profile quick; none where cases were named."""
+    if config.stash[SETTINGS].profile != "quick" or cases_named(config):
+        return None
+    focus: list[str] = config.option.tgi_focus or []
+    cases: dict[str, list[Candidate]] = {}
+    for each in collected.cases:
+        cases.setdefault(each.backend, []).append(Candidate(case=each.case, clause=each.clause))
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    return TimeBudget(cases, workers, lambda clause: any(names_clause(word, clause) for word in focus))
 
 
 def _clause(item: pytest.Item) -> Clause | None:

@@ -22,9 +22,9 @@ from tgi_conformance.suites.harness.expect import ClauseFailed, describe, expect
 from tgi_conformance.suites.harness.keys import canary
 from tgi_conformance.suites.harness.lasting import UNSCRIPTED, lasting
 from tgi_conformance.suites.harness.oracles import CallMade
-from tgi_conformance.suites.harness.patience import Ended, Patience, pace_of_calls
+from tgi_conformance.suites.harness.patience import Ended, Pace, Patience, pace_of_calls
 from tgi_conformance.suites.harness.policy import RetrySettings, effective, most_attempts
-from tgi_conformance.suites.harness.probes import Probes
+from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
 from tgi_conformance.suites.harness.rulings import KitFault, NotApplicable, NotHere
 from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, waits_of
 from tgi_conformance.suites.harness.session import Alone, CallSeen, CaseRecord, Settings, SpaceSeen
@@ -311,6 +311,13 @@ class Case:
             if running.over
         ]
         return Patience(pace=self.probes.pace + pace_of_calls(ended, journal), lag=journal.lag)
+
+    def measured(self) -> Pace:
+        """The pace of the probes; empty where the backend does no healthy call."""
+        if not self.probes.pace.sends:
+            with contextlib.suppress(ProbeFailed):
+                self._probe_first()
+        return self.probes.pace
 
     def prompt(self, text: str = "Say it.") -> str:
         """A prompt that occurs once in the case."""

@@ -72,6 +72,11 @@ class Pace:
         return _median(self.ends)
 
     @property
+    def creation(self) -> float:
+        """What it usually takes until an endpoint is there."""
+        return _median(self.creates)
+
+    @property
     def spread(self) -> float:
         """By how much the ways of two calls to the server usually differ."""
         return self.usual - min(self.sends, default=0.0)
@@ -84,7 +89,7 @@ class Pace:
     @property
     def whole(self) -> float:
         """What a case of one call usually takes of the client's own time: endpoint, way there and back."""
-        return _median(self.creates) + self.usual + self.returns
+        return self.creation + self.usual + self.returns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,13 +23,12 @@ from tgi_conformance.suites.harness.expect import ClauseFailed, describe
 from tgi_conformance.suites.harness.keys import canary
 from tgi_conformance.suites.harness.patience import SAMPLES, Pace, pace_of, pace_of_creation
 from tgi_conformance.suites.harness.runaway import Runaways
+from tgi_conformance.suites.harness.session import DEADLINE
 from tgi_conformance.suites.shapes.calls import Shape
 from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, model_served
 
 #: Seconds that a call may take of which an earlier one has hung.
 PROBE_DEADLINE: Final = 3.0
-#: Seconds that the first healthy call of a kind may take.
-DEADLINE: Final = 10.0
 TRIES: Final = 3
 _TEXT: Final = "ready"
 

@@ -20,6 +20,8 @@ from tgi_conformance.suites.harness.scripted_waits import Interval, Why
 
 #: Makes the other cases of the run wait while a block runs.
 Alone: TypeAlias = Callable[[], AbstractContextManager[None]]
+#: Seconds after which the silence of a call is a hang, where nothing else is asked for.
+DEADLINE: Final = 10.0
 Profile = Literal["default", "thorough", "quick", "tgi-guide"]
 
 
@@ -44,7 +46,7 @@ class Settings:
     inproc: bool = False
     endpoints: tuple[EndpointGiven, ...] = ()
     #: Seconds a call may take before it is called a hang.
-    deadline: float = 10.0
+    deadline: float = DEADLINE
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import pytest
 from mini_backend import MINI, Done, run_cli, run_pytest
 
 from tgi_conformance.plugin.quick import Candidate, chosen
+from tgi_conformance.reports.gate import Exit
 from tgi_conformance.suites.harness.session import CaseId
 
 
@@ -76,3 +77,33 @@ def test_focus_without_quick_is_refused(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, "--tgi-focus=REQ-01")
     assert done.code == 4
     assert "it goes with quick" in done.out
+
+
+def test_a_slow_backend_is_told_what_was_left_out_for_time(tmp_path: Path) -> None:
+    slow = MINI.replace("import json\n", "import json\nimport time\n", 1).replace(
+        "        base_url, key =", "        time.sleep(0.2)\n        base_url, key ="
+    )
+    (tmp_path / "slow.py").write_text(slow)
+    plugin = "from tgi_conformance.suites.harness import time_budget\n\ntime_budget.ROOM = 1.0\n"
+    (tmp_path / "no_room.py").write_text(plugin)
+    words = [
+        "-p",
+        "no_room",
+        "--pyargs",
+        "tgi_conformance.suites",
+        "--tgi-backend=slow:Mini",
+        "--tgi-profile=quick",
+        "-k=test_init",
+    ]
+
+    done = run_pytest(tmp_path, *words, COLUMNS="120")
+
+    rulings = done.verdicts(narrowed=True)
+    left = [v for v in rulings if str(v.get("reason", "")).startswith("left out for time")]
+    decided = [v for v in rulings if v["ruling"] == "passed" and not str(v["case"]).endswith("/run-wide")]
+    assert decided
+    assert left
+    assert {str(v["ruling"]) for v in left} == {"not here"}
+    assert f"{len(left)} case" in done.out
+    assert "left out for time" in done.out
+    assert done.code != Exit.BELOW_FLOOR

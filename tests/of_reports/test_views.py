@@ -11,7 +11,7 @@ from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Connection, Exchange, Journal
 from tgi_conformance.contracts.outcome import ExceptionLink, Frame, Outcome
-from tgi_conformance.contracts.verdict import Evidence, Finding, Ruling, Verdict
+from tgi_conformance.contracts.verdict import FOR_TIME, Evidence, Finding, Ruling, Verdict
 from tgi_conformance.reports.allure import allure_labels
 from tgi_conformance.reports.comparison import Comparison, Difference
 from tgi_conformance.reports.gate import judge
@@ -324,6 +324,15 @@ def test_the_verdict_on_a_backend_in_words(rulings: tuple[Ruling, ...], title: s
     words = in_words(verdicts, "claims 1 of 22 capabilities")
     assert words.title == title
     assert words.detail.endswith("; it claims 1 of 22 capabilities.") is (title != "Nothing judged")
+
+
+def test_the_verdict_counts_what_was_left_out_for_time() -> None:
+    verdicts = (
+        verdict("GEN-01/one", Ruling.PASSED),
+        verdict("GEN-02/one", Ruling.NOT_HERE, reason=f"{FOR_TIME}: the backend takes 1.2 s before it sends"),
+        verdict("GEN-03/one", Ruling.NOT_HERE, reason="left out by profile quick"),
+    )
+    assert "; 1 case left out for time; it claims" in in_words(verdicts, "claims 1 of 22 capabilities").detail
 
 
 def test_every_ruling_has_a_mark_of_its_own() -> None:
