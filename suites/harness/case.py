@@ -18,15 +18,16 @@ from tgi_conformance.contracts.script import Persona, Reply, Script
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import FakeServer, Space, connections_closed
 from tgi_conformance.suites.harness import connects, oracles, undeclared
-from tgi_conformance.suites.harness.expect import ClauseFailed, describe, expect, expect_in_time
+from tgi_conformance.suites.harness.expect import ClauseFailed, describe, expect
 from tgi_conformance.suites.harness.keys import canary
 from tgi_conformance.suites.harness.lasting import UNSCRIPTED, lasting
 from tgi_conformance.suites.harness.oracles import CallMade
 from tgi_conformance.suites.harness.patience import Ended, Pace, Patience, pace_of_calls
 from tgi_conformance.suites.harness.policy import RetrySettings, effective, most_attempts
 from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
-from tgi_conformance.suites.harness.rulings import KitFault, NotApplicable, NotHere
+from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
 from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, waits_of
+from tgi_conformance.suites.harness.script_check import expect_met, no_fault
 from tgi_conformance.suites.harness.session import Alone, CallSeen, CaseRecord, Settings, SpaceSeen
 from tgi_conformance.suites.shapes.calls import SHAPE_BY_NAME, SHAPES, Shape, healthy
 from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, dressed, model_served, served
@@ -437,15 +438,8 @@ class Case:
             no_fault(journal)
             if journal.connections:
                 self._connected.add(space.id)
-            unmet = journal.unmet
             # A time limit that ran out before the request was sent may be the busy machine's doing.
-            check = expect_in_time if self._ran_out() else expect
-            check(
-                not unmet,
-                expected="; ".join(_wanted(use.reply, use.at_least, use.at_most) for use in unmet),
-                observed="; ".join(f"{use.requests} requests for {use.reply}" for use in unmet),
-                journal=journal,
-            )
+            expect_met(journal, in_time=self._ran_out())
 
     def _ran_out(self) -> bool:
         """Whether a time limit of the backend has ended a call."""
@@ -508,14 +502,3 @@ class Case:
         findings = oracles.connections_left(journal)
         self.probes.lingering += any(finding.breach for finding in findings)
         return journal, findings
-
-
-def no_fault(journal: Journal) -> None:
-    """Raise a kit fault where a journal holds a mistake of the server itself."""
-    if journal.faults:
-        raise KitFault(f"the fake server made a mistake: {'; '.join(journal.faults)}")
-
-
-def _wanted(reply: str, least: int, most: int | None) -> str:
-    bound = "or more" if most is None else (f"to {most}" if most != least else "")
-    return f"{least} {bound} requests for {reply}".replace("  ", " ")
