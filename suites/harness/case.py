@@ -26,8 +26,8 @@ from tgi_conformance.suites.harness.patience import Ended, Pace, Patience, pace_
 from tgi_conformance.suites.harness.policy import RetrySettings, effective, most_attempts
 from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
 from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
-from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, waits_of
 from tgi_conformance.suites.harness.script_check import expect_met, no_fault
+from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, waits_of
 from tgi_conformance.suites.harness.session import Alone, CallSeen, CaseRecord, Settings, SpaceSeen
 from tgi_conformance.suites.shapes.calls import SHAPE_BY_NAME, SHAPES, Shape, healthy
 from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, dressed, model_served, served
@@ -131,8 +131,13 @@ class Case:
     def replayable(self) -> bool:
         """Whether a failure of this case can be tried again at a bounded price."""
         ended = [outcome for _, outcome in self._outcomes]
-        ended += [running.wait(0) for running in self._running if running.over]
+        ended += [outcome for outcome in self._ended if outcome is not None]
         return bool(self._spaces) and not any(outcome.ending in ("hang", "crash") for outcome in ended)
+
+    @property
+    def _ended(self) -> list[Outcome | None]:
+        """What came of each call; None: it is under way."""
+        return [running.wait(0) if running.over else None for running in self._running]
 
     def again(self) -> "Case":
         """A case like this one with nothing done yet; its evidence goes to the same record."""
@@ -439,12 +444,8 @@ class Case:
             if journal.connections:
                 self._connected.add(space.id)
             # A time limit that ran out before the request was sent may be the busy machine's doing.
-            expect_met(journal, in_time=self._ran_out())
-
-    def _ran_out(self) -> bool:
-        """Whether a time limit of the backend has ended a call."""
-        ended = [running.wait(0).error for running in self._running if running.over]
-        return any(error is not None and error.kind is ErrorKind.TIMEOUT for error in ended)
+            limits = [each.error for each in self._ended if each is not None and each.error is not None]
+            expect_met(journal, in_time=any(error.kind is ErrorKind.TIMEOUT for error in limits))
 
     def check_server(self) -> None:
         """Raise a kit fault where the fake server made a mistake of its own: nothing else counts then."""
@@ -459,8 +460,7 @@ class Case:
                 raise NotApplicable(why) from failure
 
     def _repeats(self, journal: Journal) -> Iterator[undeclared.Repeat]:
-        ended = [running.wait(0) if running.over else None for running in self._running]
-        return undeclared.repeats(journal, zip(self._calls, ended, strict=True))
+        return undeclared.repeats(journal, zip(self._calls, self._ended, strict=True))
 
     def finish(self) -> None:
         """Close everything, keep the evidence, and let the run-wide oracles look."""
