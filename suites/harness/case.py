@@ -59,10 +59,7 @@ class Running:
     _outcome: Outcome | None = None
 
     def wait(self, deadline: float | None = None) -> Outcome:
-        """Wait for the end (a stream is read to its end); silence past the deadline is a hang.
-
-        So is a call that sends without end, which is ended as soon as that is seen.
-        """
+        """Wait for the end; silence past the deadline is a hang, and so is a call that sends without end."""
         if self._outcome is None:
             self._outcome = self._awaited(self.deadline if deadline is None else deadline)
         return self._outcome
@@ -108,8 +105,7 @@ class Case:
     settings: Settings
     #: While it holds no other case of the run is at work: for failures that are verified.
     alone: Alone = contextlib.nullcontext
-    #: The server itself shows the key in its answers, or the key is none: one in an outcome is then advisory
-    #: (SEC-01).
+    #: The server shows the key in its answers, or the key is malformed: a leak is then advisory (SEC-01).
     key_echoed: bool = False
     #: The server generation that its spaces imitate, and its shapes speak.
     persona: Persona = NATIVE_PERSONA
