@@ -60,7 +60,10 @@ def parse_backend(
     """
     folder = (folder or Path.cwd()).resolve()
     if command is not None:
-        words = tuple(shlex.split(command))
+        try:
+            words = tuple(shlex.split(command))
+        except ValueError as error:
+            raise BackendSpecError(f"--backend-command {command!r}: {error}") from error
         if not words:
             raise BackendSpecError("--backend-command is empty: give a program and its arguments")
         if python is not None:

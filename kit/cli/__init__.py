@@ -19,6 +19,8 @@ _INTERRUPTED: Final = 2
 _INTERNAL: Final = 3
 _ENDPOINT_UNUSABLE: Final = 14
 _STANDARD_INPUT: Final = "/dev/stdin"
+#: Each takes 100 MiB, and a backend and a server of its own: more is a slip of the fingers.
+_MOST_PROCESSES: Final = 64
 
 EXIT_CODES: Final = """\b
 Exit codes:
@@ -223,6 +225,8 @@ def _listing(function: str, **chosen: Any) -> int:
     listing = import_module(late_imports.CASE_LISTING)
     try:
         return int(getattr(module, function)(**chosen))
+    except listing.ListingUsageError as error:
+        raise click.UsageError(str(error)) from error
     except listing.ListingError as error:
         raise click.ClickException(f"the suites could not be collected:\n{error}") from error
 
@@ -230,8 +234,9 @@ def _listing(function: str, **chosen: Any) -> int:
 def _workers(word: str, automatic: Any) -> int:
     if word == "auto":
         return int(automatic())
-    if not word.isdecimal():
-        raise click.BadParameter(f"{word}: a whole number, or auto", param_hint="-n")
+    if not (word.isdecimal() and int(word) <= _MOST_PROCESSES):
+        text = f"{word}: a whole number up to {_MOST_PROCESSES}, or auto"
+        raise click.BadParameter(text, param_hint="-n")
     return int(word)
 
 

@@ -14,6 +14,10 @@ class ListingError(RuntimeError):
     """The suites could not be collected; holds what pytest said."""
 
 
+class ListingUsageError(ValueError):
+    """The cases were asked for of what cannot be a backend; says what to write."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """One case and the test that it is."""
@@ -47,15 +51,16 @@ class _Taker:
 def list_cases(clauses: tuple[str, ...] = (), backends: tuple[str, ...] = ()) -> list[Listed]:
     """Collect the cases of these clauses (all if none is given) in order of their ids.
 
-    Raises :class:`ListingError`. A clause that no case is of has none, which is no mistake.
-
-    Run-wide rulings are no cases of their own: they rest on all others.
+    Raises :class:`ListingError` or :class:`ListingUsageError`. A clause that no case is of has none, which is
+    no mistake. Run-wide rulings are no cases of their own: they rest on all others.
     """
     taker = _Taker()
     words = [*arguments(Choice(rerun=clauses, backends=backends)), "--collect-only", "-q"]
     said = io.StringIO()
     with own_environment(), redirect_stdout(said), redirect_stderr(said):
         code = pytest.main(words, plugins=[taker])
+    if code == pytest.ExitCode.USAGE_ERROR:
+        raise ListingUsageError(said.getvalue().strip().removeprefix("ERROR: "))
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise ListingError(said.getvalue().strip())
     return taker.cases

@@ -82,15 +82,19 @@ class Gathering:
     def begin(self, collected: Collected) -> None:
         """Lay out the folder for the cases that were collected here; with workers, collection is theirs.
 
-        Raises ``pytest.UsageError`` where a case was asked for that does not exist.
+        Raises ``pytest.UsageError`` where a case was asked for that does not exist, or the folder cannot be
+        made: then nothing was begun, and nothing is written.
         """
         if collected.unknown:
             raise pytest.UsageError("\n".join(collected.unknown))
+        if self.writes and collected.cases and not self.config.option.collectonly:
+            try:
+                prepare(self.settings.folder, narrowed=collected.narrowed)
+            except OSError as error:
+                raise pytest.UsageError(f"the folder for the results cannot be made: {error}") from error
         self._collected = collected
         self._tell_cases(collected)
         self.remarks += collected.remarks
-        if self.writes and collected.cases and not self.config.option.collectonly:
-            prepare(self.settings.folder, narrowed=collected.narrowed)
 
     def begin_late(self, scratch: Path) -> None:
         """Begin in the middle of a run: the workers have written to that folder, and evidence, already."""

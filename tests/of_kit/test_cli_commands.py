@@ -93,6 +93,7 @@ def test_a_name_that_nothing_has_is_wrong_use_and_shows_what_is_near(
     assert done.code == 4, done.out
     assert said in done.out
     assert "test session starts" not in done.out
+    assert not (project / "collected_results").exists()
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -126,7 +127,13 @@ def test_a_case_that_is_gone_since_the_last_run_is_a_remark(project: Path) -> No
     ("words", "said"),
     [
         (["--backend", "nonsense"], "mypkg.adapter:MyAdapter"),
-        (["-n", "many"], "a whole number, or auto"),
+        (["-n", "many"], "a whole number up to 64, or auto"),
+        (["-n", "100000"], "a whole number up to 64, or auto"),
+        (["--backend-command", "'node"], '--backend-command "\'node": No closing quotation'),
+        (
+            ["--results", "mini.py/x", "-n", "2", "--case", "INIT-05"],
+            "the folder for the results cannot be made",
+        ),
         (["--seed", "x", "-n", "0"], "whole number"),
         (["--profile", "fast"], "tgi-guide"),
         (["--nonsense"], "No such option"),
@@ -209,6 +216,13 @@ def test_explain_gives_statement_sources_and_cases(project: Path) -> None:
         "--case 'RETRY-03'",
     ):
         assert said in done.out
+
+
+@pytest.mark.parametrize("words", [["list", "--cases"], ["explain", "RETRY-03"]])
+def test_listing_for_what_cannot_be_a_backend_is_wrong_use(project: Path, words: list[str]) -> None:
+    done = run_cli(project, *words, "--backend", "nonsense")
+    assert done.code == 4, done.out
+    assert "mypkg.adapter:MyAdapter" in done.out
 
 
 def test_explain_knows_a_case_from_one_that_is_not_there(project: Path) -> None:
