@@ -194,6 +194,13 @@ class Journal:
         return most
 
 
+def reply_label(reply: str | None) -> str:
+    """What served a request, for people: the reply's name, or its number counted from one."""
+    if reply is None:
+        return "unscripted"
+    return f"reply {int(reply) + 1}" if reply.isdecimal() else reply
+
+
 def generates(path: str) -> bool:
     """Whether a POST to a path makes a server generate.
 

@@ -4,7 +4,7 @@ pytest's own codes are 0 to 5 (0 all well, 1 failures, 2 interrupted, 3 internal
 collected). The kit adds those of :class:`Exit`.
 """
 
-from collections import Counter
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -51,6 +51,8 @@ MEANING: Final = {
     Exit.ENDPOINT_UNUSABLE: "the real endpoint is unusable, or its budget is used up",
 }
 
+#: A number in a text; its digits are bounded, so that it stays one that can be compared.
+_NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{1,15})?")
 #: So many failed cases are worth a look for what they share.
 _MANY: Final = 10
 #: pytest's codes of a run that is not to be believed, whatever its verdicts are.
@@ -147,13 +149,18 @@ def _untestable(verdicts: Sequence[Verdict], enforce: Enforce) -> tuple[str, ...
 
 
 def _shared_reason(failed: Sequence[Verdict]) -> list[str]:
-    """Say what most cases failed of, where it is one thing: a backend that does not answer, say."""
+    """Say what most cases failed of, where it is one thing but for its numbers; the largest are quoted."""
     if len(failed) < _MANY:
         return []
-    seen, count = Counter(verdict.observed or verdict.reason for verdict in failed).most_common(1)[0]
-    if count <= len(failed) / 2:
+    kinds: dict[str, list[str]] = {}
+    for verdict in failed:
+        seen = " ".join((verdict.observed or verdict.reason).split())
+        kinds.setdefault(_NUMBER.sub("#", seen), []).append(seen)
+    shared = max(kinds.values(), key=len)
+    if len(shared) <= len(failed) / 2:
         return []
-    return [f"{count} of them for one reason: {' '.join(seen.split())}"]
+    worst = max(shared, key=lambda seen: [float(number) for number in _NUMBER.findall(seen)])
+    return [f"{len(shared)} of them for one reason: {worst}"]
 
 
 def _advisories(verdicts: Sequence[Verdict], enforce: Enforce) -> tuple[str, ...]:

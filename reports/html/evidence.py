@@ -12,7 +12,7 @@ from typing import Final
 
 from tgi_conformance.contracts.codec import DecodeError, from_json, to_json
 from tgi_conformance.contracts.fault import WHOSE
-from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.journal import Journal, reply_label
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import ExceptionLink, Outcome
 from tgi_conformance.contracts.verdict import Evidence
@@ -155,8 +155,8 @@ def _connections(journal: Journal) -> tuple[str, ...]:
 
 def _unmet(journal: Journal) -> Sequence[str]:
     return [
-        f"reply {use.reply}: {use.requests} requests, wanted at least {use.at_least}"
-        + ("" if use.at_most is None else f" and at most {use.at_most}")
+        f"{reply_label(use.reply)}: {use.requests} request{'' if use.requests == 1 else 's'}, "
+        f"wanted at least {use.at_least}" + ("" if use.at_most is None else f" and at most {use.at_most}")
         for use in journal.unmet
     ]
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from tgi_conformance.contracts.journal import reply_label
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.html.inline_markdown import inline_markdown, link
@@ -53,6 +54,7 @@ def _environment() -> Environment:
         "inline_markdown": inline_markdown,
         "clip": clip,
         "pretty_json": _pretty,
+        "reply_label": reply_label,
         "path": lambda name: quote(name, safe="/"),
         "wrap_words": lambda name: Markup("_<wbr>").join(name.split("_")),
     }

@@ -434,14 +434,14 @@ class Case:
 
     def check_script(self) -> None:
         """Fail unless every scripted reply saw the requests that it expected."""
-        for space in self._spaces:
+        for space, script in zip(self._spaces, self._scripts, strict=True):
             journal = space.journal()
             no_fault(journal)
             if journal.connections:
                 self._connected.add(space.id)
             # A time limit that ran out before the request was sent may be the busy machine's doing.
             limits = [each.error for each in self._ended if each is not None and each.error is not None]
-            expect_met(journal, in_time=any(error.kind is ErrorKind.TIMEOUT for error in limits))
+            expect_met(journal, script, in_time=any(error.kind is ErrorKind.TIMEOUT for error in limits))
 
     def check_server(self) -> None:
         """Raise a kit fault where the fake server made a mistake of its own: nothing else counts then."""

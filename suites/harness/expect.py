@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tgi_conformance.contracts.adapter import Answer, ErrorInfo
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.fault import where_it_began
-from tgi_conformance.contracts.journal import Exchange, Journal
+from tgi_conformance.contracts.journal import Exchange, Journal, reply_label
 from tgi_conformance.contracts.outcome import Outcome
 
 _SHOWN_EXCHANGES = 12
@@ -184,7 +184,7 @@ def _lines(exchanges: tuple[Exchange, ...]) -> str:
     lines = [
         f"  +{exchange.received_at - start:.3f}s conn {exchange.connection}"
         f" {exchange.method} {exchange.target} key:{exchange.key} -> {exchange.status or 'no answer'}"
-        f" ({exchange.ending}, {exchange.reply or 'unscripted'})"
+        f" ({exchange.ending}, {reply_label(exchange.reply)})"
         for exchange in exchanges[:_SHOWN_EXCHANGES]
     ]
     if len(exchanges) > _SHOWN_EXCHANGES:

@@ -101,6 +101,13 @@ def test_each_backend_has_a_floor_of_its_own() -> None:
     assert gate.reasons[0].startswith("beta:")
 
 
+def test_reasons_that_differ_in_numbers_are_one_and_the_largest_is_quoted() -> None:
+    slips = [verdict(f"REQ-01/{n}", Ruling.FAILED, observed="2 requests") for n in range(9)]
+    flood = verdict("REQ-02/a", Ruling.FAILED, observed="2462 requests")
+    gate = judge(run_of(*slips, flood))
+    assert "10 of them for one reason: 2462 requests" in gate.reasons
+
+
 def test_what_most_failures_share_is_said_once() -> None:
     silent = [
         verdict(f"REQ-01/{n}", Ruling.FAILED, observed="backend does not answer\n(probe)") for n in range(9)

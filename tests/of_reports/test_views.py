@@ -139,7 +139,7 @@ def test_a_failure_has_its_whole_story_on_the_page(tmp_path: Path) -> None:
         *(source.text for source in clause.sources),
         "tgi-conformance run --backend alpha.adapter:A --case STREAM-12/cut --seed 7",
         *("POST /generate", "key:A", "authorization: Bearer key:A", '"inputs": "said"', "complete", "429"),
-        *("Model is overloaded", "reply first: 1 requests, wanted at least 2", "ValueError"),
+        *("Model is overloaded", "first: 1 request, wanted at least 2", "ValueError"),
         "backend  my_client/core.py:7 in send",
     ):
         assert part in text, part
