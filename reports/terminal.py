@@ -14,6 +14,7 @@ from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.fault import places_said
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
+from tgi_conformance.reports.blocked import blocked_in_words
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.network import network_of
 from tgi_conformance.reports.readable import visible
@@ -22,6 +23,8 @@ from tgi_conformance.reports.ruling_marks import MARKS, in_words
 from tgi_conformance.reports.run import BackendInfo, Run, RunInfo
 from tgi_conformance.reports.run_folder import Written
 
+#: Rulings that are told clause by clause. What was blocked is told by its cause.
+_TOLD_BY_CLAUSE: Final = RED - {Ruling.BLOCKED}
 #: Lines of reasons, for one screen.
 MOST_REASONS: Final = 40
 _COLOURS: Final = {"good": "green", "bad": "red", "warn": "yellow", "info": "cyan", "mute": "bright_black"}
@@ -66,7 +69,8 @@ def _backend(run: Run, backend: BackendInfo, results: ResultsMap, width: int) ->
     yield from (Text(f"  {visible(line)}") for line in network_of(backend, verdicts))
     yield Text()
     yield from _areas(verdicts)
-    if any(verdict.ruling in RED for verdict in verdicts):
+    yield from _blocked(verdicts, width)
+    if any(verdict.ruling in _TOLD_BY_CLAUSE for verdict in verdicts):
         yield Text()
         yield from reasons(verdicts, width=width)
         yield from _in_adapter(verdicts)
@@ -107,13 +111,25 @@ def _areas(verdicts: Sequence[Verdict]) -> Iterator[Text]:
         yield Text.assemble("  ", (f"{area:<8}", "bold" if area == "all" else ""), *cells)
 
 
+def _blocked(verdicts: Sequence[Verdict], width: int) -> Iterator[Text]:
+    """What was blocked, counted, and why, in full: it is the first thing to mend."""
+    words = blocked_in_words(verdicts)
+    if not words:
+        return
+    yield Text()
+    yield from (Text(f"  {line}", "bold red") for line in words)
+    causes = {v.blocked_by: v.reason for v in reversed(verdicts) if v.ruling is Ruling.BLOCKED}
+    for cause, reason in sorted(causes.items()):
+        text = " ".join(visible(f"{cause}: {reason}").split())
+        yield from (Text(f"    {row}") for row in textwrap.wrap(text, width - 4, break_on_hyphens=False))
+
+
 def reasons(verdicts: Sequence[Verdict], *, width: int = 100, most: int = MOST_REASONS) -> list[Text]:
     """Why the run is red, grouped by clause, MUST first, in at most ``most`` lines.
 
     Cases of one clause that failed for the same reason share a line.
     """
-    # What was blocked is told in one line beside the counts: its cause is a case of its own here.
-    told = [v for v in verdicts if v.ruling in RED and v.ruling is not Ruling.BLOCKED]
+    told = [v for v in verdicts if v.ruling in _TOLD_BY_CLAUSE]
     red = sorted(told, key=lambda v: (v.level != "MUST", v.clause))
     groups = [list(group) for _, group in groupby(red, key=lambda v: v.clause)]
     lines: list[Text] = []

@@ -180,7 +180,7 @@ class Watcher:
 
     def _said(self, verdict: Verdict) -> Text | None:
         # Of what was blocked the summary tells the cause, once.
-        told = verdict.ruling in RED and verdict.ruling is not Ruling.BLOCKED
+        told = verdict.ruling in RED - {Ruling.BLOCKED}
         if not told and not self._verbose:
             return None
         mark = MARKS[verdict.ruling]

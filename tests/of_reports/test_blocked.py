@@ -44,7 +44,8 @@ def test_the_gate_names_the_cause_once_beside_the_failure_that_it_is() -> None:
 
 def test_terminal_page_and_junit_tell_it(tmp_path: Path) -> None:
     lines = "\n".join(to_strings(summary(RUN, judge(RUN), Written(())), colour=False))
-    assert lines.count(WORDS) == 2  # of the backend, and of the exit code
+    assert lines.count(WORDS) == 3  # of the backend, with the reason, and of the exit code
+    assert f"    {SHAPE}: does not answer" in lines
     assert "STREAM-12 MUST" not in lines
     write_all(RUN, tmp_path)
     assert WORDS in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 SEEN = {
     "EmptyString": "where the server answered",
     "Raises": "this backend never works",
-    "Hangs": "no answer within 3 s",
+    "Hangs": "no answer within 10 s",
     "Exits": "ended with status 3",
 }
 
@@ -26,6 +26,6 @@ def test_each_key_is_failed_and_the_report_says_why(name: str, tmp_path: Path) -
     assert {key: told.results.get(key) for key in RESULTS_KEYS} == dict.fromkeys(RESULTS_KEYS, "Failed")
     page = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
     reasons = {str(v["reason"]) for v in told.verdicts if v["ruling"] == "failed"}
-    for text in (told.out, page, "\n".join(reasons)):
+    for text in (" ".join(told.out.split()), page, "\n".join(reasons)):
         assert "backend does not answer (probe" in text
         assert SEEN[name] in text
