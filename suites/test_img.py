@@ -35,6 +35,8 @@ PIXEL: Final = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 PIXEL_URL: Final = f"data:image/png;base64,{base64.b64encode(PIXEL).decode()}"
+#: What a backend claims that takes parts of a type.
+CAPABILITY_OF_PART: Final = {"image": "img-bytes", "image_url": "img"}
 #: As strict as TGI's own reading: one semicolon, standard alphabet, padded, no line breaks.
 _DATA_URL: Final = re.compile(
     r"data:([a-z]+/[a-z0-9.+-]+);base64,((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)"
@@ -57,7 +59,8 @@ def _image_url(url: str) -> dict[str, object]:
 
 def _ask(case: Case, *parts: dict[str, object]) -> list[dict[str, Any]]:
     """Send one user message of these parts, and give the content that went out."""
-    case.needs("img", "chat")
+    given = {part["type"] for part in parts}
+    case.needs("chat", *(CAPABILITY_OF_PART[kind] for kind in CAPABILITY_OF_PART if kind in given))
     space = case.serve(CHAT.plain("a pixel").times(0, 1))
     message = {"role": "user", "content": list(parts)}
     outcome = case.call(endpoint=case.endpoint(), shape=CHAT, subject=[message])
@@ -141,7 +144,7 @@ def test_bytes_become_a_data_url_of_the_same_bytes(case: Case, length: int) -> N
 @clause("IMG-02", case="property-p05")
 def test_any_bytes_become_a_data_url_of_the_same_bytes(case: Case) -> None:
     """Whatever the image holds."""
-    case.needs("img", "chat")
+    case.needs("img-bytes", "chat")
 
     def check(example: Case, image: bytes) -> None:
         _, decoded = _decoded(_one_url(_ask(example, _text("See"), _image(image))))
@@ -153,7 +156,7 @@ def test_any_bytes_become_a_data_url_of_the_same_bytes(case: Case) -> None:
 @clause("IMG-02", case="unreadable-file")
 def test_a_file_that_cannot_be_read_is_a_local_error(case: Case, tmp_path: Path) -> None:
     """Sent as it is, the path itself is read by the model."""
-    case.needs("img", "chat")
+    case.needs("img-bytes", "chat")
     space = case.serve(CHAT.plain("fine").times(0, 1))
     message = {"role": "user", "content": [_text("See"), _image(str(tmp_path / "missing.png"))]}
 
@@ -211,8 +214,8 @@ def test_a_payload_over_the_limit_is_reported_once(case: Case) -> None:
     """Sending two megabytes again does not make them fewer."""
     case.needs("img", "chat")
     space = case.serve_healthy()
-    image = BEGINNINGS["image/png"] + bytes(2 * 2**20)
-    message = {"role": "user", "content": [_text("See"), _image(image)]}
+    image = base64.b64encode(BEGINNINGS["image/png"] + bytes(2 * 2**20)).decode()
+    message = {"role": "user", "content": [_text("See"), _image_url(f"data:image/png;base64,{image}")]}
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
 
     outcome = case.call(endpoint=endpoint, shape=CHAT, subject=[message])

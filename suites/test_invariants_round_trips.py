@@ -1,5 +1,6 @@
 """REQ, GEN, TOOL, IMG: whatever the caller asks for arrives as it was asked for (P-05)."""
 
+import base64
 import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -167,11 +168,12 @@ def test_any_grammar_arrives_intact(case: Case) -> None:
 def test_any_parts_go_out_in_the_callers_order(case: Case) -> None:
     """Property P-05 for images between texts: kinds and order kept, the images as data URLs."""
     case.needs("img", "chat")
+    as_bytes = case.claims("img-bytes")
     part = st.one_of(st.sampled_from(["See ", " and ", "é ✅"]), images(most=60))
 
     def check(inner: Case, parts: Sequence[str | Image]) -> None:
         given = [
-            {"type": "text", "text": one} if isinstance(one, str) else {"type": "image", "image": one.content}
+            {"type": "text", "text": one} if isinstance(one, str) else _part(one, as_bytes=as_bytes)
             for one in parts
         ]
         body = cast(
@@ -185,6 +187,14 @@ def test_any_parts_go_out_in_the_callers_order(case: Case) -> None:
         lambda all_: any(isinstance(p, Image) for p in all_)
     )
     check_property(case, parts, check, shared=3)
+
+
+def _part(image: Image, *, as_bytes: bool) -> dict[str, object]:
+    """An image as a caller gives it: its bytes, or a data URL of them."""
+    if as_bytes:
+        return {"type": "image", "image": image.content}
+    url = f"data:{image.media_type};base64,{base64.b64encode(image.content).decode()}"
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def _kinds(content: object) -> list[object]:

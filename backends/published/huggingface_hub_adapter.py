@@ -13,7 +13,7 @@ GENERATE = """adapter_id best_of do_sample frequency_penalty grammar max_new_tok
 return_full_text seed stop temperature top_k top_n_tokens top_p truncate typical_p watermark""".split()
 CHAT = """frequency_penalty logit_bias logprobs max_tokens n presence_penalty response_format seed stop stream_options
 temperature tool_choice tool_prompt tools top_logprobs top_p""".split()
-CAPABILITIES = "core native chat stream keys timeout close tools grammar".split()
+CAPABILITIES = "core native chat stream keys timeout close tools grammar img".split()
 KINDS = {401: "auth", 403: "auth", 404: "not_found", 413: "payload_too_large", 422: "validation"}
 KINDS |= {424: "server_error", 429: "rate_limited"}
 TGI_KINDS = {"ValidationError": "validation", "OverloadedError": "overloaded"}

@@ -30,7 +30,8 @@ CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
         "close": "endpoints and the backend can be closed",
         "tools": "tool definitions, tool choice and tool calls",
         "grammar": "grammars and structured output",
-        "img": "images as parts of chat messages",
+        "img": "images as parts of chat messages, given by their URL",
+        "img-bytes": "images as parts of chat messages, given as bytes or as a path",
         "img-native": "images on the native route",
     }
 )

@@ -202,12 +202,10 @@ class Second:
         self.endpoints, self.numbers = {}, itertools.count(1)
 
     def describe(self):
-        capabilities = (
-            "core native chat completions stream retry queue keys stats reqid close tools grammar img"
-        )
+        capabilities = "core native chat completions stream retry queue keys stats reqid close tools grammar"
         return {
             "name": "second",
-            "capabilities": capabilities.split(),
+            "capabilities": [*capabilities.split(), "img", "img-bytes"],
             "retry": {
                 "statuses": list(RETRIED), "faults": list(FAULTS), "max_retries": 2,
                 "initial_delay": 0.5, "factor": 2.0, "max_delay": 8.0, "jitter": list(JITTER),

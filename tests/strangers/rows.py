@@ -66,7 +66,7 @@ _WAIT_KNOBS = _RETRY_KNOBS[1:]
 #: What is left of a client that has one route and nothing else.
 _BARE = (
     "stream", "retry", "breaker", "queue", "keys", "rotate", "stats", "reset", "update", "reqid", "probe",
-    "cancel", "timeout", "close", "tools", "grammar", "img", "img-native",
+    "cancel", "timeout", "close", "tools", "grammar", "img", "img-bytes", "img-native",
 )  # fmt: skip
 _RETRIES_ALL: Mapping[str, object] = {
     "statuses": (408, 425, 429, 500, 502, 503, 504),
@@ -157,8 +157,11 @@ _HALVES = (
     Row(name="native-only", policy=_NEVER, pinned=("*",), without=(*_BARE, "chat", "completions")),
     Row(name="completions-only", policy=_NEVER, pinned=("*",), without=(*_BARE, "native", "chat")),
     Row(name="chat-persistent", policy=SHORT, pinned=("*",), without=("native", "completions", "queue")),
-    Row(name="chat-stream", without=("native", "completions", "tools", "grammar", "img", "img-native")),
-    Row(name="native-stream", without=("chat", "completions", "tools", "img")),
+    Row(
+        name="chat-stream",
+        without=("native", "completions", "tools", "grammar", "img", "img-bytes", "img-native"),
+    ),
+    Row(name="native-stream", without=("chat", "completions", "tools", "img", "img-bytes")),
     Row(name="no-stream", without=("stream",)),
     Row(name="no-stats", without=("stats", "reset")),
     Row(name="no-queue", without=("queue",)),

@@ -27,7 +27,7 @@ class Adapter {
       version: "0.1.0",
       capabilities: [
         "core", "native", "chat", "completions", "stream", "retry", "queue", "keys", "rotate", "stats", "reset", "update", "reqid",
-        "probe", "async", "cancel", "timeout", "close", "tools", "grammar", "img", "img-native",
+        "probe", "async", "cancel", "timeout", "close", "tools", "grammar", "img", "img-bytes", "img-native",
       ],
       retry: {
         statuses: POLICY.statuses, faults: POLICY.faults, jitter: POLICY.jitter, max_retry_after: POLICY.maxRetryAfter,
