@@ -251,6 +251,7 @@ def test_done_without_any_finish_reason_is_a_complete_stream(case: Case) -> None
 def test_a_recorded_tool_stream_ends_normally(case: Case) -> None:
     """TGI's own tool stream: every finish_reason null, then ``[DONE]``."""
     needs_stream_of(case, CHAT)
+    case.needs("tools")
     frames = tuple(raw_event(frame.encode()) for frame in wire_example("chat-stream-tools-required").frames)
 
     outcome = play(case, CHAT, {"tools": CHAT.frames(*frames)})["tools"]

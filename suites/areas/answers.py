@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Final
 
+from tgi_conformance.contracts.error_kinds import kinds_for_status
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply
 from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text
+from tgi_conformance.suites.harness.expect import expect, expect_error, expect_success, expect_text
 from tgi_conformance.suites.harness.oracles import renamed
 from tgi_conformance.suites.shapes.calls import Shape
+from tgi_conformance.suites.shapes.personas import model_served
+
+_NOT_FOUND: Final = 404
 
 
 def answer_to(case: Case, shape: Shape, reply: Reply, prompt: str | None = None) -> Outcome:
@@ -31,6 +35,27 @@ def serve_each(case: Case, replies: Mapping[str, Reply]) -> dict[str, str]:
         )
     )
     return prompts
+
+
+def is_other_model(case: Case) -> bool:
+    """Whether a server that routes by model turned away, for theirs, the calls of the space opened last.
+
+    Where no setting changes the backend's model, its 404 is the right answer, and an error to the caller.
+    """
+    if "model" in case.description.settings or model_served(case.persona) is None:
+        return False
+    statuses = {exchange.status for exchange in case.journal().generations}
+    return statuses == {_NOT_FOUND}
+
+
+def expect_not_found(outcome: Outcome) -> None:
+    """The call failed with the 404 of a server that does not have its model."""
+    expect_error(
+        outcome,
+        *sorted(kinds_for_status(_NOT_FOUND)),
+        status=_NOT_FOUND,
+        because="the server does not have the model that the backend names, and no setting changes it",
+    )
 
 
 #: Texts that a client may be tempted to clean up.

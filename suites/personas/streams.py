@@ -48,7 +48,7 @@ TOLD_OTHERWISE: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Shape], Repl
         lambda shape: shape.stream(WORDS, encoding=Encoding(line_end="\r\n", blank=_blank(shape))),
     ),
     "STREAM-04": (SEPARATORS, lambda shape: shape.stream(SEPARATORS)),
-    "STREAM-05": (WIDE, lambda shape: shape.stream(WIDE, content_type="text/event-stream; charset=latin-1")),
+    "STREAM-05": (WIDE, lambda shape: shape.stream(WIDE, content_type='text/event-stream;charset="UTF-8"')),
     "STREAM-06": (WORDS, lambda shape: shape.stream(WORDS, encoding=Encoding(blank=not _blank(shape)))),
     "STREAM-07": (WORDS, lambda shape: _between(shape, comment("ping"))),
     "STREAM-08": (

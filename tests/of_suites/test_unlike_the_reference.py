@@ -6,18 +6,26 @@ from pathlib import Path
 import pytest
 from kill_runs import run_quick
 
-SMALL = Path(__file__).parents[1] / "adapters" / "small_clients.py"
+ADAPTERS = Path(__file__).parents[1] / "adapters"
 
-#: Small client -> the cases that it was once wrongly red in.
+#: Client -> the cases that it was once wrongly red in.
 TOUCHED: dict[str, tuple[str, ...]] = {
-    "Numbered": ("MUX-11", "INIT-06", "SEC-06"),
-    "AsksHealth": ("ERR-01/refused-chat", "ERR-06/transport", "ERR-08", "SEC-01", "SEC-07", "RES-05"),
-    "Persistent": ("RETRY-*", "ERR-06/status-503", "ERR-03"),
+    "small_clients.py:Numbered": ("MUX-11", "INIT-06", "SEC-06"),
+    "small_clients.py:AsksHealth": (
+        "ERR-01/refused-chat",
+        "ERR-06/transport",
+        "ERR-08",
+        "SEC-01",
+        "SEC-07",
+        "RES-05",
+    ),
+    "small_clients.py:Persistent": ("RETRY-*", "ERR-06/status-503", "ERR-03"),
+    "other_model.py:OtherModel": ("REAL-02", "REAL-04", "*/persona-hosted-router"),
 }
 
 
 @pytest.mark.parametrize(("name", "cases"), TOUCHED.items())
 def test_no_case_that_the_difference_touches_is_red(name: str, cases: Sequence[str], tmp_path: Path) -> None:
     chosen = [part for pattern in cases for part in ("--case", pattern)]
-    told = run_quick(f"{SMALL}:{name}", tmp_path / "results", *chosen)
+    told = run_quick(f"{ADAPTERS / name}", tmp_path / "results", *chosen)
     assert told.code == 0, told.out
