@@ -10,10 +10,12 @@ from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.suites.areas.parameters import (
     SHAPE_OF_METHOD,
+    as_passed,
     call_with,
     expect_arrived,
     needs_any,
     offered,
+    widest_integer,
 )
 from tgi_conformance.suites.generated.requests import PARAMETERS, parameters
 from tgi_conformance.suites.harness.case import Case
@@ -31,7 +33,8 @@ SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda
 def test_every_parameter_arrives_unchanged(case: Case, shape: Shape) -> None:
     """Any valid values of what the backend offers, in any combination (falsy ones: GEN-02)."""
     case.needs(shape.capability)
-    domain = parameters(shape, needs_any(case, shape, PARAMETERS[shape.method]))
+    names = needs_any(case, shape, PARAMETERS[shape.method])
+    domain = parameters(shape, names, most=widest_integer(case))
 
     def check(example: Case, given: dict[str, JSON]) -> None:
         truthy = {name: value for name, value in given.items() if value}
@@ -104,8 +107,9 @@ _USUAL: Final = _rows(USUAL)
 def test_a_parameter_alone_arrives_unchanged(case: Case, row: str) -> None:
     """A parameter that is lost on the way leaves the caller with the server's default, unknowing."""
     shape, name, value = _USUAL[row]
+    given = as_passed(case, {name: value})
 
-    expect_arrived(call_with(case, shape, **{name: value}), {name: value})
+    expect_arrived(call_with(case, shape, **given), given)
 
 
 #: Values that ``if value:`` takes for "unset".
@@ -168,7 +172,7 @@ def test_parameters_do_not_stick_to_the_next_call(case: Case, shape: Shape) -> N
 def _compatible(case: Case, shape: Shape) -> dict[str, JSON]:
     """The usual values of all that is offered; none of these excludes another."""
     usual = USUAL[shape.method]
-    return {name: usual[name] for name in sorted(offered(case, shape) & set(usual))}
+    return as_passed(case, {name: usual[name] for name in sorted(offered(case, shape) & set(usual))})
 
 
 def _less_prompt(shape: Shape, exchange: Exchange) -> JSON:

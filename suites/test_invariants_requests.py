@@ -21,6 +21,7 @@ from tgi_conformance.suites.areas.parameters import (
     offered,
     sent_if_let,
     sent_with,
+    widest_integer,
 )
 from tgi_conformance.suites.areas.request_bodies import bad_nulls, same_float32, top_level_names
 from tgi_conformance.suites.areas.router import expect_decodable, router_problem, router_refuses
@@ -87,7 +88,11 @@ def _with_nones(case: Case, shape: Shape) -> st.SearchStrategy[dict[str, JSON]]:
     if not names:
         raise NotApplicable(f"{shape.method} offers no parameter")
     unset = st.lists(st.sampled_from(names), min_size=1, max_size=10, unique=True).map(dict.fromkeys)
-    return st.builds(lambda none, given: {**given, **none}, unset, parameters(shape, frozenset(names)))
+    return st.builds(
+        lambda none, given: {**given, **none},
+        unset,
+        parameters(shape, frozenset(names), most=widest_integer(case)),
+    )
 
 
 @clause("GEN-07", case="property-p06")
@@ -107,7 +112,12 @@ def test_no_length_limit_is_invented_beside_other_parameters(case: Case, shape: 
         }
         expect(not invented, expected="no length limit on the wire", observed=in_json(invented))
 
-    check_property(case, parameters(shape, offered(case, shape) - set(LIMIT_NAMES)), check, shared=3)
+    check_property(
+        case,
+        parameters(shape, offered(case, shape) - set(LIMIT_NAMES), most=widest_integer(case)),
+        check,
+        shared=3,
+    )
 
 
 @clause("GEN-13", case="property-p06")
@@ -115,7 +125,7 @@ def test_no_length_limit_is_invented_beside_other_parameters(case: Case, shape: 
 def test_a_later_call_has_no_key_of_an_earlier_one(case: Case, shape: Shape) -> None:
     """Property P-06 over two calls: each key is the caller's, a default, or one that every call has."""
     case.needs(shape.capability)
-    one = parameters(shape, offered(case, shape))
+    one = parameters(shape, offered(case, shape), most=widest_integer(case))
 
     def check(inner: Case, drawn: tuple[Given, Given]) -> None:
         space = inner.serve(shape.plain("fine").times(0, None))
@@ -187,7 +197,9 @@ def test_tgi_meets_no_doubled_field_in_any_body(case: Case) -> None:
     limits: st.SearchStrategy[Given] = st.lists(st.sampled_from(names), min_size=1, unique=True).map(
         lambda chosen: dict.fromkeys(chosen, 9)
     )
-    others: st.SearchStrategy[Given] = parameters(CHAT, offered(case, CHAT) - set(names))
+    others: st.SearchStrategy[Given] = parameters(
+        CHAT, offered(case, CHAT) - set(names), most=widest_integer(case)
+    )
 
     def check(inner: Case, drawn: tuple[Given, Given]) -> None:
         limit, given = drawn
@@ -284,7 +296,8 @@ def test_what_the_client_refuses_the_router_refuses_too(case: Case, shape: Shape
     """Property P-08: a refusal before anything is sent implies one by the router, for good and bad values."""
     case.needs(shape.capability)
     names = needs_any(case, shape, PARAMETERS[shape.method])
-    good = st.one_of(parameters(shape, names), all_parameters(shape, names))
+    most = widest_integer(case)
+    good = st.one_of(parameters(shape, names, most=most), all_parameters(shape, names, most=most))
     asked: st.SearchStrategy[Given] = good
     if names & violated(shape):
         asked = st.one_of(good, good, bad_parameters(shape, names).map(lambda bad: bad.parameters))
@@ -314,7 +327,7 @@ def test_no_call_changes_what_the_caller_passed(case: Case) -> None:
     extra = {"tools": tools(parameters=False)} if "tools" in names else {}
     given = st.builds(
         lambda plain, nested: {**plain, **nested},
-        parameters(CHAT, names),
+        parameters(CHAT, names, most=widest_integer(case)),
         st.fixed_dictionaries({}, optional=extra),
     )
     retried = case.claims("retry") and "max_retries" in case.description.settings

@@ -17,6 +17,7 @@ from tgi_conformance.suites.areas.parameters import (
     offered,
     sent_if_let,
     sent_with,
+    widest_integer,
 )
 from tgi_conformance.suites.areas.request_bodies import (
     Number,
@@ -42,7 +43,9 @@ SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda
 def test_whatever_is_asked_for_goes_out_as_one_strict_document(case: Case) -> None:
     """Property P-05: any text, halves of surrogate pairs among them, and any parameters."""
     shape = case.shape()
-    asked = st.tuples(texts() | surrogate_texts(), parameters(shape, offered(case, shape)))
+    asked = st.tuples(
+        texts() | surrogate_texts(), parameters(shape, offered(case, shape), most=widest_integer(case))
+    )
 
     def check(inner: Case, drawn: tuple[str, Given]) -> None:
         text, given = drawn
@@ -101,7 +104,7 @@ def test_any_number_goes_out_as_the_json_number_it_is(case: Case, shape: Shape) 
             shown = lexeme.lexeme if isinstance(lexeme, Number) else repr(lexeme)
             expect(_same_number(lexeme, numbers[name]), expected=f"{name}: {numbers[name]}", observed=shown)
 
-    check_property(case, parameters(shape, names), check, shared=3)
+    check_property(case, parameters(shape, names, most=widest_integer(case)), check, shared=3)
 
 
 def _same_number(lexeme: object, value: float) -> bool:
@@ -133,7 +136,7 @@ def test_a_falsy_value_arrives_in_any_company(case: Case, shape: Shape) -> None:
                 observed=f"{name}: {in_json(wire[name])}" if name in wire else f"no {name}",
             )
 
-    check_property(case, with_falsy(shape, names), check, shared=3)
+    check_property(case, with_falsy(shape, names, most=widest_integer(case)), check, shared=3)
 
 
 @clause("TOOL-01", case="property-p05")

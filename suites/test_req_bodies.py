@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import pytest
 
 from tgi_conformance.contracts.journal import Exchange
+from tgi_conformance.suites.areas.parameters import as_passed
 from tgi_conformance.suites.areas.request_bodies import (
     Number,
     bad_nulls,
@@ -272,7 +273,7 @@ def _written(
 ) -> tuple[Mapping[str, Any], Mapping[str, float]]:
     case.needs(shape.capability)
     offered = case.description.parameters.get(shape.method, frozenset())
-    given = {name: value for name, value in values.items() if name in offered}
+    given = as_passed(case, {name: value for name, value in values.items() if name in offered})
     if not given:
         raise NotApplicable(f"{shape.method} offers none of {', '.join(values)}")
     space = case.serve(shape.plain("fine"))

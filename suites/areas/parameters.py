@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.json_types import JSON
@@ -15,6 +15,7 @@ from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE_OF_METHOD: Final = {shape.method: shape for shape in (CHAT, NATIVE, COMPLETIONS)}
 Given = Mapping[str, JSON]
+T = TypeVar("T")
 #: Every name that TGI or OpenAI has for the length limit.
 LIMIT_NAMES: Final = (
     "max_new_tokens",
@@ -23,6 +24,28 @@ LIMIT_NAMES: Final = (
     "max_length",
     "max_output_tokens",
 )
+
+
+#: Languages whose numbers are doubles: above 2^53 - 1 not every integer is one of them.
+_DOUBLES: Final = ("Node", "Deno", "Bun", "JavaScript", "TypeScript")
+
+
+def widest_integer(case: Case) -> int:
+    """The largest integer that callers in the backend's language pass: TGI's, or the largest safe double."""
+    return 2**53 - 1 if case.driver.language.startswith(_DOUBLES) else 2**64 - 1
+
+
+def as_passed(case: Case, given: Mapping[str, T]) -> dict[str, T]:
+    """The parameters as a caller in the backend's language passes them."""
+    return narrowed(given, widest_integer(case))
+
+
+def narrowed(given: Mapping[str, T], most: int) -> dict[str, T]:
+    """The parameters with every integer above ``most`` brought down to it."""
+    return {
+        name: cast("T", most) if isinstance(value, int) and value > most else value
+        for name, value in given.items()
+    }
 
 
 def offered(case: Case, shape: Shape) -> frozenset[str]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.suites.areas.parameters import narrowed
 from tgi_conformance.suites.generated.texts import texts
 from tgi_conformance.suites.shapes.calls import Shape
 
@@ -62,20 +63,27 @@ PARAMETERS: Final[Mapping[str, Mapping[str, SearchStrategy[JSON]]]] = {
 }
 
 
-def parameters(shape: Shape, offered: frozenset[str]) -> SearchStrategy[dict[str, JSON]]:
-    """Valid parameters of one call, each left out or given, of those that the backend offers (g_params)."""
+def parameters(
+    shape: Shape, offered: frozenset[str], *, most: int = 2**64 - 1
+) -> SearchStrategy[dict[str, JSON]]:
+    """Valid parameters of one call, each left out or given, of those that the backend offers (g_params).
+
+    ``most`` is the largest integer that its callers can pass.
+    """
     domain = {
         name: PARAMETERS[shape.method][name] for name in sorted(offered & set(PARAMETERS[shape.method]))
     }
-    return st.fixed_dictionaries({}, optional=domain)
+    return st.fixed_dictionaries({}, optional=domain).map(lambda given: narrowed(given, most))
 
 
-def all_parameters(shape: Shape, offered: frozenset[str]) -> SearchStrategy[dict[str, JSON]]:
-    """Valid parameters of one call, every one given that the backend offers."""
+def all_parameters(
+    shape: Shape, offered: frozenset[str], *, most: int = 2**64 - 1
+) -> SearchStrategy[dict[str, JSON]]:
+    """Valid parameters of one call, every one given that the backend offers; ``most`` as above."""
     domain = {
         name: PARAMETERS[shape.method][name] for name in sorted(offered & set(PARAMETERS[shape.method]))
     }
-    return st.fixed_dictionaries(domain)
+    return st.fixed_dictionaries(domain).map(lambda given: narrowed(given, most))
 
 
 #: The values of parameters that ``if value:`` takes for unset, by method; each is one that TGI takes.
@@ -101,11 +109,13 @@ FALSY: Final[Mapping[str, Mapping[str, JSON]]] = {
 }
 
 
-def with_falsy(shape: Shape, offered: frozenset[str]) -> SearchStrategy[dict[str, JSON]]:
+def with_falsy(
+    shape: Shape, offered: frozenset[str], *, most: int = 2**64 - 1
+) -> SearchStrategy[dict[str, JSON]]:
     """Valid parameters with a falsy value among them; ``offered`` has one that can be falsy at least."""
     values = {name: value for name, value in FALSY[shape.method].items() if name in offered}
     one = st.sampled_from(sorted(values)).map(lambda name: {name: values[name]})
-    return st.builds(lambda falsy, others: {**others, **falsy}, one, parameters(shape, offered))
+    return st.builds(lambda falsy, others: {**others, **falsy}, one, parameters(shape, offered, most=most))
 
 
 def messages(*, most: int = 5) -> SearchStrategy[list[JSON]]:
