@@ -11,9 +11,6 @@ OK: Final = 200
 RATE_LIMITED: Final = 429
 #: A Retry-After that says no wait.
 NO_WAIT: Final = "soon"
-#: Statuses with which RFC 9110 (section 10.2.3) and RFC 6585 (section 4) define a Retry-After.
-_MAY_ASK: Final = (RATE_LIMITED, 503)
-
 #: ``reset`` and ``closed`` cut the connection before any output; ``cut`` and ``error-event`` end a stream
 #: that has given some.
 FateKind = Literal["good", "status", "cut", "error-event", "reset", "closed"]
@@ -101,5 +98,5 @@ def as_declared(policy: RetryPolicy, fate: Fate) -> Fate | None:
     if fate.kind != "status" or not policy.statuses:
         return None
     choices = sorted(policy.statuses)
-    status = choices[fate.status % len(choices)]
-    return replace(fate, status=status, retry_after=fate.retry_after if status in _MAY_ASK else None)
+    # Only with a 429 does a Retry-After say when the client is let in again (RFC 6585 section 4).
+    return replace(fate, status=choices[fate.status % len(choices)], retry_after=None)

@@ -25,6 +25,8 @@ LoadFate = Literal["good", "500", "422", "cancelled"]
 #: Settings of each endpoint, by number.
 CAPS: Final = (8, 2, 1)
 _ROOM: Final = 64
+#: Seconds that a call may take until it ends, with the others of its load before it.
+_ALL_SENT: Final = 3.0
 #: An overlap shorter than this is not counted (seconds; design, section 4); the longest answers take more.
 _GRACE: Final = 0.05
 
@@ -108,7 +110,8 @@ def _final(case: Case, call: LoadCall, endpoint: str) -> LoadCall:
 
 
 def _patience(case: Case) -> float:
-    return 3.0 + 10 * case.journal().lag
+    # One behind the other on the smallest cap, each after the time that the client takes.
+    return case.patience(case.journal()).soon(_ALL_SENT)
 
 
 def _start(case: Case, shape: Shape, load: Sequence[LoadCall], ids: Sequence[str]) -> list[Loaded]:

@@ -37,7 +37,8 @@ from tgi_conformance.suites.harness.properties import (
 )
 from tgi_conformance.suites.harness.replay import LATE_REPLAYS, REPLAYS
 from tgi_conformance.suites.harness.rulings import NotHere, Untestable
-from tgi_conformance.suites.harness.session import CaseRecord, Profile
+from tgi_conformance.suites.harness.session import CaseRecord
+from tgi_conformance.suites.model.extent import Extent, extent_of
 from tgi_conformance.suites.model.program_run import Arrivals
 from tgi_conformance.suites.model.state import Breach
 
@@ -46,9 +47,6 @@ Step = TypeVar("Step", bound=Callable[..., Any])
 #: A rule by name, and what it was given.
 Action = tuple[str, tuple[object, ...], dict[str, object]]
 
-#: Programs and steps by profile.
-PROGRAMS: Final[dict[Profile, int]] = {"default": 20, "tgi-guide": 20, "thorough": 200, "quick": 5}
-STEPS: Final = 30
 #: Seconds that what must happen may take while a program is shrunken, beside lag and the client's own time.
 _SHRINKING: Final = 0.3
 
@@ -66,6 +64,7 @@ class _Program(str):
 class MachineRun(_Run[_Program]):
     """The programs of one stateful property."""
 
+    extent: Extent = field(kw_only=True)
     looked: set[str] = field(default_factory=set)
     #: The rules of the failed program that is kept, with what they were given.
     actions: tuple[Action, ...] = ()
@@ -171,14 +170,15 @@ def check_machine(case: Case, machine: Callable[[MachineRun], CaseMachine], *, s
     Raises :class:`ClauseFailed` for a breach of the case's own clause; one of another clause is left in the
     case's findings, and the case is not decided.
     """
-    run = MachineRun(case, lambda *_: None)
+    extent = extent_of(case.settings.profile, case.patience().pace, shared=shared)
+    run = MachineRun(case, lambda *_: None, extent=extent)
 
     def program() -> CaseMachine:
         return machine(run)
 
     settings = hypothesis.settings(
-        max_examples=max(2, PROGRAMS[case.settings.profile] // shared),
-        stateful_step_count=STEPS,
+        max_examples=run.extent.programs,
+        stateful_step_count=run.extent.steps,
         derandomize=False,
         database=None,
         print_blob=True,
@@ -284,7 +284,13 @@ def _play(machine: CaseMachine, actions: Sequence[Action]) -> None:
 
 def _note_program(run: MachineRun, failure: _Failure) -> None:
     program = failure.example.strip().split("\n  ")
-    run.case.note({"seed": run.case.settings.seed, "programs": run._done, "program": program})
+    run.case.note({**_tried(run), "program": program})
+
+
+def _tried(run: MachineRun) -> dict[str, object]:
+    """How many programs were run, of which seed, and why no more."""
+    left_out = {"fewer": run.extent.why} if run.extent.why else {}
+    return {"seed": run.case.settings.seed, "programs": run._done} | left_out
 
 
 def _conclude(run: MachineRun) -> None:
@@ -293,7 +299,7 @@ def _conclude(run: MachineRun) -> None:
         # Told, not ruled: what the programs meet depends on the clock (whether a call still sleeps when it is
         # taken back), and a ruling that comes and goes with the machine's speed is none.
         right = [clause for clause in sorted(run.looked) if _binds(clause, case)]
-        case.note({"seed": case.settings.seed, "programs": run._done, "found_right": right})
+        case.note({**_tried(run), "found_right": right})
         return
     clause = clause_of(run.failure.assertion, case)
     if clause == case.record.clause or not _binds(clause, case):

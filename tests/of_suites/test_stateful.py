@@ -14,6 +14,7 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import ClauseFailed
+from tgi_conformance.suites.harness.patience import Pace
 from tgi_conformance.suites.harness.rulings import NotHere, Untestable
 from tgi_conformance.suites.harness.session import CaseRecord
 from tgi_conformance.suites.model import stateful
@@ -27,7 +28,8 @@ def _case(seed: int = 1) -> Case:
         description=SimpleNamespace(capabilities=frozenset(CAPABILITIES)), implemented=frozenset()
     )
     settings = SimpleNamespace(profile="quick", seed=seed)
-    return Case(*cast("Any", (SimpleNamespace(), driver, SimpleNamespace(), record, settings)))
+    probes = SimpleNamespace(pace=Pace(sends=(0.0,)))
+    return Case(*cast("Any", (SimpleNamespace(), driver, probes, record, settings)))
 
 
 @pytest.fixture(autouse=True)
