@@ -7,6 +7,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from tgi_conformance.suites.model.fates import Fate, as_declared
 from tgi_conformance.suites.model.machine import (
+    BAN,
     BROKEN_STREAM,
     GOOD,
     PICKS,
@@ -58,6 +59,26 @@ class BackoffMachine(ModelMachine):
                 fates=[*told, last],
                 future=future,
             )
+
+    def complete(self) -> None:
+        """All calls end; then one of each kind is told to stay away for longer than a program lasts.
+
+        Each program ends so, since what binds one kind of call may be forgotten in the other.
+        """
+        super().complete()
+        for streaming in (True, False) if self.case.claims("stream") else (False,):
+            self._ban(streaming=streaming)
+        self.program.sleep_out()
+
+    def _ban(self, *, streaming: bool) -> None:
+        endpoint = next(filter(self.can_say, self.open_endpoints()), None)
+        banned = None if endpoint is None else as_declared(endpoint.policy, BAN)
+        if endpoint is None or banned != BAN:
+            return
+        made = self.make_call(endpoint, streaming=streaming, fates=[BAN, Fate()])
+        if made is not None and made.state.phase is Phase.SENT:
+            self.steps.append(f"answer {made.state.name}: {made.state.fate}")
+            self.program.let_answer(made)
 
     @rule(pick=PICKS)
     def release(self, pick: int) -> None:

@@ -7,10 +7,10 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from tgi_conformance.suites.harness.case import ALIASES
 from tgi_conformance.suites.model.checks import expect_aggregate, expect_closed, expect_statistics
-from tgi_conformance.suites.model.fates import RATE_LIMITED, Fate, as_declared
+from tgi_conformance.suites.model.fates import Fate, as_declared
 from tgi_conformance.suites.model.machine import (
+    BAN,
     GOOD,
-    LONG,
     PICKS,
     STATUS,
     ModelMachine,
@@ -48,9 +48,7 @@ class KeysMachine(ModelMachine):
 
     @rule(
         pick=PICKS,
-        limited=st.sampled_from(
-            [None, None, None, Fate(kind="status", status=RATE_LIMITED, retry_after=LONG)]
-        ),
+        limited=st.sampled_from([None, None, None, BAN]),
         last=st.one_of(GOOD, GOOD, STATUS),
         streaming=st.booleans(),
     )

@@ -53,6 +53,8 @@ PASSING_REFUSAL: Final = st.builds(
     status=st.just(RATE_LIMITED),
     retry_after=st.sampled_from([None, None, "0", NO_WAIT, LONG]),
 )
+#: A refusal for the rest of the program.
+BAN: Final = Fate(kind="status", status=RATE_LIMITED, retry_after=LONG)
 #: Whichever of them a client does not retry stands for one that it does.
 GATEWAY: Final = st.builds(
     Fate, kind=st.just("status"), status=st.sampled_from([503, 502, 504, 500, 408, 409, 424, 425])
@@ -105,13 +107,13 @@ class ModelMachine(CaseMachine):
 
     def make_call(
         self, endpoint: EndpointState, *, streaming: bool, fates: Sequence[Fate], future: bool = False
-    ) -> None:
+    ) -> Made | None:
         """Make a call, if the model can say what becomes of it; ``future``: one that can be taken back.
 
         An async call can be taken back as it is.
         """
         if not self.can_say(endpoint):
-            return
+            return None
         self.submitted += 1
         by_future = future and not streaming and not self.case.claims("async")
         method = self._future_method if by_future else None
@@ -130,6 +132,7 @@ class ModelMachine(CaseMachine):
         self.steps.append(f"submit {state.name} on {endpoint.name} ({kind}; to be answered: {told})")
         self.program.submit(state, method=method)
         self.steps[-1] += f" -> {state.phase}"
+        return self.program.calls[state.name]
 
     def can_say(self, endpoint: EndpointState) -> bool:
         """Without a known cap or queue a call beyond what is under way may go anywhere."""

@@ -61,6 +61,24 @@ class IgnoresRetryAfter(Broken):
         exchange(engine, "parse_retry_after", lambda _: lambda lines, now: None)
 
 
+class IgnoresRetryAfterOnStreams(Broken):
+    """Heeds the header for whole answers; streams are sent by another loop, with a backoff alone."""
+
+    breaks = "RETRY-04"
+    key = "error_handling_rate_limit"
+
+    def damage(self) -> None:
+        def deaf(right: Callable[..., float | None]) -> Callable[..., float | None]:
+            def wait_after(course: engine.Course, error: errors.TGIError) -> float | None:
+                if course.call.outgoing.stream:
+                    error.retry_after = None
+                return right(course, error)
+
+            return wait_after
+
+        exchange(engine.Course, "wait_after", deaf)
+
+
 class TakesSecondsForMilliseconds(Broken):
     """Divides the header's figure by a thousand."""
 
