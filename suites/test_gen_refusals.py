@@ -15,6 +15,7 @@ from tgi_conformance.suites.areas.parameters import SHAPE_OF_METHOD, as_passed, 
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
+from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, SHAPE_BY_NAME, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
@@ -163,12 +164,19 @@ def test_a_combination_that_tgi_refuses_is_never_mended_in_silence(case: Case, f
     shape = SHAPE_BY_NAME[name]
     case.needs(shape.capability, *(("stream",) if stream else ()))
     case.needs_parameter(shape, *given)
+    if form == "best-of-without-sampling" and _samples_by_itself(case):
+        raise NotApplicable("the backend samples where the caller does not say so, as it declares")
     space = case.serve_healthy()
 
     outcome = case.call(endpoint=case.endpoint(), shape=shape, stream=stream, **given)
 
     sent = [exchange.body.decode("utf-8", "replace") for exchange in space.journal().generations]
     expect_error(outcome, because=f"TGI refuses {json.dumps(given)}; sent: {', '.join(sent) or 'nothing'}")
+
+
+def _samples_by_itself(case: Case) -> bool:
+    own = case.description.defaults.parameters
+    return bool(own.get("do_sample")) or any(own.get(name) is not None for name in _SAMPLERS)
 
 
 @clause("GEN-12", case="logit-bias-map")
