@@ -10,17 +10,20 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass, replace
+from inspect import isawaitable
 from typing import Any
 from urllib.parse import urlsplit
 
 from described import PLACEHOLDER, TEMPERATURE, described, hidden_methods, own_settings
-from rows import STRANGERS, Stranger
+from rows import STRANGERS, Client, Stranger
 
 from tgi_conformance.contracts.unset import UNSET
 
 #: Seconds that ``slow creation`` takes, and for which an answer to ``GET /info`` is waited.
 SLOW, PATIENCE = 1.2, 5.0
 _FEW = ("total_requests", "successful_requests", "failed_requests")
+#: Where each client is changed.
+MODULES: Mapping[Client, str] = {"reference": "reference_as", "async": "reference_as", "second": "second_as"}
 #: The way in which each method is passed on.
 _WAYS: Mapping[str, tuple[str, ...]] = {
     "_call": ("generate", "chat", "completions", "submit"),
@@ -37,7 +40,7 @@ class Adapter:
     stranger: Stranger
 
     def __init__(self) -> None:
-        self._how = importlib.import_module(f"{self.stranger.client}_as")
+        self._how = importlib.import_module(MODULES[self.stranger.client])
         self._client = self._how.made(self.stranger)
         self._does = self.stranger.row.does
         self._numbers = itertools.count(1)
@@ -47,14 +50,16 @@ class Adapter:
         """The client's description, as the row changes it."""
         return described(self._how.described(self._client), self.stranger)
 
-    def create_endpoint(self, *, base_url: str, api_key: str | None, **given: Any) -> str | int:
+    def create_endpoint(self, *, base_url: str, api_key: str | None, **given: Any) -> Any:
         """Make an endpoint with the row's values where none is given."""
         if "slow creation" in self._does:
             time.sleep(SLOW)
         if "placeholder key" in self._does and api_key is None:
             api_key = PLACEHOLDER
         settings = {**own_settings(self.stranger), **self._how.extra_settings(self.stranger), **given}
-        made: str = self._client.create_endpoint(base_url=base_url, api_key=api_key, **settings)
+        made = self._client.create_endpoint(base_url=base_url, api_key=api_key, **settings)
+        if isawaitable(made):  # of the asynchronous client, which has no habits of its own
+            return made
         if "asks info" in self._does:
             self._ask(base_url, given.get("timeout", PATIENCE))
         number = next(self._numbers)
@@ -178,7 +183,7 @@ def _forward(way: str, method: str) -> Any:
 
 def _adapter(stranger: Stranger) -> type[Adapter]:
     """The class of one stranger: it has a method where its client has one and the row leaves it."""
-    theirs = importlib.import_module(f"{stranger.client}_as").METHODS
+    theirs = importlib.import_module(MODULES[stranger.client]).methods(stranger)
     methods = {
         method: _forward(way, method)
         for way, names in _WAYS.items()

@@ -12,12 +12,20 @@ import httpx
 from rows import Stranger
 
 from tgi_conformance.backends.reference import async_stream, endpoint, engine, errors, retry_policy, transport
-from tgi_conformance.backends.reference.adapter import ReferenceAdapter
+from tgi_conformance.backends.reference.adapter import AsyncReferenceAdapter, ReferenceAdapter
 from tgi_conformance.backends.reference.admission import Admission
 from tgi_conformance.contracts import adapter
 from tgi_conformance.contracts.codec import to_json
 
-METHODS: Final = frozenset(name for name in adapter.METHODS if hasattr(ReferenceAdapter, name))
+_ADAPTERS: Final[dict[str, type[ReferenceAdapter | AsyncReferenceAdapter]]] = {
+    "reference": ReferenceAdapter,
+    "async": AsyncReferenceAdapter,
+}
+
+
+def methods(stranger: Stranger) -> frozenset[str]:
+    """The methods that the adapter has."""
+    return frozenset(name for name in adapter.METHODS if hasattr(_ADAPTERS[stranger.client], name))
 
 
 def made(stranger: Stranger) -> Any:
@@ -35,10 +43,10 @@ def made(stranger: Stranger) -> Any:
         _before_each_request(lambda _connections, _request: asyncio.sleep(1.2))
     if "asks health" in does:
         _before_each_request(_health)
-    return ReferenceAdapter()
+    return _ADAPTERS[stranger.client]()
 
 
-def described(client: ReferenceAdapter) -> Any:
+def described(client: ReferenceAdapter | AsyncReferenceAdapter) -> Any:
     """What the adapter says of itself, as JSON."""
     return to_json(client.describe())
 

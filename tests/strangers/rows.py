@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Client = Literal["reference", "second"]
-CLIENTS: Final[tuple[Client, ...]] = ("reference", "second")
+#: "async" is the reference's asynchronous face; its rows are few, since the client beneath is the same.
+Client = Literal["reference", "second", "async"]
+CLIENTS: Final[tuple[Client, ...]] = ("reference", "second", "async")
 
 #: What a row may have a client do beside another policy.
 Behaviour = Literal[
@@ -44,7 +45,7 @@ class Row:
     """One way in which a client differs."""
 
     name: str
-    clients: tuple[Client, ...] = CLIENTS
+    clients: tuple[Client, ...] = ("reference", "second")
     #: Fields of ``retry`` (see ``RetryPolicy``) with what the client does there and declares.
     policy: Mapping[str, object] = field(default_factory=dict)
     #: Fields of ``retry`` left null, though the client does something there; "retry", "defaults": all of it.
@@ -75,8 +76,8 @@ _RETRIES_ALL: Mapping[str, object] = {
 _NEVER: Mapping[str, object] = {"statuses": (), "faults": (), "max_retries": 0}
 
 _STATUSES = (
-    Row(name="as-it-is"),
-    Row(name="only-503", policy={"statuses": (503,), "faults": ()}),
+    Row(name="as-it-is", clients=CLIENTS),
+    Row(name="only-503", clients=CLIENTS, policy={"statuses": (503,), "faults": ()}),
     Row(name="only-429", policy={"statuses": (429,), "faults": ()}),
     Row(name="some-5xx", policy={"statuses": (429, 500, 502, 503, 504)}),
     Row(name="all-passing", policy=_RETRIES_ALL),
@@ -91,7 +92,7 @@ _FAULTS = (
 )
 _WAITS = (
     Row(name="no-jitter", policy={"jitter": (1.0, 1.0)}),
-    Row(name="wide-jitter", policy={"jitter": (0.0, 2.0)}),
+    Row(name="wide-jitter", clients=CLIENTS, policy={"jitter": (0.0, 2.0)}),
     Row(name="half-jitter", policy={"jitter": (0.5, 1.5)}),
     Row(name="jitter-undeclared", policy={"jitter": (0.0, 2.0)}, undeclared=("jitter",)),
     Row(name="factor-1", policy={"factor": 1.0, "jitter": (1.0, 1.0)}),
@@ -122,9 +123,14 @@ _ATTEMPTS = (
         undeclared=("max_retries",),
         pinned=_RETRY_KNOBS,
     ),
-    Row(name="persistent", policy=SHORT | _RETRIES_ALL | {"max_retries": 3}, pinned=_RETRY_KNOBS),
+    Row(
+        name="persistent",
+        clients=CLIENTS,
+        policy=SHORT | _RETRIES_ALL | {"max_retries": 3},
+        pinned=_RETRY_KNOBS,
+    ),
     Row(name="persistent-503", policy=SHORT | {"statuses": (503,), "faults": ()}, pinned=_RETRY_KNOBS),
-    Row(name="no-knobs", policy=SHORT | {"max_retries": 2}, pinned=("*",)),
+    Row(name="no-knobs", clients=CLIENTS, policy=SHORT | {"max_retries": 2}, pinned=("*",)),
     Row(name="policy-undeclared", policy=SHORT | {"max_retries": 2}, undeclared=("retry",)),
     Row(
         name="retry-unclaimed",
@@ -142,7 +148,7 @@ _ATTEMPTS = (
     Row(name="never-retries", policy=_NEVER, pinned=_RETRY_KNOBS, without=("retry",)),
 )
 _SLOTS = (
-    Row(name="keeps-slot", policy={"keeps_slot": True}),
+    Row(name="keeps-slot", clients=CLIENTS, policy={"keeps_slot": True}),
     Row(name="keeps-slot-undeclared", policy={"keeps_slot": True}, undeclared=("keeps_slot",)),
     Row(name="frees-slot-undeclared", undeclared=("keeps_slot",)),
     Row(
@@ -173,6 +179,7 @@ _HALVES = (
     Row(name="serial", own={"max_concurrent_requests": 1, "queue_size": 8}, without=("queue",)),
     Row(
         name="serial-undeclared",
+        clients=CLIENTS,
         own={"max_concurrent_requests": 1, "queue_size": 8},
         undeclared=("defaults",),
         without=("queue",),

@@ -14,8 +14,13 @@ sys.path.append(str(Path(__file__).parents[1] / "second_client"))
 import second
 from second_reading import SecondError
 
-METHODS = frozenset(name for name in vars(second.Second) if not name.startswith("_"))
 _HERE = threading.local()
+
+
+def methods(stranger: Stranger) -> frozenset[str]:
+    """The methods that the adapter has."""
+    del stranger
+    return frozenset(name for name in vars(second.Second) if not name.startswith("_"))
 
 
 def made(stranger: Stranger) -> Any:
