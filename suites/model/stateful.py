@@ -289,8 +289,8 @@ def _note_program(run: MachineRun, failure: _Failure) -> None:
 
 def _tried(run: MachineRun) -> dict[str, object]:
     """How many programs were run, of which seed, and why no more."""
-    left_out = {"fewer": run.extent.why} if run.extent.why else {}
-    return {"seed": run.case.settings.seed, "programs": run._done} | left_out
+    tried: dict[str, object] = {"seed": run.case.settings.seed, "programs": run._done}
+    return tried | {"fewer": run.extent.why} if run.extent.why else tried
 
 
 def _conclude(run: MachineRun) -> None:
