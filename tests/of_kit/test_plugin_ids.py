@@ -2,8 +2,8 @@
 
 import pytest
 
-from tgi_conformance.plugin.collection import names
 from tgi_conformance.plugin.ids import Marked, case_id, doubled, find_clause
+from tgi_conformance.plugin.selection import Selection
 from tgi_conformance.suites.harness.session import CaseId
 
 
@@ -47,7 +47,7 @@ def test_doubled_ids_name_both_tests_and_spare_other_backends() -> None:
     ],
 )
 def test_patterns_name_a_case_by_its_id_or_its_clause(pattern: str, *, hit: bool) -> None:
-    assert names(pattern, CaseId(clause="RETRY-03", slug="json-400")) is hit
+    assert Selection([pattern]).takes(CaseId(clause="RETRY-03", slug="json-400")) is hit
 
 
 def test_unknown_clause_is_found_to_be_none() -> None:
