@@ -156,7 +156,7 @@ def test_patterns_leave_out_the_rest_and_say_so_if_they_name_nothing(project: Pa
     _write(project, test_own=OWN)
     done = run_pytest(project, "-q", "--tgi-case=RETRY-03/400", "--tgi-case=GEN-*", "--tgi-enforce=must")
     assert done.rulings() == {"RETRY-03/400": "passed"}
-    assert "--tgi-case GEN-*: no case has that name" in done.out
+    assert "--tgi-case GEN-*: no case that was collected has that name" in done.out
     assert done.code == 0, done.out
 
 

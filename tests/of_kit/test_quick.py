@@ -59,7 +59,7 @@ def test_what_quick_leaves_out_is_listed_as_not_here(quick: Done) -> None:
     assert left == {"left out by profile quick"}
     ran: dict[str, int] = {}
     for verdict in verdicts:
-        if verdict["ruling"] != "not here":
+        if verdict["ruling"] != "not here" and "/healthy-" not in str(verdict["case"]):
             ran[str(verdict["clause"])] = ran.get(str(verdict["clause"]), 0) + 1
     assert ran["INIT-05"] == ran["DECL-01"] == 1
     assert ran["INIT-02"] > 1
@@ -106,4 +106,4 @@ def test_a_slow_backend_is_told_what_was_left_out_for_time(tmp_path: Path) -> No
     assert {str(v["ruling"]) for v in left} == {"not here"}
     assert f"{len(left)} case" in done.out
     assert "left out for time" in done.out
-    assert done.code != Exit.BELOW_FLOOR
+    assert done.code != Exit.UNCLEAR
