@@ -1,5 +1,6 @@
 """The calls that ``doctor`` makes beside the healthy ones: endpoints, an error, an image, a tool call."""
 
+import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -22,10 +23,15 @@ DEADLINE: Final = 10.0
 _STATUS: Final = 422
 _MESSAGE: Final = "Input validation error: `temperature` must be strictly positive"
 #: One pixel, whole and valid.
-_PIXEL: Final = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
-    "rkJggg=="
+_BASE64: Final = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+_PIXEL: Final = f"data:image/png;base64,{_BASE64}"
+#: Capability -> the image as it is handed to chat().
+_IMAGES: Final[Mapping[str, Mapping[str, object]]] = {
+    "img": {"type": "image_url", "image_url": {"url": _PIXEL}},
+    "img-bytes": {"type": "image", "image": base64.b64decode(_BASE64)},
+}
 _ARGUMENTS: Final[Mapping[str, JSON]] = {"location": "Paris", "format": "celsius"}
 
 
@@ -109,26 +115,29 @@ def _told(what: str, outcome: Outcome) -> Remark:
 def image_remarks(driver: Driver, server: FakeServer, shapes: Sequence[Shape]) -> Iterator[Remark]:
     """An image that is handed over reaches the server."""
     claimed = driver.description.capabilities
-    part: JSON = {"type": "image_url", "image_url": {"url": _PIXEL}}
-    text: JSON = {"type": "text", "text": "What is this?"}
-    if "img" in claimed and CHAT in shapes:
-        arguments: dict[str, object] = {"messages": [{"role": "user", "content": [text, part]}]}
-        yield _image(driver, server, CHAT, arguments)
+    text = {"type": "text", "text": "What is this?"}
+    for capability, part in _IMAGES.items():
+        if capability in claimed and CHAT in shapes:
+            messages = [{"role": "user", "content": [text, part]}]
+            yield _image(driver, server, CHAT, {"messages": messages}, capability)
     if "img-native" in claimed and NATIVE in shapes:
-        yield _image(driver, server, NATIVE, {"prompt": ["What is this?", part]})
+        prompt = ["What is this?", _IMAGES["img-bytes"]]
+        yield _image(driver, server, NATIVE, {"prompt": prompt}, "img-native")
 
 
-def _image(driver: Driver, server: FakeServer, shape: Shape, arguments: Mapping[str, object]) -> Remark:
+def _image(
+    driver: Driver, server: FakeServer, shape: Shape, arguments: Mapping[str, object], capability: str
+) -> Remark:
     outcome, bodies = _call(driver, server, shape, shape.plain("a pixel"), arguments)
-    what = f"a {shape.method}() call with an image"
+    what = f"a {shape.method}() call with an image ({capability})"
     if outcome.returned and any(_PIXEL in body for body in bodies):
         return Remark(tone="good", text=f"{what} is answered, and the image is in the request")
-    where = "part of the message" if shape is CHAT else "![](data:…) in the prompt"
+    where = "in an image_url part of the message" if shape is CHAT else "as ![](data:…) in the prompt"
     observed = f"the request holds no such image: {bodies[0]:.300}" if bodies else "no request was sent"
     return Remark(
         tone="bad",
         text=f"{what}: {observed if outcome.returned else describe(outcome)}",
-        help=f"the data URL goes out as it is, as a {where}; or leave the image capability out",
+        help=f"the image goes out as a data URL, {where}; or leave {capability!r} out of capabilities",
     )
 
 
