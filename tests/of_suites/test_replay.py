@@ -10,6 +10,7 @@ from tgi_conformance.contracts.adapter import ErrorInfo
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Journal, ReplyUse
 from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.contracts.script import Script
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import CameLate, ClauseFailed
 from tgi_conformance.suites.harness.judged import judged
@@ -46,6 +47,9 @@ class FakeCase:
         pass
 
     def check_server(self):
+        pass
+
+    def excuse(self, failure):
         pass
 
     def finish(self):
@@ -170,7 +174,7 @@ class FakeRunning:
 def test_a_request_that_a_time_limit_cut_off_was_late(kind, late):
     record = CaseRecord(case="X-01/a", clause="X-01", backend="b")
     case = Case(None, None, None, record, Settings(backends=()))
-    case._spaces, case._running = [FakeSpace()], [FakeRunning(kind)]
+    case._spaces, case._scripts, case._running = [FakeSpace()], [Script()], [FakeRunning(kind)]
 
     with pytest.raises(ClauseFailed) as failed:
         case.check_script()
