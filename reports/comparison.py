@@ -14,9 +14,12 @@ class Difference:
     key: str
     expected: str | None
     found: str | None
+    #: Why there is no entry, where an untestable case left the key open.
+    why: str = ""
 
     def __str__(self) -> str:
-        return f"{self.key}: expected {self.expected or 'no entry'}, found {self.found or 'no entry'}"
+        found = self.found or (f"no entry ({self.why})" if self.why else "no entry")
+        return f"{self.key}: expected {self.expected or 'no entry'}, found {found}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,12 @@ def compare(results: ResultsMap, file: Path) -> Comparison | None:
         return Comparison(backend=results.backend, file=file, problem=f"{file}: no results map: {error}")
     keys = dict.fromkeys((*results.values, *expected))
     differences = tuple(
-        Difference(key, expected.get(key), results.values.get(key))
+        Difference(
+            key,
+            expected.get(key),
+            results.values.get(key),
+            results.left_out[key] if key in results.unclear else "",
+        )
         for key in keys
         if expected.get(key) != results.values.get(key)
     )

@@ -209,6 +209,15 @@ def test_a_map_is_compared_with_the_expected_one_of_its_name(
     assert comparison.same is (not differences and not problem)
 
 
+def test_a_key_that_an_untestable_case_left_open_differs_and_says_why(tmp_path: Path) -> None:
+    atomic.write_text(tmp_path / "expected" / "alpha_test_results.json", '{"streaming": "Success"}')
+    unclear = verdict("STREAM-12/b", Ruling.UNTESTABLE, reason="failed once")
+    written = write_all(run_of(unclear), tmp_path / "out", tmp_path / "expected")
+    (difference,) = written.comparison[0].differences
+    told = "streaming: expected Success, found no entry (untestable: STREAM-12/b: failed once)"
+    assert str(difference) == told
+
+
 # --- verdict lines ---
 
 
