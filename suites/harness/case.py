@@ -3,8 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -26,6 +25,7 @@ from tgi_conformance.suites.harness.patience import Ended, Pace, Patience, pace_
 from tgi_conformance.suites.harness.policy import RetrySettings, effective, most_attempts
 from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
 from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
+from tgi_conformance.suites.harness.runaway import RunsAway, awaited
 from tgi_conformance.suites.harness.script_check import expect_met, no_fault
 from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, waits_of
 from tgi_conformance.suites.harness.session import Alone, CallSeen, CaseRecord, Settings, SpaceSeen
@@ -54,22 +54,16 @@ class Running:
     what: str
     deadline: float
     #: Says what is wrong where the call sends without end; and how often that is asked (seconds).
-    runs_away: Callable[[], str]
+    runs_away: RunsAway
     look: float
     _outcome: Outcome | None = None
 
     def wait(self, deadline: float | None = None) -> Outcome:
         """Wait for the end; silence past the deadline is a hang, and so is a call that sends without end."""
         if self._outcome is None:
-            self._outcome = self._awaited(self.deadline if deadline is None else deadline)
+            limit = self.deadline if deadline is None else deadline
+            self._outcome = awaited(self.call, limit, self.look, self.runs_away)
         return self._outcome
-
-    def _awaited(self, deadline: float) -> Outcome:
-        begun = time.monotonic()
-        while begun + deadline - time.monotonic() > self.look and not self.call.wait_begun(self.look):
-            if told := self.runs_away():
-                return self.call.end(f"{self.call.method}(): {told}")
-        return self.call.wait(deadline, since=begun)
 
     def wait_briefly(self, seconds: float) -> Outcome | None:
         """Wait that long for the end; None: still running, which is no fault."""
@@ -365,9 +359,10 @@ class Case:
         self._running.append(running)
         return running
 
-    def _runs_away(self) -> str:
+    def _runs_away(self, excess: int | None) -> str:
         """Say what is wrong where the case's calls send without end."""
-        return self.probes.runaways.judge((space.journal() for space in self._spaces), self._calls)
+        journals = (space.journal() for space in self._spaces)
+        return self.probes.runaways.judge(journals, self._calls, excess)
 
     def call(self, prompt: str | None = None, /, *, endpoint: str, **arguments: object) -> Outcome:
         """Make a generation call and wait for its end."""

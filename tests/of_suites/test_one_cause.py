@@ -67,6 +67,13 @@ def test_after_the_first_the_next_is_seen_sooner() -> None:
     assert runaways.judge([_journal(4 + MOST_AGAIN)], [CALL])
 
 
+def test_a_call_that_hung_has_run_away_if_it_sent_more_than_it_may() -> None:
+    runaways = Runaways()
+    assert runaways.judge([_journal(3)], [CALL], 0) == ""
+    assert runaways.judge([_journal(4)], [CALL], 0).startswith("4 requests where 3 are allowed")
+    assert runaways.seen == 1
+
+
 def test_the_clause_that_forbids_it_is_named_and_where_no_oracle_can_tell_retry_01() -> None:
     runaways = Runaways()
     runaways.judge([_journal(500, status=400)], [CALL])
