@@ -139,7 +139,8 @@ def _of_claims(about: Description) -> Iterator[Remark]:
     if "grammar" in claimed and "grammar" not in generate and "response_format" not in chat:
         declared = 'grammar in parameters["generate"], or response_format in parameters["chat"]'
         yield _empty_claim("grammar", declared, "cases that send a grammar")
-    if "timeout" in claimed and "timeout" not in about.settings and "deadline" not in chat | generate:
+    offered = frozenset().union(*about.parameters.values())
+    if "timeout" in claimed and "timeout" not in about.settings and "deadline" not in offered:
         yield _empty_claim("timeout", "timeout in settings", "cases that set one")
     if "reqid" in claimed and about.request_id_header is None:
         yield Remark(

@@ -39,7 +39,7 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
         pytest.exit(NO_REAL_ENDPOINT, returncode=ENDPOINT_UNUSABLE)
     profile = _profile(text(config, "--tgi-profile", "default"))
     if config.option.tgi_focus and profile != "quick":
-        raise pytest.UsageError(f"--tgi-focus: profile {profile} runs all cases anyway; it goes with quick")
+        raise pytest.UsageError(f"a focus goes with quick: profile {profile} runs all cases anyway")
     _check_names(config)
     seed = read_seed(text(config, "--tgi-seed", str(DEFAULT_SEED)))
     try:
@@ -87,7 +87,7 @@ def read_seed(word: str) -> int:
     if word == "random":
         return random.SystemRandom().randrange(2**32)
     if not word.isdecimal():
-        raise pytest.UsageError(f"--tgi-seed {word}: give a whole number from 0 up, or random")
+        raise pytest.UsageError(f"seed {word!r}: give a whole number from 0 up, or random")
     return int(word)
 
 
@@ -122,5 +122,5 @@ def _deadline(given: float | None) -> float:
     if given is None:
         return DEFAULT_DEADLINE
     if not 0 < given < float("inf"):
-        raise pytest.UsageError(f"--tgi-deadline {given}: give a number of seconds above 0")
+        raise pytest.UsageError(f"deadline {given:g}: give a number of seconds above 0")
     return given

@@ -76,7 +76,7 @@ def test_cases_named_by_the_user_are_all_run(tmp_path: Path) -> None:
 def test_focus_without_quick_is_refused(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, "--tgi-focus=REQ-01")
     assert done.code == 4
-    assert "it goes with quick" in done.out
+    assert "a focus goes with quick" in done.out
 
 
 def test_a_slow_backend_is_told_what_was_left_out_for_time(tmp_path: Path) -> None:
