@@ -11,11 +11,13 @@ from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.loopback import is_port_here
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import Reply, overloaded, status
+from tgi_conformance.contracts.script import Reply, status
 from tgi_conformance.fake_server.client import Space
+from tgi_conformance.suites.areas.refusals import refusal
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_success, expect_text, only_request
+from tgi_conformance.suites.harness.policy import retried_statuses
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
@@ -179,8 +181,8 @@ def test_nonsense_settings_are_refused_or_clamped(case: Case, form: str) -> None
     setting, value = NONSENSE[form]
     case.needs_setting(setting)
     shape = case.shape()
-    first = (overloaded().times(0, 1),) if setting in _SEEN_IN_RETRY else ()
-    case.serve(*first, shape.plain("fine").times(0, None))
+    refusals = [refusal(code).times(0, 1) for code in retried_statuses(case.description)[:1]]
+    case.serve(*(refusals if setting in _SEEN_IN_RETRY else ()), shape.plain("fine").times(0, None))
 
     given = _one_quick_retry(setting) | {setting: value}
     created = case.try_endpoint(**given)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import overloaded
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.suites.areas.parameters import (
     LIMIT_NAMES,
@@ -23,6 +22,7 @@ from tgi_conformance.suites.areas.parameters import (
     sent_with,
     widest_integer,
 )
+from tgi_conformance.suites.areas.refusals import refusal
 from tgi_conformance.suites.areas.request_bodies import bad_nulls, same_float32, top_level_names
 from tgi_conformance.suites.areas.router import expect_decodable, router_problem, router_refuses
 from tgi_conformance.suites.areas.tools import needs_tool_definitions
@@ -39,6 +39,7 @@ from tgi_conformance.suites.generated.texts import texts
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, only_request
+from tgi_conformance.suites.harness.policy import retried_statuses
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape, healthy
@@ -330,6 +331,7 @@ def test_no_call_changes_what_the_caller_passed(case: Case) -> None:
         parameters(CHAT, names, most=widest_integer(case)),
         st.fixed_dictionaries({}, optional=extra),
     )
+    code = next(iter(retried_statuses(case.description)), 429)
     retried = case.claims("retry") and "max_retries" in case.description.settings
     endings = st.sampled_from(["answered", "refused", *(["retried"] if retried else [])])
 
@@ -337,7 +339,7 @@ def test_no_call_changes_what_the_caller_passed(case: Case) -> None:
         said, asked, ending = drawn
         refusals = {"answered": 0, "refused": 9, "retried": 1}[ending]
         inner.serve(
-            *([overloaded().times(0, refusals)] if refusals else []), CHAT.plain("fine").times(0, None)
+            *([refusal(code).times(0, refusals)] if refusals else []), CHAT.plain("fine").times(0, None)
         )
         quick: dict[str, Any] = (
             {"max_retries": 1, "initial_retry_delay": 0.01, "backoff_factor": 1.0}

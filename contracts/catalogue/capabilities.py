@@ -1,6 +1,6 @@
 """What a backend may claim. A clause binds only if all its capabilities are claimed.
 
-The one exception: ``retry`` clauses bind as well as soon as a second attempt of a call is seen.
+A backend that retries and does not claim ``retry`` is asked for the claim, once a run (clause DECL-01).
 """
 
 from collections.abc import Mapping

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from tgi_conformance.suites.areas.refusals import takes_deadline
 from tgi_conformance.suites.model.checks import expect_expiry, expect_statistics
 from tgi_conformance.suites.model.fates import Fate
 from tgi_conformance.suites.model.machine import (
@@ -80,7 +81,7 @@ class QueueMachine(ModelMachine):
             self.steps.append(f"cancel {made.state.name} ({made.state.phase})")
             self.program.cancel(made)
 
-    @precondition(lambda self: self.case.claims("timeout"))
+    @precondition(lambda self: takes_deadline(self.case, self.case.shape()))
     @rule(pick=PICKS)
     @step
     def expire(self, pick: int) -> None:
