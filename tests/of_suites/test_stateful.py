@@ -9,6 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from tgi_conformance.contracts.adapter import Description
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Script
@@ -25,7 +26,7 @@ from tgi_conformance.suites.model.stateful import CaseMachine, MachineRun, check
 def _case(seed: int = 1) -> Case:
     record = CaseRecord(case="QUEUE-01/property-x", clause="QUEUE-01", backend="none")
     driver = SimpleNamespace(
-        description=SimpleNamespace(capabilities=frozenset(CAPABILITIES)), implemented=frozenset()
+        description=Description(name="none", capabilities=frozenset(CAPABILITIES)), implemented=frozenset()
     )
     settings = SimpleNamespace(profile="quick", seed=seed)
     probes = SimpleNamespace(pace=Pace(sends=(0.0,)))
