@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 from jsonschema import Draft202012Validator
 
+from tgi_conformance.contracts.adapter import Description
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Body, Script, Server
@@ -138,7 +139,7 @@ def test_generated_parameters_are_valid_to_the_router(shape: Shape, route: Any, 
 
 def _case(seed: int = 1) -> Case:
     record = CaseRecord(case="STREAM-01/property", clause="STREAM-01", backend="none")
-    driver = SimpleNamespace(description=None, implemented=frozenset())
+    driver = SimpleNamespace(description=Description(name="none"), implemented=frozenset())
     given_settings = SimpleNamespace(profile="quick", seed=seed)
     return Case(*cast("Any", (SimpleNamespace(), driver, SimpleNamespace(), record, given_settings)))
 
