@@ -1,6 +1,5 @@
 """The second client under retry policies of its own: it says what it does, and has no knob to change it."""
 
-import random
 import sys
 import threading
 from pathlib import Path
@@ -16,8 +15,6 @@ class EagerEndpoint(Endpoint):
     """Retries every passing status and every broken connection, after waits that do not grow."""
 
     statuses = (408, 425, 429, 500, 502, 503, 504)
-    faults = ("refused", "reset", "closed")
-    jitter = (0.9, 1.0)
     keeps_slot = False
 
     def __init__(self, **settings):
@@ -27,12 +24,9 @@ class EagerEndpoint(Endpoint):
 
     def wait_before(self, number, error):
         """Seconds before attempt ``number``; None: the call ends."""
-        asked = error.retry_after or 0.0
-        passing = error.status in self.statuses or error.fault in self.faults
-        if number > self.retries or not passing or asked > 30.0:
-            return None
-        self.staying.keeps = self.keeps_slot
-        return max(asked, self.first * random.uniform(*self.jitter))  # noqa: S311 - spread, no secret
+        wait = super().wait_before(number, error)
+        self.staying.keeps = self.keeps_slot and wait is not None
+        return wait
 
     def leave(self):
         """Give the slot back, unless the call sleeps with it."""
