@@ -118,6 +118,10 @@ def test_a_status_that_blames_the_request_is_not_retried(case: Case, code: int, 
     expect_requests(space.journal().generations, 1, because=f"a {code} is permanent", journal=space.journal())
 
 
+#: What the prompt of the streaming call among others says.
+_STREAMED = "streamed-call"
+
+
 @clause("RETRY-04", case="seconds")
 @timing
 @ahead
@@ -127,14 +131,24 @@ def test_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
     shape = case.shape()
     codes = [code for code in (429, 503) if retries(case, code)] or [retried_status(case)]
     refusals = {f"code-{code}": refusal(code, ("retry-after", "1")) for code in codes}
+    granted = [shape.plain("granted").times(len(refusals))]
+    if case.claims("stream"):
+        # Streams are often sent by code of their own; by themselves they are RETRY-04/stream's.
+        refusals[_STREAMED] = refusal(codes[0], ("retry-after", "1"))
+        granted.insert(0, shape.stream(("granted",)).where(contains=_STREAMED))
     space = case.serve(
-        *(reply.where(contains=word).named(word) for word, reply in refusals.items()),
-        shape.plain("granted").times(len(refusals)),
+        *(reply.where(contains=word).named(word) for word, reply in refusals.items()), *granted
     )
 
     # At once: the wait is the same, and it is a second.
     running = [
-        case.start(case.prompt(word), endpoint=retrying(case, 1, asked=1.0), shape=shape) for word in refusals
+        case.start(
+            case.prompt(word),
+            endpoint=retrying(case, 1, asked=1.0),
+            shape=shape,
+            stream=word == _STREAMED,
+        )
+        for word in refusals
     ]
 
     for call in running:
