@@ -33,7 +33,7 @@ from tgi_conformance.contracts.verdict import RED, Ruling  # noqa: E402
 STATE = Path("collected_results") / "strangers"
 #: Seconds after which a run is given up; a client that takes a second before each request needs minutes.
 PATIENCE = 1800
-COLUMNS = (Ruling.PASSED, Ruling.FAILED, Ruling.UNTESTABLE, Ruling.NOT_APPLICABLE)
+COLUMNS = (Ruling.PASSED, Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE, Ruling.NOT_APPLICABLE)
 
 
 @dataclass(frozen=True, slots=True)

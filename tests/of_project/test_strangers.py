@@ -32,7 +32,7 @@ BASES: dict[str, Any] = {
 }
 BY_ID = {stranger.id: stranger for stranger in STRANGERS}
 ROW = Row(
-    "second-x", "digest", (9, 1, 0, 2), ("REQ-01/x",), ("failed REQ-01/x: expected 1; observed 2",), 60.0
+    "second-x", "digest", (9, 1, 0, 0, 2), ("REQ-01/x",), ("failed REQ-01/x: expected 1; observed 2",), 60.0
 )
 
 
@@ -115,13 +115,14 @@ def test_the_table_counts_the_verdicts_and_names_the_red_ones() -> None:
         "stranger",
         "passed",
         "failed",
+        "blocked",
         "untestable",
         "not",
         "applicable",
         "seconds",
         "red",
     ]
-    assert line.split() == ["second-x", "9", "1", "0", "2", "60.0", "REQ-01/x"]
+    assert line.split() == ["second-x", "9", "1", "0", "0", "2", "60.0", "REQ-01/x"]
 
 
 def test_a_red_verdict_fails_the_matrix_and_what_has_a_row_is_not_run_again(

@@ -168,6 +168,7 @@ _HALVES = (
         without=("native", "completions", "tools", "grammar", "img", "img-bytes", "img-native"),
     ),
     Row(name="native-stream", without=("chat", "completions", "tools", "img", "img-bytes")),
+    Row(name="images-by-url", without=("img-bytes", "img-native")),
     Row(name="no-stream", without=("stream",)),
     Row(name="no-stats", without=("stats", "reset")),
     Row(name="no-queue", without=("queue",)),
