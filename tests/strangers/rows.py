@@ -128,6 +128,7 @@ _ATTEMPTS = (
         clients=CLIENTS,
         policy=SHORT | _RETRIES_ALL | {"max_retries": 3},
         pinned=_RETRY_KNOBS,
+        long=True,
     ),
     Row(name="persistent-503", policy=SHORT | {"statuses": (503,), "faults": ()}, pinned=_RETRY_KNOBS),
     Row(name="no-knobs", clients=CLIENTS, policy=SHORT | {"max_retries": 2}, pinned=("*",)),
@@ -155,6 +156,7 @@ _SLOTS = (
         name="keeps-slot-persistent",
         policy=SHORT | _RETRIES_ALL | {"max_retries": 2, "keeps_slot": True},
         pinned=_RETRY_KNOBS,
+        long=True,
     ),
     Row(name="waits-when-full", does=("waits when full",)),
 )
