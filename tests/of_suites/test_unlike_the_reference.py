@@ -20,6 +20,8 @@ TOUCHED: dict[str, tuple[str, ...]] = {
         "RES-05",
     ),
     "small_clients.py:Persistent": ("RETRY-*", "ERR-06/status-503", "ERR-03"),
+    "../strangers/adapters.py:reference_asks_info": ("ERR-07/connect",),
+    "../strangers/adapters.py:reference_default_temperature": ("GEN-11",),
     "other_model.py:OtherModel": ("REAL-02", "REAL-04", "*/persona-hosted-router"),
 }
 
