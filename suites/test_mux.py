@@ -7,6 +7,7 @@ import pytest
 from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import Server, always, echo
+from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_turned_away
 from tgi_conformance.suites.harness.case import ALIASES, Case
@@ -109,14 +110,15 @@ def test_no_cross_talk_under_concurrency(case: Case) -> None:
         )
         for alias in aliases
     }
-    running = [(alias, prompt, case.start(prompt, endpoint=endpoints[alias])) for alias, prompt in planned]
-
-    for alias, prompt, call in running:
-        outcome = call.wait()
-        expect_success(outcome, f"the call on {alias}")
-        expect(
-            prompt in outcome.text, expected=f"the answer to {prompt!r}", observed=repr(outcome.text[:120])
-        )
+    together = taken_together(case, 16) * len(aliases)
+    for first in range(0, len(planned), together):
+        calls = planned[first : first + together]
+        running = [(alias, prompt, case.start(prompt, endpoint=endpoints[alias])) for alias, prompt in calls]
+        for alias, prompt, call in running:
+            outcome = call.wait()
+            expect_success(outcome, f"the call on {alias}")
+            seen = outcome.text
+            expect(prompt in seen, expected=f"the answer to {prompt!r}", observed=repr(seen[:120]))
     wrong = [e for e in space.journal().generations if f"key={e.key} " not in e.body.decode()]
     expect(
         not wrong,
