@@ -95,26 +95,43 @@ class AsyncAdapter(Adapter):
             await client.close()
 
 
+# The client checks no answer, so any field of it may be None, or another type than it is declared to be.
 def answer(result):
     given = {"usage": usage(result)}
-    for choice in result.choices[:1]:
-        calls = [
-            {"name": c.function.name, "arguments": c.function.arguments}
-            for c in choice.message.tool_calls or []
-        ]
-        given |= {"text": choice.message.content, "finish_reason": choice.finish_reason, "tool_calls": calls}
+    for choice in (result.choices or [])[:1]:
+        given |= {"finish_reason": choice.finish_reason}
+        if message := choice.message:
+            calls = [
+                {"name": c.function.name, "arguments": c.function.arguments}
+                for c in listed(message.tool_calls)
+            ]
+            given |= {"text": message.content, "tool_calls": calls}
     return given
 
 
 def piece(chunk):
     given = {"usage": usage(chunk)}
-    for choice in chunk.choices[:1]:
-        given |= {"text": choice.delta.content, "finish_reason": choice.finish_reason}
-        given["tool_call_delta"] = [
-            {"index": c.index, "id": c.id, "name": c.function.name, "arguments": c.function.arguments}
-            for c in choice.delta.tool_calls or []
-        ]
+    for choice in (chunk.choices or [])[:1]:
+        given |= {"finish_reason": choice.finish_reason}
+        if delta := choice.delta:
+            given |= {
+                "text": delta.content,
+                "tool_call_delta": list(map(call_delta, listed(delta.tool_calls))),
+            }
     return given
+
+
+def call_delta(call):
+    return {
+        "index": call.index,
+        "id": call.id,
+        "name": call.function.name,
+        "arguments": call.function.arguments,
+    }
+
+
+def listed(calls):
+    return calls if isinstance(calls, list) else []
 
 
 def usage(result):

@@ -109,7 +109,7 @@ class Case:
     _connected: set[str] = field(default_factory=set)
     _endpoints: dict[str, RetryPolicy] = field(default_factory=dict)
     #: Endpoint -> generation of the backend's process that it was made in.
-    _born: dict[str, int] = field(default_factory=dict)
+    _born: dict[object, int] = field(default_factory=dict)
     #: Ids of endpoints that are to be closed at the end.
     _open: list[object] = field(default_factory=list)
     _running: list[Running] = field(default_factory=list)
@@ -255,7 +255,6 @@ class Case:
         endpoint = cast("str", created.value)
         given = RetrySettings(**{k: v for k, v in self._effective(settings).items() if k in _RETRY_SETTINGS})  # type: ignore[arg-type]
         self._endpoints[endpoint] = effective(self.description, given)
-        self._born[endpoint] = self.driver.generation
         return endpoint
 
     def try_endpoint(
@@ -273,6 +272,7 @@ class Case:
         outcome = self.ask("create_endpoint", **arguments, **self._effective(settings))
         if outcome.returned and isinstance(outcome.value, str | int):
             self._open.append(outcome.value)
+            self._born[outcome.value] = self.driver.generation
         return outcome
 
     def _probe_first(self) -> None:
@@ -458,7 +458,8 @@ class Case:
         outcomes = [(r.what, r.wait(0) if r.over else r.call.abandon()) for r in self._running]
         self._outcomes = outcomes + self._outcomes
         with contextlib.suppress(ClauseFailed):
-            for endpoint in list(self._open):
+            # Those of a process that has ended are gone with it.
+            for endpoint in [each for each in self._open if self._born[each] == self.driver.generation]:
                 if "close_endpoint" in self.driver.implemented:
                     self.ask("close_endpoint", endpoint_id=endpoint)
         add_waits(self.record.waits, {"limit": limits_of(outcome for _, outcome in outcomes)})
