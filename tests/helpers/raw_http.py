@@ -98,6 +98,8 @@ class Wire:
                 assert self.read(2) == b"\r\n"
             assert self.read(2) == b"\r\n"
             body = b"".join(chunks)
+        elif values.get("connection") == "close" and "content-length" not in values:
+            body, _ = self.read_to_end()
         else:
             body = self.read(int(values.get("content-length", "0")))
         return Answered(int(lines[0].split()[1]), headers, body, tuple(chunks), lines[0])
