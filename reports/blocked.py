@@ -9,6 +9,13 @@ from tgi_conformance.contracts.verdict import Ruling, Verdict
 _SHAPE: Final = "healthy-"
 
 
+def blocking_clauses(verdicts: Iterable[Verdict]) -> frozenset[str]:
+    """The clauses whose failure keeps others from being examined: what is to be mended first."""
+    return frozenset(
+        verdict.blocked_by.partition("/")[0] for verdict in verdicts if verdict.ruling is Ruling.BLOCKED
+    )
+
+
 def blocked_in_words(verdicts: Iterable[Verdict]) -> list[str]:
     """Say ``153 cases blocked by 1 dead shape (chat stream)``, and the like of any other cause.
 

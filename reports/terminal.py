@@ -14,7 +14,7 @@ from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.fault import places_said
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
-from tgi_conformance.reports.blocked import blocked_in_words
+from tgi_conformance.reports.blocked import blocked_in_words, blocking_clauses
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.network import network_of
 from tgi_conformance.reports.readable import visible
@@ -125,12 +125,15 @@ def _blocked(verdicts: Sequence[Verdict], width: int) -> Iterator[Text]:
 
 
 def reasons(verdicts: Sequence[Verdict], *, width: int = 100, most: int = MOST_REASONS) -> list[Text]:
-    """Why the run is red, grouped by clause, MUST first, in at most ``most`` lines.
+    """Why the run is red, grouped by clause, in at most ``most`` lines.
+
+    What blocks other cases comes first, then MUST before the rest.
 
     Cases of one clause that failed for the same reason share a line.
     """
     told = [v for v in verdicts if v.ruling in _TOLD_BY_CLAUSE]
-    red = sorted(told, key=lambda v: (v.level != "MUST", v.clause))
+    causes = blocking_clauses(verdicts)
+    red = sorted(told, key=lambda v: (v.clause not in causes, v.level != "MUST", v.clause))
     groups = [list(group) for _, group in groupby(red, key=lambda v: v.clause)]
     lines: list[Text] = []
     for number, group in enumerate(groups):

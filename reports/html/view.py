@@ -9,6 +9,7 @@ from typing import Final
 from tgi_conformance.contracts.catalogue.clauses import Catalogue, Clause, Level, load_catalogue
 from tgi_conformance.contracts.catalogue.results_keys import NEW_KEYS, RESULTS_KEYS
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
+from tgi_conformance.reports.blocked import blocking_clauses
 from tgi_conformance.reports.evidence_files import EvidenceError, read_evidence
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.html.evidence import EvidenceView, evidence_view
@@ -97,9 +98,14 @@ class BackendView:
 
     @property
     def problems(self) -> tuple[ClauseView, ...]:
-        """The clauses with a red case, MUST before the rest."""
-        bad = [c for area in self.areas for c in area.clauses if c.ruling in PROBLEMS]
-        return tuple(sorted(bad, key=lambda view: view.clause.level is not Level.MUST))
+        """The clauses with a red case: what blocks others first, then MUST before the rest."""
+        seen = [clause for area in self.areas for clause in area.clauses]
+        causes = blocking_clauses(case.verdict for clause in seen for case in clause.cases)
+
+        def order(view: ClauseView) -> tuple[bool, bool]:
+            return view.clause.id not in causes, view.clause.level is not Level.MUST
+
+        return tuple(sorted((view for view in seen if view.ruling in PROBLEMS), key=order))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,3 +53,18 @@ def test_terminal_page_and_junit_tell_it(tmp_path: Path) -> None:
     (suite,) = ET.fromstring(junit).findall("testsuite")  # noqa: S314 - our own text
     assert (suite.get("failures"), suite.get("errors")) == ("1", "3")
     assert f"blocked by: {SHAPE}" in junit
+
+
+def test_what_blocks_others_is_told_first(tmp_path: Path) -> None:
+    cause = "RETRY-01/run-wide"
+    run = run_of(
+        verdict("GEN-01/a", Ruling.FAILED, reason="another matter"),
+        verdict(cause, Ruling.FAILED, reason="2462 requests for 1 call"),
+        blocked(1, cause),
+    )
+    lines = "\n".join(to_strings(summary(run, judge(run), Written(())), colour=False))
+    assert lines.index("RETRY-01 MUST") < lines.index("GEN-01 MUST")
+    write_all(run, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    told = page[page.index("What went wrong") :]
+    assert told.index("RETRY-01") < told.index("GEN-01")
