@@ -1,0 +1,42 @@
+"""What the kit says of correct clients unlike the reference: nothing red (``adapters/small_clients.py``)."""
+
+from pathlib import Path
+
+import pytest
+from kill_runs import Told, run_quick
+
+CLIENTS = Path(__file__).parents[1] / "adapters" / "small_clients.py"
+RED = ("failed", "untestable", "blocked", "kit-fault")
+#: Played in profile default. What the others touch is in ``test_unlike_the_reference.py``.
+RIGHT = ("Small", "LongIds", "PersistentUnbounded", "TriesAll", "Untold")
+
+
+def _run(name: str, folder: Path, profile: str) -> Told:
+    return run_quick(f"{CLIENTS}:{name}", folder / "results", "--profile", profile)
+
+
+def _reds(told: Told) -> dict[str, str]:
+    return {str(v["case"]): str(v.get("reason")) for v in told.verdicts if v["ruling"] in RED}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_correct_client_has_nothing_red(tmp_path: Path, name: str) -> None:
+    told = _run(name, tmp_path, "default")
+
+    assert _reds(told) == {}
+    assert told.code == 0, told.out
+
+
+def test_a_slow_client_has_nothing_red_and_is_told_what_was_left_out(tmp_path: Path) -> None:
+    told = _run("SlowToSend", tmp_path, "quick")
+
+    assert _reds(told) == {}
+    assert told.code == 0, told.out
+    assert "left out for time" in told.out
+
+
+def test_look_ups_beyond_this_machine_are_one_red(tmp_path: Path) -> None:
+    told = _run("LooksUp", tmp_path, "quick")
+
+    assert list(_reds(told)) == ["REAL-01/run-wide"]
+    assert told.code == 1, told.out
