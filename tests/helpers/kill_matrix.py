@@ -73,12 +73,21 @@ def run(mutant: Mutant, cases: Sequence[str], folder: Path, digests: tuple[str, 
         kit=digests[1],
         selected=bool(cases),
         cases=sum(v["ruling"] != "not here" for v in told.verdicts),
-        red=() if problem else told.red,
+        red=() if problem else red_clauses(told, mutant),
         untestable=told.ruled("untestable"),
         seconds=round(time.monotonic() - began, 1),
         cpu=round(told.cpu, 1),
         problem=problem,
     )
+
+
+def red_clauses(told: Told, mutant: Mutant) -> tuple[str, ...]:
+    """The clauses with a failed case, and the own one where the mistake shows in the healthy call already.
+
+    Then the healthy call is the failure, and what the clause asks beyond it is blocked by that.
+    """
+    own = (mutant.breaks,) if mutant.breaks in told.mute and mutant.breaks not in told.red else ()
+    return (*told.red, *own)
 
 
 def source_of(mutant: Mutant) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from changed import changed_functions, face_of
 from forked_cli import ForkedCli
-from kill_matrix import cases_of, longest_first, selection
-from kill_runs import PROBE, Told, mutants, with_bytecode
+from kill_matrix import cases_of, longest_first, red_clauses, selection
+from kill_runs import PROBE, Mutant, Told, mutants, with_bytecode
 from kill_table import Row, known, summary, table
 from reach import Reach
 
@@ -159,3 +159,11 @@ def test_a_mutant_is_mute_in_the_clauses_that_a_failed_probe_keeps_from_being_tr
     mute = {"clause": "GEN-03", "ruling": "blocked", "reason": f"{PROBE} native call): x"}
     seen = {"clause": "GEN-04", "ruling": "failed", "reason": "expected 1; observed 2"}
     assert tuple(Told(1, "", (mute, seen, mute), {}).mute) == ("GEN-03",)
+
+
+def test_a_mutant_whose_mistake_shows_in_the_healthy_call_is_killed_by_its_clause() -> None:
+    blocked = {"clause": "RESP-01", "ruling": "blocked", "reason": f"{PROBE} native call): x"}
+    failed = {"clause": "DECL-01", "ruling": "failed", "reason": "expected a healthy native call works"}
+    told = Told(1, "", (failed, blocked), {})
+    assert red_clauses(told, Mutant("resp", "KnowsNoList", "RESP-01", "")) == ("DECL-01", "RESP-01")
+    assert red_clauses(told, Mutant("resp", "Other", "RESP-02", "")) == ("DECL-01",)
