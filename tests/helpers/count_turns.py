@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-TABLE: Final = Path(__file__).parents[2] / "suites" / "harness" / "turns.json"
+TABLE: Final = Path(__file__).resolve().parents[2] / "suites" / "harness" / "turns.json"
 #: Seconds that the slow faces take.
 SECONDS: Final = 1.2
 
