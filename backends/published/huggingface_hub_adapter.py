@@ -95,42 +95,30 @@ class AsyncAdapter(Adapter):
             await client.close()
 
 
-# The client checks no answer, so any field of it may be None, or another type than it is declared to be.
+# The client checks no answer: any field of it may be None, or of another type than it is declared to be.
 def answer(result):
     given = {"usage": usage(result)}
     for choice in (result.choices or [])[:1]:
-        given |= {"finish_reason": choice.finish_reason}
-        if message := choice.message:
-            calls = [
-                {"name": c.function.name, "arguments": c.function.arguments}
-                for c in listed(message.tool_calls)
-            ]
-            given |= {"text": message.content, "tool_calls": calls}
+        functions = [call.function for call in calls_of(choice.message)]
+        calls = [{"name": function.name, "arguments": function.arguments} for function in functions]
+        text = getattr(choice.message, "content", None)
+        given |= {"text": text, "finish_reason": choice.finish_reason, "tool_calls": calls}
     return given
 
 
 def piece(chunk):
     given = {"usage": usage(chunk)}
     for choice in (chunk.choices or [])[:1]:
-        given |= {"finish_reason": choice.finish_reason}
-        if delta := choice.delta:
-            given |= {
-                "text": delta.content,
-                "tool_call_delta": list(map(call_delta, listed(delta.tool_calls))),
-            }
+        given |= {"text": getattr(choice.delta, "content", None), "finish_reason": choice.finish_reason}
+        given["tool_call_delta"] = [
+            {"index": c.index, "id": c.id, "name": c.function.name, "arguments": c.function.arguments}
+            for c in calls_of(choice.delta)
+        ]
     return given
 
 
-def call_delta(call):
-    return {
-        "index": call.index,
-        "id": call.id,
-        "name": call.function.name,
-        "arguments": call.function.arguments,
-    }
-
-
-def listed(calls):
+def calls_of(message):
+    calls = getattr(message, "tool_calls", None)
     return calls if isinstance(calls, list) else []
 
 
