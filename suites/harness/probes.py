@@ -31,8 +31,6 @@ from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, model_served
 PROBE_DEADLINE: Final = 3.0
 TRIES: Final = 3
 _TEXT: Final = "ready"
-
-
 #: The clause that healthy calls are ruled under.
 _CLAUSE: Final = "DECL-01"
 

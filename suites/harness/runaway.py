@@ -24,8 +24,6 @@ LOOK: Final = 1.0
 #: The same once a call was seen that did not stop.
 LOOK_AGAIN: Final = 0.25
 _CLAUSE: Final = "RETRY-01"
-
-
 #: Says what the calls of a case do, if they have run away (:meth:`Runaways.judge`).
 RunsAway = Callable[[int | None], str]
 

@@ -62,6 +62,19 @@ class Adding(CaseMachine):
             broken(self.clause, expected="less than 100", observed=str(self.sum))
 
 
+def _times_alone(case: Case) -> list[str]:
+    """A list that grows each time the case asks to be alone."""
+    times: list[str] = []
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        times.append("alone")
+        yield
+
+    case.alone = held
+    return times
+
+
 def _machine(**changes: Any) -> type[Adding]:
     return type("Changed", (Adding,), {"seen": [], **changes})
 
@@ -155,14 +168,7 @@ def test_an_example_that_fails_once_is_played_again(times: int, error: type[Exce
             broken("QUEUE-09", expected="10 at most", observed=str(value))
 
     case = _case()
-    alone: list[str] = []
-
-    @contextmanager
-    def held() -> Iterator[None]:
-        alone.append("alone")
-        yield
-
-    case.alone = held
+    alone = _times_alone(case)
     case.record.clause = "QUEUE-09"
     with pytest.raises(error):
         check_examples(case, st.integers(0, 1000), check)
@@ -184,14 +190,7 @@ def test_what_came_too_late_counts_if_it_does_so_again_when_the_program_is_playe
             broken("QUEUE-01", expected="less than 50", observed=str(machine.sum), late=True)
 
     case = _case()
-    alone: list[str] = []
-
-    @contextmanager
-    def held() -> Iterator[None]:
-        alone.append("alone")
-        yield
-
-    case.alone = held
+    alone = _times_alone(case)
     with pytest.raises(ClauseFailed) if fails else nullcontext():
         check_machine(case, _machine(judge=judge))
     assert alone == ["alone"]
