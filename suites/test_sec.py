@@ -276,7 +276,7 @@ INJECTIONS: Final[Mapping[str, str]] = {
 @pytest.mark.parametrize("form", sorted(INJECTIONS))
 def test_line_ends_in_a_key_are_refused(case: Case, form: str) -> None:
     """A key read from a file that somebody else may write is not to become headers."""
-    # The HTTP library beneath a client may quote the value that it refuses, key and all: advice, not a breach.
+    # The HTTP library beneath a client may quote the value that it refuses, key and all: SHOULD there.
     case.key_echoed = True
     space = case.serve_healthy()
     arguments: dict[str, object] = {"base_url": space.base_url, "api_key": case.key() + INJECTIONS[form]}
