@@ -158,11 +158,12 @@ class Exchange:
             problem = SecondError("transport", "nobody listens there", fault="refused")
         except TimeoutError:
             problem = SecondError("timeout", "the server said nothing for too long", fault="timeout")
+        except http.client.RemoteDisconnected:  # before ConnectionError, which it is as well
+            problem = SecondError("transport", "the server closed without an answer", fault="closed")
         except ConnectionError:
             problem = SecondError("transport", "the connection was reset", fault="reset")
-        except (http.client.RemoteDisconnected, http.client.BadStatusLine) as error:
-            lost = isinstance(error, http.client.RemoteDisconnected)
-            problem = SecondError("protocol", "no HTTP answer", fault="closed" if lost else None)
+        except http.client.BadStatusLine:
+            problem = SecondError("protocol", "no HTTP answer")
         except (http.client.HTTPException, OSError, ValueError):
             problem = SecondError("transport", "the answer ended early or is no HTTP")
         else:
