@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
+from tgi_conformance.plugin.collection import WAYS_TRIED
 from tgi_conformance.suites.harness.session import CASE_ID
+from tgi_conformance.suites.ways.words import Way
 
 
 class ListingError(RuntimeError):
@@ -26,6 +28,8 @@ class Listed:
     clause: str
     nodeid: str
     doc: str
+    #: The ways on which it tries the clause.
+    ways: frozenset[Way] = frozenset()
 
 
 class _Taker:
@@ -43,7 +47,11 @@ class _Taker:
                 case = item.stash[CASE_ID]
                 doc = getattr(getattr(item, "obj", None), "__doc__", None) or ""
                 found[case.text] = Listed(
-                    case=case.text, clause=case.clause, nodeid=item.nodeid, doc=" ".join(doc.split())
+                    case=case.text,
+                    clause=case.clause,
+                    nodeid=item.nodeid,
+                    doc=" ".join(doc.split()),
+                    ways=item.stash.get(WAYS_TRIED, frozenset()),
                 )
         self.cases = [found[name] for name in sorted(found)]
 

@@ -1,14 +1,15 @@
 """``tgi-conformance list --coverage``: the cases, properties and mutants behind each clause.
 
-What must be there: a case for each clause; a property, or the stateful model, for each that an invariant
-names (``contracts/catalogue/areas/invariants.toml``); a mutant for each MUST and SHOULD that one can break.
+What must be there: a case for each clause, on each way to make the call that the clause binds on
+(``suites/ways/binding.py``); a property, or the stateful model, for each that an invariant names
+(``contracts/catalogue/areas/invariants.toml``); a mutant for each MUST and SHOULD that one can break.
 """
 
 import ast
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from tgi_conformance.cli.case_listing import Listed
 from tgi_conformance.contracts.catalogue.clauses import Clause, Level, load_catalogue
 from tgi_conformance.contracts.catalogue.notes import load_invariants
 from tgi_conformance.plugin.quick import is_property
+from tgi_conformance.suites.ways.binding import binding_of
+from tgi_conformance.suites.ways.words import ROUTES, WAYS, Way
 
 #: Where a source tree keeps the mutants, backends broken on purpose, and what names the clause of each.
 MUTANTS: Final = Path("tests", "mutants")
@@ -35,7 +38,8 @@ _MODEL: Final = "tgi_conformance.suites.model"
 class Coverage:
     """What stands behind one clause; ``mutants`` is None outside a source tree.
 
-    ``model``: the stateful model decides it, under its run-wide ruling. ``missing``: what should be there.
+    ``model``: the stateful model decides it, under its run-wide ruling. ``ways``: of each way that it binds
+    on, or is tried on, whether it is tried. ``missing``: what should be there.
     """
 
     clause: str
@@ -44,6 +48,8 @@ class Coverage:
     properties: int
     model: bool
     mutants: int | None
+    ways: Mapping[str, bool] = field(default_factory=dict)
+    missing_ways: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
 
@@ -90,6 +96,9 @@ def measure(clauses: Iterable[Clause], cases: Sequence[Listed], root: Path | Non
     properties = Counter(listed.clause for listed in cases if is_property(listed.case.partition("/")[2]))
     mutants = None if root is None else count_mutants(root)
     model = model_clauses()
+    tried: dict[str, set[Way]] = {}
+    for listed in cases:
+        tried.setdefault(listed.clause, set()).update(listed.ways)
     rows = (
         Coverage(
             clause=clause.id,
@@ -98,10 +107,17 @@ def measure(clauses: Iterable[Clause], cases: Sequence[Listed], root: Path | Non
             properties=properties[clause.id],
             model=clause.id in model,
             mutants=None if mutants is None else mutants[clause.id],
+            ways=_ways(clause.id, tried.get(clause.id, set())),
+            missing_ways=tuple(binding_of(clause.id).gaps(tried.get(clause.id, set()))),
         )
         for clause in clauses
     )
     return [replace(row, missing=tuple(_missing(row))) for row in rows]
+
+
+def _ways(clause: str, tried: Set[Way]) -> dict[str, bool]:
+    binding = binding_of(clause)
+    return {str(way): way in tried for way in WAYS if way in tried or binding.reason(way) is None}
 
 
 def _missing(row: Coverage) -> Iterator[str]:
@@ -120,7 +136,7 @@ def show_coverage(clauses: Iterable[Clause], cases: Sequence[Listed], *, as_json
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
-    click.echo(f"{'clause':<11}{'level':<7}{'cases':>6}{'properties':>12}{'mutants':>9}")
+    click.echo(f"{'clause':<11}{'level':<7}{'cases':>6}{'properties':>12}{'mutants':>9}  ways")
     for row in rows:
         click.echo(_line(row))
     for line in _totals(rows):
@@ -131,8 +147,13 @@ def _line(row: Coverage) -> str:
     mutants = "-" if row.mutants is None else str(row.mutants)
     properties = f"{row.properties}{'+model' if row.model else ''}"
     notes = [*row.missing, *([NO_BACKEND[row.clause]] if row.clause in NO_BACKEND else [])]
-    line = f"{row.clause:<11}{row.level:<7}{row.cases:>6}{properties:>12}{mutants:>9}  {', '.join(notes)}"
-    return line.rstrip()
+    marks = " ".join("".join(_mark(row, way) for way in WAYS if way.route == route) for route in ROUTES)
+    line = f"{row.clause:<11}{row.level:<7}{row.cases:>6}{properties:>12}{mutants:>9}  {marks}"
+    return f"{line}  {', '.join(notes)}".rstrip()
+
+
+def _mark(row: Coverage, way: Way) -> str:
+    return {True: "+", False: "-", None: "."}[row.ways.get(str(way))]
 
 
 def _totals(rows: Sequence[Coverage]) -> Iterator[str]:
@@ -142,12 +163,19 @@ def _totals(rows: Sequence[Coverage]) -> Iterator[str]:
         f"\n{len(rows)} clauses: {len(rows) - len(without)} with cases ({cases} cases, {properties} of them "
         f"properties), {len(without)} without"
     )
+    yield (
+        f"ways: {', '.join(ROUTES)}, each plain and streamed; + is tried, - is not tried, . does not bind, "
+        "or another route stands for it"
+    )
+    for row in rows:
+        if row.cases and row.missing_ways:
+            yield f"a way that binds has no case: {row.clause} ({', '.join(row.missing_ways)})"
     for what, names in _by_missing(rows).items():
         yield click.wrap_text(f"{what}: {', '.join(names)}", 100, "", "  ")
     if any(row.mutants is None for row in rows):
         yield "mutants are counted in a source tree only"
         return
-    if not any(row.missing for row in rows):
+    if not any(row.missing or row.missing_ways for row in rows):
         yield "nothing is missing"
     seen = sum(bool(row.mutants) for row in rows)
     yield f"{sum(row.mutants or 0 for row in rows)} mutants, of {seen} clauses"

@@ -23,7 +23,7 @@ SUITES: Final = "tgi_conformance.suites"
 AWAKE: Final = "tgi-collection"
 FIXTURES: Final = frozenset({"tgi_server", "tgi_space", "tgi_backend", "backend_spec"})
 MARKERS: Final = (
-    'clause(id, *, case=None): the test decides this clause, as "RETRY-03"; its verdict goes to the report',
+    'clause(id, *, case=None, ways=()): the test decides this clause, as "RETRY-03"; its verdict is reported',
     "timing: the verdict rests on waits; never runs beside a load case",
     "load: the test loads the machine; it runs alone",
     "ahead: the test mostly waits; a long run starts it early, in a thread beside other tests",

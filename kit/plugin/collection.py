@@ -23,12 +23,14 @@ from tgi_conformance.plugin.ids import (
     doubled,
     parameters_of,
     read_marker,
+    ways_tried,
 )
 from tgi_conformance.plugin.locks import share_of
 from tgi_conformance.plugin.options import cases_named
 from tgi_conformance.plugin.quick import Candidate, chosen
 from tgi_conformance.plugin.selection import Selection, names_clause, unknown_case
 from tgi_conformance.suites.harness.session import CASE_ID, SETTINGS, CaseId, CaseRecord, Settings
+from tgi_conformance.suites.ways.words import Way
 
 SUITES: Final = "tgi_conformance.suites"
 DURATIONS: Final = "durations.json"
@@ -48,6 +50,8 @@ _OWN_PLUGINS: Final = (
 
 #: The backend of a case, by its label: what it calls itself is known only once it runs.
 BACKEND: Final = pytest.StashKey[str]()
+#: The ways on which a case tries its clause.
+WAYS_TRIED: Final = pytest.StashKey[frozenset[Way]]()
 #: What is wrong with a test's marker or id; it is ruled a kit fault when its turn comes.
 PROBLEM: Final = pytest.StashKey[str]()
 #: Key of xdist's ``workerinput``: how the controller hands out tests.
@@ -134,6 +138,7 @@ class Collection:
             item.stash[CASE_ID] = CaseId(clause=NO_CLAUSE, slug=function.replace("_", "-"))
         else:
             item.stash[CASE_ID] = case_id(marked, function=function, parameters=parameters_of(item))
+            item.stash[WAYS_TRIED] = ways_tried(item, marked)
         item.stash[BACKEND] = self._backend(config, item)
 
     def _backend(self, config: pytest.Config, item: pytest.Item) -> str:

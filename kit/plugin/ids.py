@@ -9,6 +9,9 @@ import pytest
 
 from tgi_conformance.contracts.catalogue.clauses import Clause, load_catalogue
 from tgi_conformance.suites.harness.session import CaseId
+from tgi_conformance.suites.ways.binding import binding_of
+from tgi_conformance.suites.ways.tried import WaysProblem, check, tried
+from tgi_conformance.suites.ways.words import Way
 
 MARKER: Final = "clause"
 BACKEND_FIXTURE: Final = "backend_spec"
@@ -28,6 +31,8 @@ class Marked:
 
     clause: str
     case: str | None = None
+    #: The ways that it tries beside, or in place of, what its parameters say.
+    ways: tuple[str, ...] = ()
 
 
 class MarkerProblem(ValueError):
@@ -40,13 +45,30 @@ def read_marker(item: pytest.Item) -> Marked | None:
     if mark is None:
         return None
     case = mark.kwargs.get("case")
-    if len(mark.args) != 1 or set(mark.kwargs) - {"case"} or not isinstance(mark.args[0], str):
+    if len(mark.args) != 1 or set(mark.kwargs) - {"case", "ways"} or not isinstance(mark.args[0], str):
         raise MarkerProblem(f'{item.nodeid}: write clause("RETRY-03") or clause("RETRY-03", case="slug")')
     if mark.args[0] not in load_catalogue():
         raise MarkerProblem(f"{item.nodeid}: no clause {mark.args[0]!r}; `tgi-conformance list` lists them")
     if case is not None and (not isinstance(case, str) or not _ALLOWED.fullmatch(case)):
         raise MarkerProblem(f"{item.nodeid}: case={case!r}: letters, digits and . _ + - only")
-    return Marked(clause=mark.args[0], case=case)
+    return Marked(clause=mark.args[0], case=case, ways=_ways_of(item, mark))
+
+
+def _ways_of(item: pytest.Item, mark: pytest.Mark) -> tuple[str, ...]:
+    given = mark.kwargs.get("ways", ())
+    ways = (given,) if isinstance(given, str) else tuple(given)
+    try:
+        check(ways)
+    except WaysProblem as problem:
+        raise MarkerProblem(f"{item.nodeid}: {problem}") from None
+    return ways
+
+
+def ways_tried(item: pytest.Item, marked: Marked) -> frozenset[Way]:
+    """The ways on which a case tries its clause."""
+    callspec = getattr(item, "callspec", None)
+    parameters = {} if callspec is None else callspec.params
+    return tried(binding_of(marked.clause), parameters, marked.ways)
 
 
 def find_clause(clause_id: str) -> Clause | None:

@@ -17,6 +17,7 @@ from tgi_conformance.cli.coverage import (
     source_tree,
 )
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
+from tgi_conformance.suites.ways.words import Way
 
 CATALOGUE = load_catalogue()
 CLAUSES = [CATALOGUE["STREAM-12"], CATALOGUE["TOOL-01"]]
@@ -113,3 +114,24 @@ def test_nothing_is_missing(tmp_path: Path) -> None:
     rows = json.loads(run_cli(tmp_path, "list", "--coverage", "--json").out)
     assert [row["clause"] for row in rows] == [clause.id for clause in CATALOGUE]
     assert {row["clause"]: row["missing"] for row in rows if row["missing"]} == {}
+
+
+def test_a_way_that_binds_and_has_no_case_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    chat, native = (Way(route=route, form="stream") for route in ("chat", "native"))
+    cases = [
+        Listed(case="STREAM-12/x", clause="STREAM-12", nodeid="x", doc="", ways=frozenset({chat, native}))
+    ]
+    (row,) = measure([CATALOGUE["STREAM-12"]], cases, None)
+    assert row.ways == {"native stream": True, "chat stream": True, "completions stream": False}
+    assert row.missing_ways == ("completions stream",)
+    show_coverage([CATALOGUE["STREAM-12"]], cases, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert ".+ .+ .-" in lines[1]
+    assert "a way that binds has no case: STREAM-12 (completions stream)" in lines
+
+
+def test_a_route_that_another_stands_for_is_no_gap() -> None:
+    chat = Way(route="chat", form="plain")
+    cases = [Listed(case="RETRY-03/x", clause="RETRY-03", nodeid="x", doc="", ways=frozenset({chat}))]
+    (row,) = measure([CATALOGUE["RETRY-03"]], cases, None)
+    assert row.missing_ways == ("stream (any route)",)
