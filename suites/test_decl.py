@@ -74,7 +74,7 @@ def test_declared_settings_and_methods_are_known(case: Case) -> None:
     )
 
 
-@clause("DECL-01", case="not-retried")
+@clause("DECL-01", case="not-retried", ways="chat")
 @pytest.mark.parametrize("code", CONTESTED)
 def test_a_status_not_declared_retryable_is_not_retried(case: Case, code: int) -> None:
     """The expected timeline is computed from the declaration, so the declaration must be true."""
@@ -116,7 +116,7 @@ def test_only_declared_parameters_are_sent_unasked(case: Case, shape: Shape) -> 
     )
 
 
-@clause("DECL-01", case="request-id-header")
+@clause("DECL-01", case="request-id-header", ways="chat")
 def test_the_request_id_travels_in_the_declared_header(case: Case) -> None:
     """REQ-11 and RETRY-16 read the id there."""
     case.needs("reqid")

@@ -85,7 +85,7 @@ def test_a_call_that_reaches_nobody_raises(case: Case, shape: Shape) -> None:
     expect_error(case.call_new(url=space.url("refused:b"), shape=shape), because="nobody listens there")
 
 
-@clause("ERR-01", case="mid-stream")
+@clause("ERR-01", case="mid-stream", ways="stream")
 @pytest.mark.parametrize("ending", ["rst", "error-event"])
 @SHAPE
 def test_a_stream_that_fails_raises(case: Case, shape: Shape, ending: str) -> None:
@@ -170,7 +170,7 @@ NO_JSON: Final[Mapping[str, tuple[int, Reply, str]]] = {
 }
 
 
-@clause("ERR-04")
+@clause("ERR-04", ways="chat")
 @pytest.mark.parametrize("form", sorted(NO_JSON))
 @FORM
 def test_an_error_body_that_is_no_json_keeps_its_status_and_words(
@@ -188,7 +188,7 @@ def test_an_error_body_that_is_no_json_keeps_its_status_and_words(
 EXCERPT: Final = 20_000
 
 
-@clause("ERR-04", case="bounded")
+@clause("ERR-04", case="bounded", ways="chat")
 def test_the_excerpt_of_an_error_body_is_bounded(case: Case) -> None:
     """A page of two megabytes in every log line costs more than the failure."""
     outcome = _failing(case, status(502, html="<html>" + "Bad Gateway " * 170_000 + "</html>"))
@@ -228,7 +228,7 @@ ODD_ERRORS: Final[Mapping[str, JSON]] = {
 }
 
 
-@clause("ERR-05")
+@clause("ERR-05", ways="chat")
 @pytest.mark.parametrize("form", sorted(ODD_ERRORS))
 @pytest.mark.parametrize("code", [422, 500])
 def test_no_error_body_crashes_the_error_path(case: Case, code: int, form: str) -> None:
@@ -259,7 +259,7 @@ def _expect_client_error(outcome: Outcome, code: int) -> None:
     )
 
 
-@clause("ERR-06", case="status")
+@clause("ERR-06", case="status", ways="chat")
 @pytest.mark.parametrize("code", sorted(KINDS_FOR_STATUS))
 def test_status_and_kind_can_be_read_by_program(case: Case, code: int) -> None:
     """What to do about it depends on what it is; nobody should have to parse prose for that."""
@@ -268,7 +268,7 @@ def test_status_and_kind_can_be_read_by_program(case: Case, code: int) -> None:
     expect_error(outcome, *sorted(kinds_for_status(code)), status=code, because=f"the server answered {code}")
 
 
-@clause("ERR-06", case="transport")
+@clause("ERR-06", case="transport", ways="chat")
 def test_a_failed_connection_is_told_apart_from_an_answer(case: Case) -> None:
     """There is no status where there was no answer."""
     space = case.serve(origins=("a", "refused:b"))
@@ -278,7 +278,7 @@ def test_a_failed_connection_is_told_apart_from_an_answer(case: Case) -> None:
     expect_error(outcome, ErrorKind.TRANSPORT, because="nobody listens there")
 
 
-@clause("ERR-06", case="timeout")
+@clause("ERR-06", case="timeout", ways="chat")
 @ahead
 def test_a_timeout_is_told_apart_from_an_answer(case: Case) -> None:
     """The one failure that may have cost a generation."""
@@ -323,7 +323,7 @@ def _needs_limit(case: Case, declared: str) -> None:
     raise NotApplicable(f"a {declared} of {default} s is declared, not observed")
 
 
-@clause("ERR-07", case="connect")
+@clause("ERR-07", case="connect", ways="chat")
 @timing
 @ahead
 def test_the_wait_for_a_connection_is_finite(case: Case) -> None:
@@ -352,7 +352,7 @@ SILENT: Final[Mapping[str, Callable[[Shape], Reply]]] = {
 }
 
 
-@clause("ERR-07", case="read")
+@clause("ERR-07", case="read", ways="chat")
 @pytest.mark.parametrize("form", sorted(SILENT))
 @timing
 @ahead
@@ -389,7 +389,7 @@ BROKEN: Final[Mapping[str, Reply]] = {
 }
 
 
-@clause("ERR-08")
+@clause("ERR-08", ways="chat")
 @pytest.mark.parametrize("form", sorted(BROKEN))
 def test_a_broken_connection_is_a_transport_error(case: Case, form: str) -> None:
     """No answer came: nothing is known but that."""
@@ -401,7 +401,7 @@ def test_a_broken_connection_is_a_transport_error(case: Case, form: str) -> None
     expect_error(outcome, ErrorKind.TRANSPORT, because=f"the connection was {form}")
 
 
-@clause("ERR-08", case="malformed")
+@clause("ERR-08", case="malformed", ways="chat")
 @pytest.mark.parametrize("form", sorted(MALFORMED))
 def test_malformed_http_is_a_transport_error(case: Case, form: str) -> None:
     """A crash of the HTTP parser is no way to say that a port speaks something else."""
@@ -410,7 +410,7 @@ def test_malformed_http_is_a_transport_error(case: Case, form: str) -> None:
     expect_error(outcome, ErrorKind.TRANSPORT, ErrorKind.PROTOCOL, because="the answer is no HTTP")
 
 
-@clause("ERR-08", case="refused")
+@clause("ERR-08", case="refused", ways="chat")
 def test_a_refused_connection_is_a_transport_error(case: Case) -> None:
     """Nobody listens there."""
     space = case.serve(origins=("a", "refused:b"))
@@ -420,7 +420,7 @@ def test_a_refused_connection_is_a_transport_error(case: Case) -> None:
     expect_error(outcome, ErrorKind.TRANSPORT, because="nobody listens there")
 
 
-@clause("ERR-09")
+@clause("ERR-09", ways="chat")
 @pytest.mark.parametrize("form", ["fail-shard-error-first-gen", "fail-incomplete-gen"], ids=["424", "500"])
 def test_a_failed_generation_is_no_validation_error(case: Case, form: str) -> None:
     """The request was fine; changing it will not help."""
@@ -435,7 +435,7 @@ def test_a_failed_generation_is_no_validation_error(case: Case, form: str) -> No
     )
 
 
-@clause("ERR-10")
+@clause("ERR-10", ways="chat")
 @pytest.mark.parametrize("how", ["cancel", "interrupt"])
 def test_cancellation_passes_through(case: Case, how: str) -> None:
     """Swallowed, it leaves a caller waiting for a call that it had taken back."""

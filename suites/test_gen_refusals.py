@@ -26,7 +26,7 @@ FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 _SAMPLERS: Final = ("temperature", "top_k", "top_p", "typical_p")
 
 
-@clause("GEN-03")
+@clause("GEN-03", ways="native")
 @pytest.mark.parametrize("zero", [0, 0.0], ids=["int", "float"])
 @FORM
 def test_native_temperature_0_is_greedy_or_an_error(case: Case, zero: float, *, stream: bool) -> None:
@@ -123,7 +123,7 @@ _ACCEPTED: Final = {
 }
 
 
-@clause("GEN-05")
+@clause("GEN-05", ways=("native", "chat", "completions"))
 @pytest.mark.parametrize("row", sorted(_ACCEPTED))
 def test_the_client_is_no_stricter_than_the_router(case: Case, row: str) -> None:
     """A check that is stricter than the server's takes features away that the server has."""
@@ -156,7 +156,7 @@ REFUSED: Final[Mapping[str, tuple[str, Mapping[str, JSON], bool]]] = {
 }
 
 
-@clause("GEN-11")
+@clause("GEN-11", ways=("native", "native stream"))
 @pytest.mark.parametrize("form", sorted(REFUSED))
 def test_a_combination_that_tgi_refuses_is_never_mended_in_silence(case: Case, form: str) -> None:
     """Dropping one of the two answers another request than the caller's."""
@@ -179,7 +179,7 @@ def _samples_by_itself(case: Case) -> bool:
     return bool(own.get("do_sample")) or any(own.get(name) is not None for name in _SAMPLERS)
 
 
-@clause("GEN-12", case="logit-bias-map")
+@clause("GEN-12", case="logit-bias-map", ways="chat")
 def test_a_logit_bias_map_is_refused_or_its_422_surfaced(case: Case) -> None:
     """OpenAI's form; TGI decodes a list, and uses neither."""
     case.needs("chat")
@@ -191,7 +191,7 @@ def test_a_logit_bias_map_is_refused_or_its_422_surfaced(case: Case) -> None:
     expect_error(outcome, because="TGI takes no map")
 
 
-@clause("GEN-12", case="n-2")
+@clause("GEN-12", case="n-2", ways="chat")
 def test_one_choice_is_never_copied_to_make_n(case: Case) -> None:
     """TGI answers with one choice whatever ``n`` says."""
     case.needs("chat")

@@ -102,7 +102,7 @@ def _rows(table: Mapping[str, Mapping[str, JSON]]) -> dict[str, tuple[Shape, str
 _USUAL: Final = _rows(USUAL)
 
 
-@clause("GEN-01", case="alone")
+@clause("GEN-01", case="alone", ways=("native", "chat", "completions"))
 @pytest.mark.parametrize("row", sorted(_USUAL))
 def test_a_parameter_alone_arrives_unchanged(case: Case, row: str) -> None:
     """A parameter that is lost on the way leaves the caller with the server's default, unknowing."""
@@ -136,7 +136,7 @@ FALSY: Final[Mapping[str, Mapping[str, JSON]]] = {
 _FALSY: Final = _rows(FALSY)
 
 
-@clause("GEN-02")
+@clause("GEN-02", ways=("native", "chat", "completions"))
 @pytest.mark.parametrize("row", sorted(_FALSY))
 def test_a_falsy_value_is_sent(case: Case, row: str) -> None:
     """``temperature=0`` dropped is sampling where greedy decoding was asked for."""

@@ -106,7 +106,7 @@ def _decoded(url: str) -> tuple[str, bytes]:
     return match[1], base64.b64decode(match[2], validate=True)
 
 
-@clause("IMG-01")
+@clause("IMG-01", ways="chat")
 @pytest.mark.parametrize("form", ["bytes", "data-url"])
 def test_images_go_out_as_parts_in_the_callers_order(case: Case, form: str) -> None:
     """Turned into text, an image is half a megabyte of nonsense to the model."""
@@ -130,7 +130,7 @@ def test_images_go_out_as_parts_in_the_callers_order(case: Case, form: str) -> N
 LENGTHS: Final = (1, 2, 3, 57, 58, 76, 1000, 65_536)
 
 
-@clause("IMG-02")
+@clause("IMG-02", ways="chat")
 @pytest.mark.parametrize("length", LENGTHS)
 def test_bytes_become_a_data_url_of_the_same_bytes(case: Case, length: int) -> None:
     """TGI decodes strictly: the URL alphabet, a missing ``=`` or a line break is a 422."""
@@ -141,7 +141,7 @@ def test_bytes_become_a_data_url_of_the_same_bytes(case: Case, length: int) -> N
     _expect_bytes(decoded, image)
 
 
-@clause("IMG-02", case="property-p05")
+@clause("IMG-02", case="property-p05", ways="chat")
 def test_any_bytes_become_a_data_url_of_the_same_bytes(case: Case) -> None:
     """Whatever the image holds."""
     case.needs("img-bytes", "chat")
@@ -153,7 +153,7 @@ def test_any_bytes_become_a_data_url_of_the_same_bytes(case: Case) -> None:
     check_property(case, st.binary(min_size=1, max_size=600), check)
 
 
-@clause("IMG-02", case="unreadable-file")
+@clause("IMG-02", case="unreadable-file", ways="chat")
 def test_a_file_that_cannot_be_read_is_a_local_error(case: Case, tmp_path: Path) -> None:
     """Sent as it is, the path itself is read by the model."""
     case.needs("img-bytes", "chat")
@@ -174,7 +174,7 @@ def _expect_bytes(decoded: bytes, image: bytes) -> None:
     )
 
 
-@clause("IMG-03")
+@clause("IMG-03", ways="chat")
 @pytest.mark.parametrize("media_type", sorted(BEGINNINGS), ids=lambda name: name.rpartition("/")[2])
 def test_the_media_type_is_that_of_the_bytes(case: Case, media_type: str) -> None:
     """A JPEG called PNG is refused by whoever believes the label."""
@@ -183,7 +183,7 @@ def test_the_media_type_is_that_of_the_bytes(case: Case, media_type: str) -> Non
     expect(url.startswith(f"data:{media_type};"), expected=f"data:{media_type};…", observed=repr(url[:60]))
 
 
-@clause("IMG-04")
+@clause("IMG-04", ways="chat")
 def test_a_ready_made_data_url_passes_once(case: Case) -> None:
     """Wrapped again, it is the base64 of a URL."""
     url = _one_url(_ask(case, _text("See"), _image_url(PIXEL_URL)))
@@ -191,7 +191,7 @@ def test_a_ready_made_data_url_passes_once(case: Case) -> None:
     expect(url == PIXEL_URL, expected=PIXEL_URL, observed=url[:300])
 
 
-@clause("IMG-05")
+@clause("IMG-05", ways="chat")
 def test_a_web_url_passes_by_reference_and_survives_tgis_pattern(case: Case) -> None:
     """TGI writes the URL into ``![](…)`` and reads it to the first closing parenthesis."""
     case.needs("img", "chat")
@@ -209,7 +209,7 @@ def test_a_web_url_passes_by_reference_and_survives_tgis_pattern(case: Case) -> 
     )
 
 
-@clause("IMG-06")
+@clause("IMG-06", ways="chat")
 def test_a_payload_over_the_limit_is_reported_once(case: Case) -> None:
     """Sending two megabytes again does not make them fewer."""
     case.needs("img", "chat")
@@ -229,7 +229,7 @@ def test_a_payload_over_the_limit_is_reported_once(case: Case) -> None:
     expect_requests(space.journal().generations, 1, because="a 413 is permanent", journal=space.journal())
 
 
-@clause("IMG-07")
+@clause("IMG-07", ways="native")
 def test_a_native_image_is_markdown_at_its_place(case: Case) -> None:
     """The native route has no parts: TGI finds images by this pattern in the prompt."""
     case.needs("img-native", "native")

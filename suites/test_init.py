@@ -46,7 +46,7 @@ def test_a_call_goes_to_the_url_of_its_handler(case: Case, shape: Shape) -> None
     expect_text(outcome, "from here")
 
 
-@clause("INIT-01", case="connects")
+@clause("INIT-01", case="connects", ways="chat")
 def test_no_other_server_of_this_machine_is_connected(case: Case) -> None:
     """The backend's process itself shows where it went, beyond what our server can see."""
     shape = case.shape()
@@ -94,7 +94,7 @@ def test_a_trailing_slash_on_the_base_url_changes_nothing(case: Case, shape: Sha
         expect_text(outcome, "found")
 
 
-@clause("INIT-03")
+@clause("INIT-03", ways="chat")
 @pytest.mark.parametrize("suffix", ["", "/v1"], ids=["bare", "v1"])
 def test_a_base_url_with_or_without_v1_reaches_the_chat_route(case: Case, suffix: str) -> None:
     """Both forms are handed around; ``/v1/v1`` is what a client makes of the other one."""

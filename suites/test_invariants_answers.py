@@ -43,7 +43,7 @@ def _forms(case: Case) -> st.SearchStrategy[bool]:
 # --- P-09: errors -------------------------------------------------------------------------------------------
 
 
-@clause("ERR-01", case="property-p09")
+@clause("ERR-01", case="property-p09", ways=("chat", "chat stream"))
 def test_any_status_of_failure_raises_whatever_its_body(case: Case) -> None:
     """Property P-09: no body makes a failure an answer, not even one that is an answer of TGI's."""
     shape = case.shape()
@@ -58,7 +58,7 @@ def test_any_status_of_failure_raises_whatever_its_body(case: Case) -> None:
     check_property(case, st.tuples(failed_answers(STATUSES) | healthy_body, _forms(case)), check, shared=3)
 
 
-@clause("ERR-04", case="property-p09")
+@clause("ERR-04", case="property-p09", ways=("chat", "chat stream"))
 def test_any_error_body_keeps_its_status_and_words(case: Case) -> None:
     """Property P-09 for text, pages, nothing and JSON cut short, under any content type."""
 
@@ -74,7 +74,7 @@ def test_any_error_body_keeps_its_status_and_words(case: Case) -> None:
     check_property(case, st.tuples(bodies, _forms(case)), check, shared=3)
 
 
-@clause("ERR-06", case="property-p09")
+@clause("ERR-06", case="property-p09", ways=("chat", "chat stream"))
 def test_status_and_kind_of_any_error_can_be_read_by_program(case: Case) -> None:
     """Property P-09 for the statuses that have a meaning: neither body nor label changes the kind."""
 
@@ -88,7 +88,7 @@ def test_status_and_kind_of_any_error_can_be_read_by_program(case: Case) -> None
     check_property(case, st.tuples(bodies, _forms(case)), check, shared=3)
 
 
-@clause("SEC-01", case="property-p09")
+@clause("SEC-01", case="property-p09", ways=("chat", "chat stream"))
 def test_no_error_of_any_body_shows_the_key(case: Case) -> None:
     """Property P-09 for the key: not in the exception, not in what caused it, not in what the call gave."""
 
@@ -279,7 +279,7 @@ def test_any_answer_cut_anywhere_is_an_error(case: Case, shape: Shape) -> None:
 # --- P-23: tool calls ---------------------------------------------------------------------------------------
 
 
-@clause("TOOL-07", case="property-p23")
+@clause("TOOL-07", case="property-p23", ways="chat stream")
 def test_no_strict_prefix_of_a_tool_call_is_a_complete_call(case: Case) -> None:
     """Property P-23: arguments cut after any of their characters, by whatever ends the stream."""
     case.needs("chat", "tools", "stream")

@@ -75,7 +75,7 @@ def _retries(case: Case) -> Mapping[str, Any]:
     return {"max_retries": 1, "initial_retry_delay": case.patience().beyond(2.0), "backoff_factor": 1.0}
 
 
-@clause("MUX-05", case="property-p24")
+@clause("MUX-05", case="property-p24", ways="chat")
 @timing
 def test_no_trouble_of_one_key_touches_the_calls_of_another(case: Case) -> None:
     """Property P-24 across keys: B answers at once, whatever A's server does to A."""
@@ -113,7 +113,7 @@ def _expect_at_once(case: Case, start: Callable[[], Running], text: str, space: 
     )
 
 
-@clause("QUEUE-10", case="property-p24")
+@clause("QUEUE-10", case="property-p24", ways="chat")
 @timing
 def test_no_call_asleep_holds_up_the_calls_beside_it(case: Case) -> None:
     """Property P-24 within an endpoint: with slots free, B answers at once while any number of A sleep."""

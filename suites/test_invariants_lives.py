@@ -30,7 +30,7 @@ def _loads(case: Case) -> st.SearchStrategy[tuple[tuple[PlannedCall, ...], int]]
     return st.tuples(loads(most=8, least=3, streaming=case.claims("stream")), st.integers(1, 2))
 
 
-@clause("QUEUE-05", case="property-p20")
+@clause("QUEUE-05", case="property-p20", ways=("chat", "chat stream"))
 def test_every_ending_of_any_load_gives_its_slot_back_once(case: Case) -> None:
     """Property P-20 for slots: after any load the cap is free again, and no more than the cap."""
     needs_cap(case)
@@ -54,7 +54,7 @@ def test_every_ending_of_any_load_gives_its_slot_back_once(case: Case) -> None:
     check_property(case, _loads(case), check, shared=3)
 
 
-@clause("QUEUE-06", case="property-p20")
+@clause("QUEUE-06", case="property-p20", ways=("chat", "chat stream"))
 def test_current_requests_is_true_during_and_after_any_load(case: Case) -> None:
     """Property P-20 for the count: never below 0 nor above the cap, and 0 when all is done."""
     needs_cap(case)
@@ -84,7 +84,7 @@ def _current(case: Case, endpoint: str) -> int:
     return shown if isinstance(shown, int) else -1
 
 
-@clause("QUEUE-07", case="property-p20")
+@clause("QUEUE-07", case="property-p20", ways=("chat", "chat stream"))
 def test_every_accepted_call_of_any_load_ends(case: Case) -> None:
     """Property P-20 for calls: each one settles, as its server answered, whatever became of the others."""
     needs_cap(case)
@@ -107,7 +107,7 @@ def test_every_accepted_call_of_any_load_ends(case: Case) -> None:
 # --- P-21: no residue ---------------------------------------------------------------------------------------
 
 
-@clause("RES-01", case="property-p21")
+@clause("RES-01", case="property-p21", ways="chat stream")
 def test_a_stream_left_anywhere_closes_its_connection(case: Case) -> None:
     """Property P-21 for streams: left after any piece, in any way, none generates on for nobody."""
     case.needs("stream")
@@ -129,7 +129,7 @@ def test_a_stream_left_anywhere_closes_its_connection(case: Case) -> None:
     )
 
 
-@clause("RES-02", case="property-p21")
+@clause("RES-02", case="property-p21", ways="chat")
 def test_a_call_taken_back_anywhere_closes_its_connection(case: Case) -> None:
     """Property P-21 for cancellation: before the head, or between any two pieces of a stream."""
     case.needs("cancel")
@@ -157,7 +157,7 @@ def test_a_call_taken_back_anywhere_closes_its_connection(case: Case) -> None:
     check_property(case, st.integers(0, most), check, shared=5)
 
 
-@clause("RES-04", case="property-p21")
+@clause("RES-04", case="property-p21", ways="chat stream")
 def test_any_run_of_refused_streams_leaves_no_connection_behind(case: Case) -> None:
     """Property P-21 for refusals of stream calls: the pool keeps its size, the last call works.
 
@@ -189,7 +189,7 @@ def test_any_run_of_refused_streams_leaves_no_connection_behind(case: Case) -> N
     check_property(case, st.lists(faults, min_size=3, max_size=10), check, shared=3)
 
 
-@clause("RES-05", case="property-p21")
+@clause("RES-05", case="property-p21", ways=("chat", "chat stream"))
 def test_close_ends_everything_after_any_script(case: Case) -> None:
     """Property P-21 for close(): connections, threads, tasks and descriptors are back to the start."""
     case.needs("close")
@@ -210,7 +210,7 @@ def test_close_ends_everything_after_any_script(case: Case) -> None:
     check_property(case, loads(streaming=case.claims("stream")), check, cost="restarts")
 
 
-@clause("RES-06", case="property-p21")
+@clause("RES-06", case="property-p21", ways=("chat", "chat stream"))
 def test_no_script_makes_the_process_grow(case: Case) -> None:
     """Property P-21 for growth: the same load again needs no more threads, tasks and descriptors."""
 

@@ -188,7 +188,7 @@ def test_tgi_reads_any_stop_as_the_array_that_was_meant(case: Case, shape: Shape
     check_property(case, st.one_of(st.lists(stop, max_size=4), stop), check, shared=3)
 
 
-@clause("REQ-07", case="property-p07")
+@clause("REQ-07", case="property-p07", ways="chat")
 def test_tgi_meets_no_doubled_field_in_any_body(case: Case) -> None:
     """Property P-07 for the two names of the length limit, in any company."""
     case.needs("chat")
@@ -219,7 +219,7 @@ def test_tgi_meets_no_doubled_field_in_any_body(case: Case) -> None:
     check_property(case, st.tuples(limits, others), check, shared=3)
 
 
-@clause("TOOL-01", case="property-p07")
+@clause("TOOL-01", case="property-p07", ways="chat")
 def test_tgi_decodes_any_tools_that_were_offered(case: Case) -> None:
     """Property P-07 for tools, of which some come without parameters (TGI refuses them as they are)."""
     needs_tool_definitions(case)
@@ -230,7 +230,7 @@ def test_tgi_decodes_any_tools_that_were_offered(case: Case) -> None:
     check_property(case, tools(parameters=False), check, shared=3)
 
 
-@clause("TOOL-02", case="property-p07")
+@clause("TOOL-02", case="property-p07", ways="chat")
 def test_tgi_never_meets_an_empty_offer_or_tools_beside_a_format(case: Case) -> None:
     """Property P-07 for offers and response formats: refused here, sent readably, or refused there."""
     needs_tool_definitions(case)
@@ -320,7 +320,7 @@ def test_what_the_client_refuses_the_router_refuses_too(case: Case, shape: Shape
 # --- P-25: the caller's values ---------------------------------------------------------------------------
 
 
-@clause("REQ-13", case="property-p25")
+@clause("REQ-13", case="property-p25", ways="chat")
 def test_no_call_changes_what_the_caller_passed(case: Case) -> None:
     """Property P-25: messages, tools and parameters are deep-equal before and after, however it ends."""
     case.needs("chat")

@@ -140,7 +140,7 @@ def _stays_away(case: Case, row: Row, header: RetryAfter, until: float, outcome:
     )
 
 
-@clause("RETRY-04", case="property-p12")
+@clause("RETRY-04", case="property-p12", ways="chat")
 @timing
 def test_any_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
     """Property P-12 for seconds, in whatever company of blanks and zeros, on any status that is retried."""
@@ -159,7 +159,7 @@ def test_any_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
     check_property(case, _all_of(case, forms), check, cost="whole")
 
 
-@clause("RETRY-05", case="property-p12")
+@clause("RETRY-05", case="property-p12", ways="chat")
 @timing
 def test_any_retry_after_as_a_date_is_a_lower_bound(case: Case) -> None:
     """Property P-12 for dates less than two seconds ahead: the date is the first moment to come back."""
@@ -176,7 +176,7 @@ def test_any_retry_after_as_a_date_is_a_lower_bound(case: Case) -> None:
     check_property(case, _all_of(case, ahead), check, cost="whole")
 
 
-@clause("RETRY-06", case="property-p12")
+@clause("RETRY-06", case="property-p12", ways="chat")
 def test_any_bad_retry_after_changes_nothing(case: Case) -> None:
     """Property P-12 for values that say no wait: the client's own backoff applies, as with no header."""
     _needs_retry(case)
@@ -199,7 +199,7 @@ def test_any_bad_retry_after_changes_nothing(case: Case) -> None:
     check_property(case, _rows(case, bad_retry_afters()), check, shared=3)
 
 
-@clause("RETRY-07", case="property-p12")
+@clause("RETRY-07", case="property-p12", ways="chat")
 def test_any_retry_after_beyond_all_patience_is_never_answered_earlier(case: Case) -> None:
     """Property P-12 for a day and more: give up with the value exposed, or wait it out."""
     _needs_rate_limits_retried(case)
@@ -257,7 +257,7 @@ def _play_run(case: Case, run: Attempts) -> tuple[Outcome, int]:
     return outcome, len(space.journal().generations)
 
 
-@clause("RETRY-01", case="property-p13")
+@clause("RETRY-01", case="property-p13", ways="chat")
 def test_no_run_of_failures_costs_more_than_one_plus_max_retries(case: Case) -> None:
     """Property P-13 for the bound: temporary refusals in any order, as many as the server likes."""
     first = _needs_retry(case)
@@ -274,7 +274,7 @@ def test_no_run_of_failures_costs_more_than_one_plus_max_retries(case: Case) -> 
     check_property(case, _runs(*passing), check, shared=3)
 
 
-@clause("RETRY-02", case="property-p13")
+@clause("RETRY-02", case="property-p13", ways="chat")
 def test_a_run_of_rate_limits_ends_well_exactly_within_the_limit(case: Case) -> None:
     """Property P-13 for success: n refusals and a 200 succeed where n is max_retries or less."""
     code = _needs_retry(case)
@@ -291,7 +291,7 @@ def test_a_run_of_rate_limits_ends_well_exactly_within_the_limit(case: Case) -> 
     check_property(case, _runs(code), check, shared=3)
 
 
-@clause("RETRY-03", case="property-p13")
+@clause("RETRY-03", case="property-p13", ways="chat")
 def test_a_permanent_status_ends_any_run_of_attempts(case: Case) -> None:
     """Property P-13 for statuses that blame the request: no attempt after one, wherever it stands."""
     code = _needs_retry(case)
@@ -358,7 +358,7 @@ def _check_waits(case: Case, rows: list[Waits]) -> None:
             expect_in_time(gap <= high + case.patience(journal).late(), **told)
 
 
-@clause("RETRY-08", case="property-p14")
+@clause("RETRY-08", case="property-p14", ways="chat")
 @timing
 def test_all_waits_lie_inside_the_envelope(case: Case) -> None:
     """Property P-14: base x factor^k with the declared jitter, for any base and factor."""
@@ -372,7 +372,7 @@ def test_all_waits_lie_inside_the_envelope(case: Case) -> None:
     check_property(case, _rows(case, row, most=6), _check_waits, cost="rows")
 
 
-@clause("RETRY-09", case="property-p14")
+@clause("RETRY-09", case="property-p14", ways="chat")
 @timing
 def test_all_waits_keep_to_factor_and_cap(case: Case) -> None:
     """Property P-14 for large factors: each wait grows to the cap and no further."""
@@ -390,7 +390,7 @@ def test_all_waits_keep_to_factor_and_cap(case: Case) -> None:
 # --- P-15: commitment ------------------------------------------------------------------------------------
 
 
-@clause("RETRY-11", case="property-p15")
+@clause("RETRY-11", case="property-p15", ways="chat stream")
 def test_at_most_one_attempt_delivers_output(case: Case) -> None:
     """Property P-15: streams that break after k tokens; a replay would be told by its own words."""
     case.needs("retry", "stream")

@@ -39,7 +39,7 @@ from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 
 
-@clause("REQ-01", case="property-p05")
+@clause("REQ-01", case="property-p05", ways="chat")
 def test_whatever_is_asked_for_goes_out_as_one_strict_document(case: Case) -> None:
     """Property P-05: any text, halves of surrogate pairs among them, and any parameters."""
     shape = case.shape()
@@ -67,7 +67,7 @@ def test_whatever_is_asked_for_goes_out_as_one_strict_document(case: Case) -> No
     check_property(case, asked, check, shared=3)
 
 
-@clause("REQ-03", case="property-p05")
+@clause("REQ-03", case="property-p05", ways="chat")
 def test_any_conversation_arrives_as_it_was_given(case: Case) -> None:
     """Property P-05 for messages: roles, order and texts, code point for code point."""
     case.needs("chat")
@@ -139,7 +139,7 @@ def test_a_falsy_value_arrives_in_any_company(case: Case, shape: Shape) -> None:
     check_property(case, with_falsy(shape, names, most=widest_integer(case)), check, shared=3)
 
 
-@clause("TOOL-01", case="property-p05")
+@clause("TOOL-01", case="property-p05", ways="chat")
 def test_any_tool_definitions_arrive_unchanged(case: Case) -> None:
     """Property P-05 for tools: names, descriptions, and schemas to the last leaf."""
     needs_tool_definitions(case)
@@ -153,7 +153,7 @@ def test_any_tool_definitions_arrive_unchanged(case: Case) -> None:
     check_property(case, tools(), check, shared=3)
 
 
-@clause("TOOL-11", case="property-p05")
+@clause("TOOL-11", case="property-p05", ways="native")
 def test_any_grammar_arrives_intact(case: Case) -> None:
     """Property P-05 for grammars: schema or expression equal, wherever they have their backslashes."""
     case.needs("grammar", "native")
@@ -167,7 +167,7 @@ def test_any_grammar_arrives_intact(case: Case) -> None:
     check_property(case, grammars(), check, shared=3)
 
 
-@clause("IMG-01", case="property-p05")
+@clause("IMG-01", case="property-p05", ways="chat")
 def test_any_parts_go_out_in_the_callers_order(case: Case) -> None:
     """Property P-05 for images between texts: kinds and order kept, the images as data URLs."""
     case.needs("img", "chat")

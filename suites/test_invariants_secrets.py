@@ -27,7 +27,7 @@ def _outcomes(case: Case, calls: Sequence[PlannedCall]) -> tuple[Space, list[Out
     return space, [run.wait() for _, run in running]
 
 
-@clause("SEC-01", case="property-p22")
+@clause("SEC-01", case="property-p22", ways=("chat", "chat stream"))
 def test_no_outcome_of_any_script_shows_the_key(case: Case) -> None:
     """Property P-22 for what comes back: values, exceptions, and the chain of their causes."""
 
@@ -38,7 +38,7 @@ def test_no_outcome_of_any_script_shows_the_key(case: Case) -> None:
     check_property(case, loads(streaming=case.claims("stream")), check, shared=3)
 
 
-@clause("SEC-02", case="property-p22")
+@clause("SEC-02", case="property-p22", ways=("chat", "chat stream"))
 def test_no_output_of_any_script_shows_the_key(case: Case) -> None:
     """Property P-22 for what the process says: standard output, standard error, log records."""
 
@@ -52,7 +52,7 @@ def test_no_output_of_any_script_shows_the_key(case: Case) -> None:
     check_property(case, loads(streaming=case.claims("stream")), check, shared=3)
 
 
-@clause("SEC-03", case="property-p22")
+@clause("SEC-03", case="property-p22", ways=("chat", "chat stream"))
 def test_no_request_of_any_script_has_the_key_outside_its_header(case: Case) -> None:
     """Property P-22 for the wire: once, as a bearer token, and nowhere else."""
 
@@ -70,7 +70,7 @@ def test_no_request_of_any_script_has_the_key_outside_its_header(case: Case) -> 
     check_property(case, loads(streaming=case.claims("stream")), check, shared=3)
 
 
-@clause("SEC-04", case="property-p22")
+@clause("SEC-04", case="property-p22", ways="chat")
 def test_no_redirect_takes_the_key_to_another_origin(case: Case) -> None:
     """Property P-22 for origins: any redirect to another port, host and path, in one or two steps."""
     shape = case.shape()

@@ -41,7 +41,7 @@ OPENAI = (CHAT, COMPLETIONS)
 _NO_LINE_ENDS = ("\x85", "\u2028", "\u2029")
 
 
-@clause("STREAM-04", case="property-p01")
+@clause("STREAM-04", case="property-p01", ways="chat stream")
 def test_no_character_of_any_token_ends_a_line(case: Case) -> None:
     """Property P-01 for the characters that some splitters take for line ends, raw and cut anywhere."""
     case.needs("stream")
@@ -111,7 +111,7 @@ _AFTER_DONE = st.sampled_from(
 )
 
 
-@clause("STREAM-09", case="property-p02")
+@clause("STREAM-09", case="property-p02", ways="chat stream")
 def test_whatever_stands_behind_done_the_stream_ended_there(case: Case) -> None:
     """Property P-02 behind the last mark: a normal end, and nothing of the rest, whole or cut short."""
     shape = case.shape(*OPENAI)
@@ -141,7 +141,7 @@ def test_any_native_stream_is_complete_at_its_generated_text(case: Case) -> None
     check_property(case, _ended(), check, shared=3)
 
 
-@clause("STREAM-13", case="property-p02")
+@clause("STREAM-13", case="property-p02", ways="chat stream")
 def test_done_alone_completes_any_chat_stream(case: Case) -> None:
     """Property P-02: ``[DONE]`` is mark enough where no finish reason came at all."""
     needs_stream_of(case, CHAT)
@@ -153,7 +153,7 @@ def test_done_alone_completes_any_chat_stream(case: Case) -> None:
     check_property(case, _ended(), check, shared=3)
 
 
-@clause("STREAM-14", case="property-p02")
+@clause("STREAM-14", case="property-p02", ways="chat stream")
 def test_a_finish_reason_and_a_clean_end_complete_any_chat_stream(case: Case) -> None:
     """Property P-02: a finish reason is mark enough where the body ends as it should."""
     needs_stream_of(case, CHAT)
@@ -166,7 +166,7 @@ def test_a_finish_reason_and_a_clean_end_complete_any_chat_stream(case: Case) ->
     check_property(case, _ended(), check, shared=3)
 
 
-@clause("STREAM-28", case="property-p02")
+@clause("STREAM-28", case="property-p02", ways="chat stream")
 def test_what_becomes_of_any_event_without_its_blank_line_is_recorded(case: Case) -> None:
     """Property P-02 between the marks: with the last line end missing either is right; no other text is."""
     case.needs("stream")
@@ -200,7 +200,7 @@ def test_a_native_error_ends_the_stream_after_exactly_the_tokens_before_it(case:
     check_property(case, failing_tellings(NATIVE), _check_dominance, shared=2)
 
 
-@clause("STREAM-16", case="property-p03")
+@clause("STREAM-16", case="property-p03", ways="chat stream")
 def test_an_openai_error_ends_the_stream_after_exactly_the_tokens_before_it(case: Case) -> None:
     """Property P-03 on the OpenAI routes: neither ``[DONE]`` nor further tokens make it a success."""
     shape = case.shape(*OPENAI)
@@ -219,7 +219,7 @@ def _check_dominance(case: Case, said: Telling) -> None:
 # --- P-04: texts --------------------------------------------------------------------------------------------
 
 
-@clause("STREAM-19", case="property-p04-forms")
+@clause("STREAM-19", case="property-p04-forms", ways="chat stream")
 def test_any_telling_of_the_same_tokens_gives_the_same_text(case: Case) -> None:
     """Property P-04 for the forms that servers give a stream: role chunks, empty deltas, ``usage: null``."""
     case.needs("stream")
@@ -233,7 +233,7 @@ def test_any_telling_of_the_same_tokens_gives_the_same_text(case: Case) -> None:
     check_property(case, tellings(shape), check, shared=2)
 
 
-@clause("STREAM-19", case="property-p04-differential")
+@clause("STREAM-19", case="property-p04-differential", ways="chat stream")
 def test_a_stream_and_a_plain_answer_of_one_script_give_one_text(case: Case) -> None:
     """Property P-04: the same server, asked in both ways, says the same."""
     case.needs("stream")
@@ -270,7 +270,7 @@ class AtOnce:
     writes_of: int
 
 
-@clause("STREAM-27", case="property-p17")
+@clause("STREAM-27", case="property-p17", ways="chat stream")
 def test_streams_at_once_keep_to_their_callers(case: Case) -> None:
     """Property P-17: pieces of streams that run together stay with their calls, however they interleave."""
     case.needs("stream")

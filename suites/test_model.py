@@ -13,7 +13,7 @@ from tgi_conformance.suites.model.queue_machine import QueueMachine
 from tgi_conformance.suites.model.stateful import check_examples, check_machine
 
 
-@clause("QUEUE-01", case="property-model")
+@clause("QUEUE-01", case="property-model", ways=("chat", "chat stream"))
 def test_slots_and_queue_behave_as_the_model_says(case: Case) -> None:
     """Whatever calls, endings and cancellations come, the cap holds and the queue is fair."""
     case.needs("queue")
@@ -21,7 +21,7 @@ def test_slots_and_queue_behave_as_the_model_says(case: Case) -> None:
     check_machine(case, QueueMachine)
 
 
-@clause("RETRY-01", case="property-model")
+@clause("RETRY-01", case="property-model", ways=("chat", "chat stream"))
 def test_backoff_behaves_as_the_model_says(case: Case) -> None:
     """Refused calls come back as often and as late as declared, and hold up nobody meanwhile."""
     case.needs("retry")
@@ -29,14 +29,14 @@ def test_backoff_behaves_as_the_model_says(case: Case) -> None:
     check_machine(case, BackoffMachine, shared=2)  # its programs sleep
 
 
-@clause("MUX-03", case="property-model")
+@clause("MUX-03", case="property-model", ways=("chat", "chat stream"))
 def test_keys_and_counters_behave_as_the_model_says(case: Case) -> None:
     """Keys that are added, changed and closed while calls are under way never touch one another."""
     case.needs("keys")
     check_machine(case, KeysMachine)
 
 
-@clause("QUEUE-09", case="property-load")
+@clause("QUEUE-09", case="property-load", ways=("chat", "chat stream"))
 @load
 def test_calls_made_at_once_keep_to_themselves(case: Case) -> None:
     """Whoever calls beside whom: each caller gets its own answer, under its own key, and is counted once."""

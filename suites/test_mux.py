@@ -24,7 +24,7 @@ from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import healthy
 
 
-@clause("MUX-01")
+@clause("MUX-01", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("form", ["plain", "stream"])
 def test_each_request_carries_exactly_its_endpoints_key(case: Case, form: str) -> None:
     """A literal, masked, empty or foreign key sends a tenant's prompt under another's name, or nowhere."""
@@ -49,7 +49,7 @@ def test_each_request_carries_exactly_its_endpoints_key(case: Case, form: str) -
         expect_success(outcome)
 
 
-@clause("MUX-02")
+@clause("MUX-02", ways="chat")
 def test_one_endpoints_life_leaves_another_as_it_was(case: Case) -> None:
     """Creating, changing and closing B must not touch A's key, URL, headers or limits."""
     case.needs("keys")
@@ -81,7 +81,7 @@ def test_one_endpoints_life_leaves_another_as_it_was(case: Case) -> None:
     )
 
 
-@clause("MUX-03")
+@clause("MUX-03", ways="chat")
 @load
 def test_no_cross_talk_under_concurrency(case: Case) -> None:
     """Shared headers show only when calls overlap: each prompt must go out under its own endpoint's key."""
@@ -128,7 +128,7 @@ def test_no_cross_talk_under_concurrency(case: Case) -> None:
     )
 
 
-@clause("MUX-04")
+@clause("MUX-04", ways="chat")
 def test_a_retried_call_keeps_its_key(case: Case) -> None:
     """An attempt under another key is failover nobody asked for."""
     case.needs("keys", "retry")
@@ -147,7 +147,7 @@ def test_a_retried_call_keeps_its_key(case: Case) -> None:
     )
 
 
-@clause("MUX-05")
+@clause("MUX-05", ways="chat")
 def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
     """Backoff is per endpoint: a ban on one key is no ban on the next."""
     case.needs("keys", "retry")
@@ -174,7 +174,7 @@ def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
     )
 
 
-@clause("MUX-06", case="retries")
+@clause("MUX-06", case="retries", ways="chat")
 def test_each_endpoints_retries_take_effect(case: Case) -> None:
     """Stored settings that the wire never sees are no settings."""
     case.needs("keys", "retry")
@@ -197,7 +197,7 @@ def test_each_endpoints_retries_take_effect(case: Case) -> None:
     )
 
 
-@clause("MUX-06", case="concurrency")
+@clause("MUX-06", case="concurrency", ways="chat")
 def test_each_endpoints_cap_takes_effect(case: Case) -> None:
     """Caps are per endpoint, not the client's."""
     case.needs("keys", "queue")
@@ -220,7 +220,7 @@ def test_each_endpoints_cap_takes_effect(case: Case) -> None:
     )
 
 
-@clause("MUX-07")
+@clause("MUX-07", ways="chat")
 def test_an_unknown_endpoint_is_an_error(case: Case) -> None:
     """A typing error must not send the prompt under the default key."""
     case.needs("keys")
@@ -257,7 +257,7 @@ def test_endpoint_ids_are_unique(case: Case) -> None:
     )
 
 
-@clause("MUX-09", case="fair")
+@clause("MUX-09", case="fair", ways="chat")
 def test_rotation_is_fair(case: Case) -> None:
     """With all keys healthy each gets its share, give or take one."""
     case.needs("rotate", "keys")
@@ -279,7 +279,7 @@ def test_rotation_is_fair(case: Case) -> None:
     )
 
 
-@clause("MUX-10")
+@clause("MUX-10", ways="chat")
 def test_an_explicit_key_wins_over_the_environment(case: Case) -> None:
     """What the caller passes is what is sent."""
     case.needs("keys")
@@ -298,7 +298,7 @@ def test_an_explicit_key_wins_over_the_environment(case: Case) -> None:
     )
 
 
-@clause("MUX-11")
+@clause("MUX-11", ways="chat")
 def test_without_a_key_there_is_no_authorization(case: Case) -> None:
     """``Bearer None`` and ``Bearer `` are not what an anonymous request looks like."""
     space = case.serve_healthy()

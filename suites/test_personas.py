@@ -20,6 +20,7 @@ from tgi_conformance.suites.personas.matrix import PERSONAS_TRIED
 from tgi_conformance.suites.personas.tools import CALL, WANTED
 from tgi_conformance.suites.shapes.calls import CHAT, Shape
 from tgi_conformance.suites.shapes.personas import dressed, served
+from tgi_conformance.suites.ways.words import EVERY_WAY
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,7 +58,7 @@ def _needs_twin(case: Case, shape: Shape) -> None:
         raise NotApplicable(f"a healthy {shape.name} call fails with {case.persona}, which REAL-02 judges")
 
 
-@clause("REAL-02")
+@clause("REAL-02", ways=EVERY_WAY)
 @pytest.mark.parametrize("persona", ["tgi-3.3", *PERSONAS_TRIED])
 def test_the_client_works_with_every_generation(case: Case, persona: Persona) -> None:
     """One healthy call of each claimed shape, plain and streamed, and a tool call."""

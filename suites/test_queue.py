@@ -23,7 +23,7 @@ from tgi_conformance.suites.harness.clause import ahead, clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 
 
-@clause("QUEUE-01")
+@clause("QUEUE-01", ways="chat")
 @pytest.mark.parametrize("cap", [1, 3])
 def test_open_requests_never_exceed_the_cap(case: Case, cap: int) -> None:
     """The cap is what the key's quota allows; one more is what gets the key banned."""
@@ -44,7 +44,7 @@ def test_open_requests_never_exceed_the_cap(case: Case, cap: int) -> None:
     )
 
 
-@clause("QUEUE-03")
+@clause("QUEUE-03", ways="chat")
 def test_waiting_calls_start_in_the_order_of_their_arrival(case: Case) -> None:
     """First in, first out: a caller is not overtaken for ever."""
     needs_cap(case)
@@ -67,7 +67,7 @@ def test_waiting_calls_start_in_the_order_of_their_arrival(case: Case) -> None:
     )
 
 
-@clause("QUEUE-04")
+@clause("QUEUE-04", ways="chat")
 @ahead
 def test_the_queue_is_bounded(case: Case) -> None:
     """Beyond cap and queue a caller is told at once (or held back, if declared), and nothing is sent."""
@@ -103,7 +103,7 @@ def test_the_queue_is_bounded(case: Case) -> None:
         )
 
 
-@clause("QUEUE-08")
+@clause("QUEUE-08", ways="chat")
 def test_a_call_cancelled_while_waiting_is_never_sent(case: Case) -> None:
     """The caller has gone; sending its request later costs money for nobody."""
     needs_cap(case)
@@ -132,7 +132,7 @@ def test_a_call_cancelled_while_waiting_is_never_sent(case: Case) -> None:
     )
 
 
-@clause("QUEUE-12")
+@clause("QUEUE-12", ways="chat")
 def test_what_happens_over_the_cap_without_a_queue_is_recorded(case: Case) -> None:
     """Refusing and sending are both seen; neither is scored."""
     needs_cap(case)
@@ -149,7 +149,7 @@ def test_what_happens_over_the_cap_without_a_queue_is_recorded(case: Case) -> No
     second.wait()
 
 
-@clause("QUEUE-13")
+@clause("QUEUE-13", ways="chat")
 def test_a_call_above_the_cap_waits_and_then_succeeds(case: Case) -> None:
     """With the queue on, a call beyond the cap is kept, unseen by the server, until a slot is free."""
     needs_cap(case)
@@ -167,7 +167,7 @@ def test_a_call_above_the_cap_waits_and_then_succeeds(case: Case) -> None:
     expect_success(second.wait(), "the waiting call")
 
 
-@clause("QUEUE-14")
+@clause("QUEUE-14", ways="chat")
 def test_the_cap_is_used(case: Case) -> None:
     """A cap of four that lets one through is a queue nobody asked for."""
     needs_cap(case)

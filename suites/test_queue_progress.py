@@ -15,7 +15,7 @@ from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import Shape
 
 
-@clause("QUEUE-07")
+@clause("QUEUE-07", ways="chat")
 @load
 def test_every_accepted_call_ends(case: Case) -> None:
     """No lost wake-up, no stuck worker, also after failures inside queued calls."""
@@ -49,7 +49,7 @@ def test_every_accepted_call_ends(case: Case) -> None:
     )
 
 
-@clause("QUEUE-09")
+@clause("QUEUE-09", ways="chat")
 @load
 def test_each_caller_gets_the_answer_to_its_own_prompt(case: Case) -> None:
     """Futures must not be mixed up, least of all when some calls fail."""
@@ -75,7 +75,7 @@ def test_each_caller_gets_the_answer_to_its_own_prompt(case: Case) -> None:
             )
 
 
-@clause("QUEUE-10")
+@clause("QUEUE-10", ways="chat")
 def test_a_call_asleep_in_backoff_stops_no_free_slot(case: Case) -> None:
     """One rate-limited prompt at a cap of two must not stop the other slot."""
     needs_cap(case)
@@ -110,7 +110,7 @@ LOOP_WAIT = 1.0
 LOOP_GAP = 0.5
 
 
-@clause("QUEUE-11")
+@clause("QUEUE-11", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("wait", LOOP_WAITS)
 @timing
 def test_waiting_does_not_hold_up_the_event_loop(case: Case, wait: str) -> None:

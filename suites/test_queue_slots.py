@@ -23,7 +23,7 @@ from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.shapes.calls import Shape, healthy
 
 
-@clause("QUEUE-02")
+@clause("QUEUE-02", ways="chat stream")
 @pytest.mark.parametrize("ending", ["end", "cut", "leave"])
 @ahead
 def test_a_stream_holds_its_slot_until_it_is_over(case: Case, ending: str) -> None:
@@ -70,7 +70,7 @@ ENDINGS = (
 )
 
 
-@clause("QUEUE-05")
+@clause("QUEUE-05", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("ending", ENDINGS)
 @ahead
 def test_the_slot_comes_back_exactly_once(case: Case, ending: str) -> None:
@@ -109,7 +109,7 @@ def test_the_slot_comes_back_exactly_once(case: Case, ending: str) -> None:
         expect_success(call.wait())
 
 
-@clause("QUEUE-06")
+@clause("QUEUE-06", ways="chat")
 @pytest.mark.parametrize("queue", ["on", "off"])
 def test_current_requests_is_the_true_number_in_flight(case: Case, queue: str) -> None:
     """0 at rest, the number on the wire while held, never above the cap."""

@@ -106,7 +106,7 @@ BACKOFF: Final[Mapping[str, Any]] = {
 SAME_PACE: Final = 1.5
 
 
-@clause("REAL-03", case="estimated-time")
+@clause("REAL-03", case="estimated-time", ways="chat")
 @timing
 @ahead
 def test_a_model_that_loads_is_waited_for_and_not_polled(case: Case) -> None:
@@ -134,7 +134,7 @@ def test_a_model_that_loads_is_waited_for_and_not_polled(case: Case) -> None:
     )
 
 
-@clause("REAL-03", case="retry-after")
+@clause("REAL-03", case="retry-after", ways="chat")
 @timing
 @ahead
 def test_the_servers_retry_after_is_waited_out(case: Case) -> None:
@@ -158,7 +158,7 @@ def test_the_servers_retry_after_is_waited_out(case: Case) -> None:
     )
 
 
-@clause("REAL-03", case="bounded")
+@clause("REAL-03", case="bounded", ways="chat")
 def test_a_model_that_never_loads_ends_the_call(case: Case) -> None:
     """A caller that waits for ever is told nothing; the error says what the server said."""
     _needs_loading_retried(case)
@@ -207,7 +207,7 @@ def test_an_endpoint_without_a_model_is_an_error_to_a_stream_call(
     _expect_refused(outcome, code, message)
 
 
-@clause("REAL-04", case="hosted-router")
+@clause("REAL-04", case="hosted-router", ways="chat stream")
 def test_the_hosted_routers_loading_is_an_error_to_a_stream_call(case: Case) -> None:
     """Its own 503, with the estimate and a request id of its own."""
     case.needs("stream")

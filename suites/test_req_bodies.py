@@ -169,7 +169,7 @@ def test_stop_goes_out_as_an_array_of_strings(case: Case, shape: Shape, form: st
 _LIMITS: Final = ("max_tokens", "max_completion_tokens")
 
 
-@clause("REQ-07")
+@clause("REQ-07", ways="chat")
 @pytest.mark.parametrize(
     "given",
     [{"max_tokens": 9, "max_completion_tokens": 9}, {"max_tokens": 9}, {"max_completion_tokens": 9}],

@@ -20,7 +20,7 @@ from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 
 
-@clause("REQ-10", case="unnamed")
+@clause("REQ-10", case="unnamed", ways="chat")
 def test_with_no_model_named_none_is_invented(case: Case) -> None:
     """To TGI any name but ``tgi`` is the id of an adapter that it has not loaded."""
     case.needs(CHAT.capability)
@@ -35,7 +35,7 @@ def test_with_no_model_named_none_is_invented(case: Case) -> None:
     )
 
 
-@clause("REQ-10", case="named")
+@clause("REQ-10", case="named", ways="chat")
 def test_a_named_model_is_sent_as_named(case: Case) -> None:
     """The name chooses the adapter, or the model behind a router."""
     case.needs(CHAT.capability)
@@ -74,7 +74,7 @@ def test_a_callers_request_id_goes_out_once_and_comes_back_with_the_answer(case:
     )
 
 
-@clause("REQ-11", case="stream")
+@clause("REQ-11", case="stream", ways="stream")
 @SHAPE
 def test_a_callers_request_id_comes_back_with_each_item_of_a_stream(case: Case, shape: Shape) -> None:
     """Items of several streams in one log are told apart by it."""
@@ -131,7 +131,7 @@ def _expect_id_in(case: Case, sent: Exchange) -> None:
     )
 
 
-@clause("REQ-12")
+@clause("REQ-12", ways="chat")
 def test_generated_request_ids_are_unique(case: Case) -> None:
     """A second and a hash of the body are the same for every equal call of that second."""
     case.needs("reqid")

@@ -38,7 +38,7 @@ PROMPTS: Final[Mapping[str, str]] = {
 }
 
 
-@clause("REQ-02")
+@clause("REQ-02", ways="native")
 @pytest.mark.parametrize("form", sorted(PROMPTS))
 def test_the_native_prompt_arrives_code_point_for_code_point(case: Case, form: str) -> None:
     """``/generate`` takes a raw prompt: what the caller wrote is what the model continues."""
@@ -52,7 +52,7 @@ def test_the_native_prompt_arrives_code_point_for_code_point(case: Case, form: s
     expect_success(outcome)
 
 
-@clause("REQ-02", case="property-p05")
+@clause("REQ-02", case="property-p05", ways="native")
 def test_any_native_prompt_arrives_code_point_for_code_point(case: Case) -> None:
     """Whatever the text, it is not the client's to change."""
     case.needs(NATIVE.capability)
@@ -115,7 +115,7 @@ CONVERSATIONS: Final[Mapping[str, list[dict[str, object]]]] = {
 MESSAGE_FIELDS: Final = frozenset({"role", "content", "name", "tool_calls"})
 
 
-@clause("REQ-03")
+@clause("REQ-03", ways="chat")
 @pytest.mark.parametrize("form", sorted(CONVERSATIONS))
 def test_messages_arrive_as_they_were_given(case: Case, form: str) -> None:
     """The router applies the model's own template; a client's on top of it doubles or breaks the marks."""

@@ -22,7 +22,7 @@ WORDS = (" one", " two", " three", " four")
 QUICK: dict[str, Any] = {"initial_retry_delay": 0.01, "backoff_factor": 1.0, "max_retry_delay": 0.02}
 
 
-@clause("RES-01")
+@clause("RES-01", ways="chat stream")
 @pytest.mark.parametrize("how", ["close", "drop", "throw"])
 def test_leaving_a_stream_early_closes_its_connection(case: Case, how: str) -> None:
     """TGI generates until the client is gone: a connection kept open burns a GPU for nobody."""
@@ -39,7 +39,7 @@ def test_leaving_a_stream_early_closes_its_connection(case: Case, how: str) -> N
     expect_soon(case, space, gone(1), f"the connection closed after the stream was left ({how})")
 
 
-@clause("RES-02", case="before-headers")
+@clause("RES-02", case="before-headers", ways="chat")
 def test_cancelling_a_call_that_waits_closes_its_connection(case: Case) -> None:
     """The caller has gone; so must the request, and the caller sees a cancellation."""
     case.needs("cancel")
@@ -55,7 +55,7 @@ def test_cancelling_a_call_that_waits_closes_its_connection(case: Case) -> None:
     _expect_cancelled(running)
 
 
-@clause("RES-02", case="mid-stream")
+@clause("RES-02", case="mid-stream", ways="chat stream")
 def test_cancelling_a_stream_closes_its_connection(case: Case) -> None:
     """A cancelled reader of a stream leaves it, as one that breaks out does."""
     case.needs("cancel", "stream", "async")
@@ -88,7 +88,7 @@ def _expect_cancelled(running: Running) -> None:
     expect(told or raised, expected="a cancellation is what the caller sees", observed=describe(outcome))
 
 
-@clause("RES-03")
+@clause("RES-03", ways="chat stream")
 def test_a_fully_read_stream_gives_its_connection_back(case: Case) -> None:
     """A pool of two serves ten streams in turn; one that leaks is empty after the second."""
     case.needs("stream")
@@ -110,7 +110,7 @@ REFUSALS: dict[str, Reply] = {
 }
 
 
-@clause("RES-04")
+@clause("RES-04", ways="chat stream")
 @pytest.mark.parametrize("form", sorted(REFUSALS))
 def test_refused_stream_calls_leave_no_connection_behind(case: Case, form: str) -> None:
     """An error answer whose body nobody reads holds its connection until the pool is empty."""
@@ -127,7 +127,7 @@ def test_refused_stream_calls_leave_no_connection_behind(case: Case, form: str) 
     _expect_few_open(space.journal(), 2, "26 calls in turn")
 
 
-@clause("RES-04", case="retried")
+@clause("RES-04", case="retried", ways="chat stream")
 def test_answers_that_are_retried_are_closed(case: Case) -> None:
     """Each attempt that failed gives its connection back before the next one needs it."""
     case.needs("stream", "retry")
@@ -157,7 +157,7 @@ FRAMES: Final = 240
 HELD_BACK: Final = 10 * 1024 * 1024
 
 
-@clause("RES-08")
+@clause("RES-08", ways="chat stream")
 @load
 def test_a_slow_consumer_holds_the_server_back(case: Case) -> None:
     """A client that reads on without its caller keeps the whole answer in memory, for each stream."""

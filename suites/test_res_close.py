@@ -15,7 +15,7 @@ from tgi_conformance.suites.harness.expect import describe, expect, expect_reque
 WORDS = (" one", " two", " three", " four")
 
 
-@clause("RES-05", case="at-rest")
+@clause("RES-05", case="at-rest", ways="chat")
 def test_close_ends_everything_of_a_client_at_rest(case: Case) -> None:
     """Kept connections, threads and tasks of the client end with it."""
     case.needs("close")
@@ -32,7 +32,7 @@ def test_close_ends_everything_of_a_client_at_rest(case: Case) -> None:
         expect_back_to(driver, before, case.patience())
 
 
-@clause("RES-05", case="held-and-queued")
+@clause("RES-05", case="held-and-queued", ways="chat")
 def test_close_ends_running_and_waiting_calls_with_an_error(case: Case) -> None:
     """Who still waits for an answer learns that none will come, at once.
 
@@ -64,7 +64,7 @@ def test_close_ends_running_and_waiting_calls_with_an_error(case: Case) -> None:
         expect_back_to(driver, before, case.patience())
 
 
-@clause("RES-05", case="running-stream")
+@clause("RES-05", case="running-stream", ways="chat stream")
 def test_close_ends_a_stream_whose_reader_waits_with_an_error(case: Case) -> None:
     """A stream that ends without a word of the close looks like a whole answer."""
     case.needs("close", "stream")
@@ -78,7 +78,7 @@ def test_close_ends_a_stream_whose_reader_waits_with_an_error(case: Case) -> Non
         _expect_ended(case, space, running)
 
 
-@clause("RES-05", case="stream-read-later")
+@clause("RES-05", case="stream-read-later", ways="chat stream")
 def test_a_stream_that_is_read_on_after_close_is_an_error(case: Case) -> None:
     """Whoever reads on after the close learns that the rest is missing."""
     case.needs("close", "stream")
@@ -90,7 +90,7 @@ def test_a_stream_that_is_read_on_after_close_is_an_error(case: Case) -> None:
         _expect_ended(case, space, running)
 
 
-@clause("RES-05", case="again-and-after")
+@clause("RES-05", case="again-and-after", ways="chat")
 def test_close_may_be_repeated_and_a_call_after_it_fails(case: Case) -> None:
     """Clean-up runs twice in many programs; a call after it is a mistake that must be told."""
     case.needs("close")

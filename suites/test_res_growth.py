@@ -16,13 +16,13 @@ WORDS = (" one", " two", " three", " four")
 FAILURE: Final = tgi_error(500, "Incomplete generation", "incomplete_generation")
 
 
-@clause("RES-06", case="sequential")
+@clause("RES-06", case="sequential", ways="chat")
 def test_calls_in_turn_do_not_grow_the_process(case: Case) -> None:
     """One descriptor a call is a crash after a day; failures are where they leak."""
     _judge_growth(case, rounds=4, at_once=1, calls=12)
 
 
-@clause("RES-06", case="concurrent")
+@clause("RES-06", case="concurrent", ways="chat")
 @load
 def test_calls_at_once_do_not_grow_the_process(case: Case) -> None:
     """What a burst of calls needed must be given back after it."""
@@ -61,7 +61,7 @@ def _make(case: Case, endpoint: str, shape: Shape, texts: list[str], *, together
 COMPLAINTS: Final = ("ResourceWarning", "Unclosed", "unclosed", "was destroyed", "never awaited", "Traceback")
 
 
-@clause("RES-07", case="exit")
+@clause("RES-07", case="exit", ways=("chat", "chat stream"))
 @timing
 def test_nothing_of_the_client_keeps_the_interpreter_alive(case: Case) -> None:
     """A program that has done its calls must end; threads and tasks left behind hang it or complain."""

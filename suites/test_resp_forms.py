@@ -126,7 +126,7 @@ _TOLERATED: Final = {
 }
 
 
-@clause("RESP-05")
+@clause("RESP-05", ways=("native", "chat", "completions"))
 @pytest.mark.parametrize("form", sorted(_TOLERATED))
 def test_unknown_fields_and_missing_options_are_accepted(case: Case, form: str) -> None:
     """TGI's versions and the proxies before it differ in just these."""

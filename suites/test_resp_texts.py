@@ -71,7 +71,7 @@ NO_PREFIX: Final[Mapping[str, str]] = {
 }
 
 
-@clause("RESP-03")
+@clause("RESP-03", ways="native")
 @pytest.mark.parametrize("form", sorted(NO_PREFIX))
 def test_a_text_that_does_not_begin_with_the_prompt_loses_nothing(case: Case, form: str) -> None:
     """Cutting the prompt's length off an answer without it eats the answer."""

@@ -45,7 +45,7 @@ from tgi_conformance.suites.harness.rulings import Advice, NotApplicable
 from tgi_conformance.suites.shapes.calls import Shape
 
 
-@clause("RETRY-01", case="always")
+@clause("RETRY-01", case="always", ways="chat")
 @pytest.mark.parametrize("code", [429, 503])
 @pytest.mark.parametrize("retries", [0, 1, 3])
 def test_attempts_never_exceed_one_plus_max_retries(case: Case, retries: int, code: int) -> None:
@@ -69,7 +69,7 @@ def test_attempts_never_exceed_one_plus_max_retries(case: Case, retries: int, co
     )
 
 
-@clause("RETRY-02")
+@clause("RETRY-02", ways="chat")
 @pytest.mark.parametrize("failures", [1, 2])
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_a_429_that_turns_into_200_ends_in_success(case: Case, form: str, failures: int) -> None:
@@ -102,7 +102,7 @@ def test_a_rate_limit_is_declared_retryable(case: Case) -> None:
         )
 
 
-@clause("RETRY-03")
+@clause("RETRY-03", ways="chat")
 @pytest.mark.parametrize("code", PERMANENT)
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_status_that_blames_the_request_is_not_retried(case: Case, code: int, form: str) -> None:
@@ -125,7 +125,7 @@ def test_a_status_that_blames_the_request_is_not_retried(case: Case, code: int, 
 _STREAMED = "streamed-call"
 
 
-@clause("RETRY-04", case="seconds")
+@clause("RETRY-04", case="seconds", ways=("chat", "chat stream"))
 @timing
 @ahead
 def test_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
@@ -163,7 +163,7 @@ def test_retry_after_in_seconds_is_a_lower_bound(case: Case) -> None:
         expect_gap_at_least(case, journal, sent, 1.0, f"Retry-After: 1 on {word}")
 
 
-@clause("RETRY-05", case="imf-fixdate")
+@clause("RETRY-05", case="imf-fixdate", ways="chat")
 @timing
 @ahead
 def test_retry_after_as_a_date_is_a_lower_bound(case: Case) -> None:
@@ -194,7 +194,7 @@ BAD_RETRY_AFTER: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-@clause("RETRY-06")
+@clause("RETRY-06", ways="chat")
 @pytest.mark.parametrize("form", sorted(BAD_RETRY_AFTER))
 def test_a_bad_retry_after_leaves_the_backoff_to_the_client(case: Case, form: str) -> None:
     """``inf`` must not sleep for ever, ``-5`` must not crash the sleep, words must not crash the parser."""
@@ -217,7 +217,7 @@ def test_a_bad_retry_after_leaves_the_backoff_to_the_client(case: Case, form: st
     )
 
 
-@clause("RETRY-07", case="a-day")
+@clause("RETRY-07", case="a-day", ways="chat")
 def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case) -> None:
     """Give up with the value exposed, or wait it out; an early retry is what the server asked not to get."""
     code = retried_status(case)
@@ -247,7 +247,7 @@ def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case)
         )
 
 
-@clause("RETRY-08", case="growing-waits")
+@clause("RETRY-08", case="growing-waits", ways="chat")
 @timing
 @ahead
 def test_waits_grow_from_the_initial_delay_by_the_factor(case: Case) -> None:
@@ -263,7 +263,7 @@ def test_waits_grow_from_the_initial_delay_by_the_factor(case: Case) -> None:
     _expect_gaps_in_band(case, case.policy(endpoint), space.journal(), base=0.1, factor=2.0)
 
 
-@clause("RETRY-09", case="capped")
+@clause("RETRY-09", case="capped", ways="chat")
 @timing
 @ahead
 def test_the_wait_is_capped(case: Case) -> None:
@@ -296,7 +296,7 @@ def test_the_wait_is_capped(case: Case) -> None:
     )
 
 
-@clause("RETRY-09", case="factor")
+@clause("RETRY-09", case="factor", ways="chat")
 @timing
 @ahead
 def test_the_factor_is_applied(case: Case) -> None:
@@ -339,7 +339,7 @@ def test_the_factor_is_applied(case: Case) -> None:
 BREAKS = ("rst", "fin", "error-event")
 
 
-@clause("RETRY-11")
+@clause("RETRY-11", ways="chat stream")
 @pytest.mark.parametrize("ending", BREAKS)
 def test_nothing_is_replayed_once_output_was_handed_out(case: Case, ending: str) -> None:
     """A replay doubles text and merges tool arguments; the caller decides whether to ask again."""
@@ -361,7 +361,7 @@ def test_nothing_is_replayed_once_output_was_handed_out(case: Case, ending: str)
     )
 
 
-@clause("RETRY-20", case="status")
+@clause("RETRY-20", case="status", ways="chat")
 @pytest.mark.parametrize("code", [408, 409, 424, 425, 429, 500, 502, 503, 504])
 def test_each_declared_status_is_retried_until_a_good_answer(case: Case, code: int) -> None:
     """What the backend declares retryable, it retries up to its limit."""
@@ -376,7 +376,7 @@ def test_each_declared_status_is_retried_until_a_good_answer(case: Case, code: i
     expect_requests(space.journal().generations, failures + 1, because=f"{failures} x {code}, then a 200")
 
 
-@clause("RETRY-20", case="fault")
+@clause("RETRY-20", case="fault", ways="chat")
 @pytest.mark.parametrize(("fault", "ending"), [("reset", "rst"), ("closed", "fin")])
 def test_each_declared_fault_is_retried_until_a_good_answer(case: Case, fault: str, ending: str) -> None:
     """A connection lost before any answer is retried where the backend says so."""
@@ -391,7 +391,7 @@ def test_each_declared_fault_is_retried_until_a_good_answer(case: Case, fault: s
     expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
 
 
-@clause("RETRY-21", case="after-success")
+@clause("RETRY-21", case="after-success", ways="chat")
 @timing
 @ahead
 def test_backoff_starts_afresh_after_a_success(case: Case) -> None:

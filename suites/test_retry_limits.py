@@ -48,7 +48,7 @@ AT_ONCE: Final = 5
 ALIKE: Final = 0.8
 
 
-@clause("RETRY-10", case="twenty-waits")
+@clause("RETRY-10", case="twenty-waits", ways="chat")
 @timing
 @ahead
 def test_waits_are_jittered(case: Case) -> None:
@@ -89,7 +89,7 @@ def test_waits_are_jittered(case: Case) -> None:
     )
 
 
-@clause("RETRY-12", case="attempts")
+@clause("RETRY-12", case="attempts", ways="chat")
 @timing
 @ahead
 def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
@@ -119,7 +119,7 @@ def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
     )
 
 
-@clause("RETRY-12", case="queue")
+@clause("RETRY-12", case="queue", ways="chat")
 @timing
 @ahead
 def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
@@ -148,7 +148,7 @@ def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
     )
 
 
-@clause("RETRY-13", case="cancel-in-backoff")
+@clause("RETRY-13", case="cancel-in-backoff", ways="chat")
 @timing
 @ahead
 def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case) -> None:
@@ -176,7 +176,7 @@ def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case) -> None:
     )
 
 
-@clause("RETRY-14", case="closed-while-idle")
+@clause("RETRY-14", case="closed-while-idle", ways="chat")
 def test_a_connection_closed_while_idle_does_not_fail_the_next_call(case: Case) -> None:
     """A server may close what is idle; a client that keeps connections must notice, or try again."""
     case.needs("retry")
@@ -189,7 +189,7 @@ def test_a_connection_closed_while_idle_does_not_fail_the_next_call(case: Case) 
     expect_text(case.call(endpoint=endpoint, shape=shape), "second")
 
 
-@clause("RETRY-14", case="closed-on-use")
+@clause("RETRY-14", case="closed-on-use", ways="chat")
 def test_a_connection_closed_on_its_second_request_does_not_fail_the_call(case: Case) -> None:
     """The close may cross the request on its way: no byte was answered, and a new connection works."""
     case.needs("retry")
@@ -212,7 +212,7 @@ def test_a_connection_closed_on_its_second_request_does_not_fail_the_call(case: 
 CONTESTED: Final = ("424", "500", "502", "503", "504", "read-timeout")
 
 
-@clause("RETRY-15")
+@clause("RETRY-15", ways="chat")
 @pytest.mark.parametrize("failure", CONTESTED)
 @ahead
 def test_what_is_done_after_a_contested_failure_is_recorded(case: Case, failure: str) -> None:
@@ -241,7 +241,7 @@ def test_what_is_done_after_a_contested_failure_is_recorded(case: Case, failure:
     )
 
 
-@clause("RETRY-16")
+@clause("RETRY-16", ways="chat")
 @pytest.mark.parametrize("given", ["id-given", "own-id"])
 def test_all_attempts_send_the_same_body_and_request_id(case: Case, given: str) -> None:
     """An attempt is the same request again: other bytes or another id make it a new one."""
@@ -270,7 +270,7 @@ def test_all_attempts_send_the_same_body_and_request_id(case: Case, given: str) 
     expect(len(set(ids)) == 1, expected="one request id on all attempts", observed=repr(ids))
 
 
-@clause("RETRY-17", case="kind")
+@clause("RETRY-17", case="kind", ways="chat")
 def test_after_the_limit_a_429_is_still_a_rate_limit(case: Case) -> None:
     """Callers tell a rate limit from a failure by its type; "max retries exceeded" is neither."""
     case.needs("retry")
@@ -288,7 +288,7 @@ def test_after_the_limit_a_429_is_still_a_rate_limit(case: Case) -> None:
     )
 
 
-@clause("RETRY-17", case="retry-after")
+@clause("RETRY-17", case="retry-after", ways="chat")
 def test_after_the_limit_the_error_carries_retry_after(case: Case) -> None:
     """``0`` says "at once": a client that tests it for truth shows nothing."""
     case.needs("retry")
@@ -341,7 +341,7 @@ MOST_FAILURES: Final = 20
 LONGEST_DELAY: Final = 1.0
 
 
-@clause("RETRY-19", case="caller-errors")
+@clause("RETRY-19", case="caller-errors", ways="chat")
 def test_a_breaker_ignores_the_callers_own_errors(case: Case) -> None:
     """Ten bad prompts say nothing of the server; the eleventh caller must not pay for them."""
     case.needs("breaker")
@@ -355,7 +355,7 @@ def test_a_breaker_ignores_the_callers_own_errors(case: Case) -> None:
     expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
 
 
-@clause("RETRY-19", case="per-endpoint")
+@clause("RETRY-19", case="per-endpoint", ways="chat")
 def test_a_breaker_is_of_one_endpoint(case: Case) -> None:
     """One server that is down is no reason to leave the others alone."""
     case.needs("breaker", "keys")
@@ -369,7 +369,7 @@ def test_a_breaker_is_of_one_endpoint(case: Case) -> None:
     expect_text(case.call(endpoint=well, shape=shape), "granted")
 
 
-@clause("RETRY-19", case="half-open")
+@clause("RETRY-19", case="half-open", ways="chat")
 @timing
 @ahead
 def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case) -> None:
@@ -402,7 +402,7 @@ def test_a_half_open_breaker_lets_one_probe_through_and_closes_again(case: Case)
     expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
 
 
-@clause("RETRY-19", case="opens")
+@clause("RETRY-19", case="opens", ways="chat")
 def test_a_declared_breaker_opens(case: Case) -> None:
     """The twin of the case beside it: what never opens is never half-open."""
     case.needs("breaker")

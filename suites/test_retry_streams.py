@@ -13,7 +13,7 @@ from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import expect_requests, expect_text
 
 
-@clause("RETRY-04", case="stream")
+@clause("RETRY-04", case="stream", ways="chat stream")
 @timing
 @ahead
 def test_retry_after_in_seconds_binds_streams_too(case: Case) -> None:
@@ -23,7 +23,7 @@ def test_retry_after_in_seconds_binds_streams_too(case: Case) -> None:
     expect_gap_at_least(case, journal, journal.generations, 1.0, "Retry-After: 1 on a stream")
 
 
-@clause("RETRY-05", case="stream")
+@clause("RETRY-05", case="stream", ways="chat stream")
 @timing
 @ahead
 def test_retry_after_as_a_date_binds_streams_too(case: Case) -> None:

@@ -58,7 +58,7 @@ def test_no_failure_shows_the_key(case: Case, shape: Shape, form: str) -> None:
     _expect_none(leaks_in_outcomes([outcome], case.record.keys))
 
 
-@clause("SEC-01", case="refused")
+@clause("SEC-01", case="refused", ways="chat")
 def test_a_refused_connection_does_not_show_the_key(case: Case) -> None:
     """The chain of causes counts too: it is printed whole."""
     space = case.serve(origins=("a", "refused:b"))
@@ -83,7 +83,7 @@ def test_a_refused_setting_does_not_show_the_key(case: Case, url: str) -> None:
     _expect_none(leaks_in_outcomes(outcomes, case.record.keys))
 
 
-@clause("SEC-01", case="echoed")
+@clause("SEC-01", case="echoed", ways="chat")
 def test_a_key_that_the_server_echoes_is_noted(case: Case) -> None:
     """A proxy that shows the request's headers in its error page puts the key into every excerpt."""
     case.key_echoed = True
@@ -97,7 +97,7 @@ def test_a_key_that_the_server_echoes_is_noted(case: Case) -> None:
     case.note({"an echoed key is shown": bool(breaches)})
 
 
-@clause("SEC-02")
+@clause("SEC-02", ways="chat")
 def test_neither_logs_nor_output_show_the_key(case: Case) -> None:
     """Logs outlive keys, and more people read them."""
     shape = case.shape()
@@ -163,7 +163,7 @@ def _answers_all(shape: Shape) -> tuple[Reply, Reply]:
     return reply.where(method="GET"), reply.where(method="POST")
 
 
-@clause("SEC-04")
+@clause("SEC-04", ways="chat")
 @pytest.mark.parametrize("code", REDIRECTS)
 @pytest.mark.parametrize("target", ["route", "elsewhere", "other-host"])
 def test_no_credentials_go_to_another_origin(case: Case, code: int, target: str) -> None:
@@ -198,7 +198,7 @@ def _credential(case: Case, name: str, value: str) -> bool:
     return named or find_key(value, case.record.keys) is not None
 
 
-@clause("SEC-05", case="method")
+@clause("SEC-05", case="method", ways="chat")
 @pytest.mark.parametrize("code", REDIRECTS)
 @pytest.mark.parametrize("page", ["html", "answer"])
 def test_a_redirect_never_makes_a_get_whose_answer_counts(case: Case, code: int, page: str) -> None:
@@ -237,7 +237,7 @@ def _first_body(journal: Journal) -> bytes:
 MANY: Final = 50
 
 
-@clause("SEC-05", case="loop")
+@clause("SEC-05", case="loop", ways="chat")
 @pytest.mark.parametrize("code", [302, 307, 308])
 def test_a_redirect_to_itself_ends_in_an_error(case: Case, code: int) -> None:
     """Followed for ever it hangs the caller and floods the server."""
@@ -289,7 +289,7 @@ def test_line_ends_in_a_key_are_refused(case: Case, form: str) -> None:
     _expect_refused(space, outcome, form)
 
 
-@clause("SEC-06", case="request-id")
+@clause("SEC-06", case="request-id", ways="chat")
 @pytest.mark.parametrize("form", sorted(INJECTIONS))
 def test_line_ends_in_a_request_id_are_refused(case: Case, form: str) -> None:
     """Request ids often come from outside."""
@@ -317,7 +317,7 @@ def _expect_refused(space: Space, outcome: Outcome, form: str) -> None:
     expect_requests(journal.generations, 0, because="the value was refused", journal=journal)
 
 
-@clause("SEC-07")
+@clause("SEC-07", ways="chat")
 def test_a_certificate_that_nobody_vouches_for_is_refused(case: Case) -> None:
     """Without the check anybody on the way reads prompt and key."""
     shape = case.shape()
@@ -370,14 +370,14 @@ def _expect_masked(case: Case, outcome: Outcome, what: str) -> None:
     expect(alias is None, expected=f"no key in {what}", observed=f"key:{alias} in {what}")
 
 
-@clause("SEC-09", case="variable")
+@clause("SEC-09", case="variable", ways="chat")
 def test_an_ambient_hub_token_stays_at_home(case: Case) -> None:
     """The token opens the Hub; a server that somebody named as base URL has no business with it."""
     token = case.key("H")
     _expect_no_token(case, HF_TOKEN=token, HUGGING_FACE_HUB_TOKEN=token, HUGGINGFACEHUB_API_TOKEN=token)
 
 
-@clause("SEC-09", case="cached-login")
+@clause("SEC-09", case="cached-login", ways="chat")
 def test_a_cached_hub_login_stays_at_home(case: Case, tmp_path: Path) -> None:
     """``huggingface-cli login`` leaves the token in a file that libraries read unasked."""
     file = tmp_path / "token"

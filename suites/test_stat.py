@@ -25,7 +25,7 @@ _NO_COUNTER = 1_000_000
 NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
-@clause("STAT-01")
+@clause("STAT-01", ways="chat")
 def test_at_rest_the_total_is_what_succeeded_and_failed(case: Case) -> None:
     """Whatever the endings, the counters add up."""
     case.needs("stats")
@@ -93,7 +93,7 @@ def test_tokens_are_the_servers_numbers(case: Case, shape: Shape) -> None:
     _expect_tokens(case, endpoint, 7, 3, before)
 
 
-@clause("STAT-03", case="headers")
+@clause("STAT-03", case="headers", ways="native")
 def test_native_tokens_come_from_the_headers_when_the_body_has_none(case: Case) -> None:
     """A native answer without details still says its counts in its headers."""
     case.needs("stats", "native")
@@ -111,7 +111,7 @@ def test_native_tokens_come_from_the_headers_when_the_body_has_none(case: Case) 
     _expect_tokens(case, endpoint, 7, 3, before)
 
 
-@clause("STAT-04")
+@clause("STAT-04", ways="chat stream")
 @pytest.mark.parametrize("where", ["once", "on-every-chunk", "twice"])
 def test_streamed_usage_is_taken_once_as_a_total(case: Case, where: str) -> None:
     """Usage is cumulative: summing what each chunk repeats multiplies the bill."""
@@ -160,7 +160,7 @@ def test_a_client_that_counts_streamed_tokens_asks_for_them(case: Case, shape: S
 UNCOUNTED = ("chat", "native", "completions", "chat-stream")
 
 
-@clause("STAT-06")
+@clause("STAT-06", ways=("native", "chat", "chat stream", "completions"))
 @pytest.mark.parametrize("where", UNCOUNTED)
 def test_missing_usage_is_not_a_measured_zero(case: Case, where: str) -> None:
     """Nothing said and "0 tokens" are two things; a sum that mixes them is too small, and looks exact."""
@@ -192,7 +192,7 @@ def test_missing_usage_is_not_a_measured_zero(case: Case, where: str) -> None:
     )
 
 
-@clause("STAT-07")
+@clause("STAT-07", ways="chat")
 @load
 def test_no_update_is_lost_under_concurrency(case: Case) -> None:
     """A counter that is read, added to and written back loses updates when calls overlap."""
@@ -217,7 +217,7 @@ def test_no_update_is_lost_under_concurrency(case: Case) -> None:
     _expect_tokens(case, endpoint, 7 * count, 3 * count)
 
 
-@clause("STAT-08")
+@clause("STAT-08", ways="chat")
 def test_counts_belong_to_the_endpoint_and_add_up(case: Case) -> None:
     """Each endpoint has its own counters; the aggregate is their sum; input and output make the total."""
     case.needs("stats", "keys")
@@ -248,7 +248,7 @@ def test_counts_belong_to_the_endpoint_and_add_up(case: Case) -> None:
     )
 
 
-@clause("STAT-09")
+@clause("STAT-09", ways="chat")
 def test_a_call_counts_once_however_many_attempts(case: Case) -> None:
     """The caller made one call; two refusals on the way are no failures of it."""
     case.needs("stats", "retry")
@@ -267,7 +267,7 @@ def test_a_call_counts_once_however_many_attempts(case: Case) -> None:
     )
 
 
-@clause("STAT-10", case="monotonic")
+@clause("STAT-10", case="monotonic", ways="chat")
 def test_counters_only_grow(case: Case) -> None:
     """Between resets no counter goes down."""
     case.needs("stats")
@@ -280,7 +280,7 @@ def test_counters_only_grow(case: Case) -> None:
     expect(seen == sorted(seen), expected="a total that only grows", observed=str(seen))
 
 
-@clause("STAT-10", case="reset-touches-its-target")
+@clause("STAT-10", case="reset-touches-its-target", ways="chat")
 def test_a_reset_touches_only_its_target(case: Case) -> None:
     """Resetting A leaves B's counters alone."""
     case.needs("stats", "reset", "keys")

@@ -69,7 +69,7 @@ TEXTLESS: dict[str, tuple[Event, ...]] = {
 }
 
 
-@clause("STREAM-18")
+@clause("STREAM-18", ways="chat stream")
 @pytest.mark.parametrize("form", sorted(TEXTLESS))
 def test_a_chunk_without_text_is_tolerated_and_is_not_the_end(case: Case, form: str) -> None:
     """``choices[0]`` of an empty list is the classic crash; an empty delta is no end either."""
@@ -88,7 +88,7 @@ def test_the_pieces_joined_are_the_text(case: Case, shape: Shape, tokens: str) -
     expect_pieces_joined(case, shape, tokens)
 
 
-@clause("STREAM-19", case="property-p04")
+@clause("STREAM-19", case="property-p04", ways="chat stream")
 def test_the_pieces_of_any_stream_joined_are_its_text(case: Case) -> None:
     """Property P-04, for any plain tokens."""
     case.needs("stream")
@@ -185,7 +185,7 @@ def test_a_silent_stream_ends_in_a_timeout(case: Case, shape: Shape) -> None:
         expect_error(outcome, ErrorKind.TIMEOUT, because="the server fell silent after two tokens")
 
 
-@clause("STREAM-25", case="steady")
+@clause("STREAM-25", case="steady", ways="chat stream")
 @timing
 @ahead
 def test_a_stream_that_talks_steadily_is_not_cut(case: Case) -> None:
@@ -240,7 +240,7 @@ def _choice(said: dict[int, tuple[str, ...]], index: int, at: int) -> Event:
     return data(draft)
 
 
-@clause("STREAM-27")
+@clause("STREAM-27", ways="chat stream")
 @load
 def test_concurrent_streams_never_exchange_pieces(case: Case) -> None:
     """Sixteen streams at once, each in letters of its own."""

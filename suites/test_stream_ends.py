@@ -214,7 +214,7 @@ def test_a_stream_that_stops_before_its_end_is_an_error(case: Case, shape: Shape
         _judge_cut(cut, frames, WORDS, outcomes[cut.slug])
 
 
-@clause("STREAM-12", case="property-p02")
+@clause("STREAM-12", case="property-p02", ways="chat stream")
 def test_any_stream_cut_anywhere_is_an_error_after_its_prefix(case: Case) -> None:
     """Property P-02: what was delivered is a prefix of the whole, and the call raises."""
     case.needs("stream")
@@ -237,7 +237,7 @@ def test_any_stream_cut_anywhere_is_an_error_after_its_prefix(case: Case) -> Non
 # --- marks that are enough --------------------------------------------------------------------------------
 
 
-@clause("STREAM-13", case="tokens")
+@clause("STREAM-13", case="tokens", ways="chat stream")
 def test_done_without_any_finish_reason_is_a_complete_stream(case: Case) -> None:
     """Where EOS is a token of its own TGI never gives a finish_reason to a stream of tools."""
     needs_stream_of(case, CHAT)
@@ -247,7 +247,7 @@ def test_done_without_any_finish_reason_is_a_complete_stream(case: Case) -> None
     expect_end(outcome, TEXT, "[DONE] is mark enough")
 
 
-@clause("STREAM-13", case="recorded-tools")
+@clause("STREAM-13", case="recorded-tools", ways="chat stream")
 def test_a_recorded_tool_stream_ends_normally(case: Case) -> None:
     """TGI's own tool stream: every finish_reason null, then ``[DONE]``."""
     needs_stream_of(case, CHAT)
@@ -259,7 +259,7 @@ def test_a_recorded_tool_stream_ends_normally(case: Case) -> None:
     expect(outcome.returned, expected="a normal end: [DONE] is mark enough", observed=describe(outcome))
 
 
-@clause("STREAM-14")
+@clause("STREAM-14", ways="chat stream")
 @pytest.mark.parametrize("framing", ["chunked", "close"])
 def test_a_finish_reason_and_a_clean_end_are_a_complete_stream(case: Case, framing: str) -> None:
     """Some servers leave ``[DONE]`` out; the answer is whole all the same."""

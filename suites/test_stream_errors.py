@@ -52,7 +52,7 @@ def test_an_openai_error_event_raises_although_done_follows(case: Case, shape: S
     expect_error_event_told(case, shape, at)
 
 
-@clause("STREAM-16", case="statistics")
+@clause("STREAM-16", case="statistics", ways="chat stream")
 def test_a_stream_that_reported_an_error_is_no_success_in_the_statistics(case: Case) -> None:
     """A success counted for a failed stream hides an outage from whoever watches the counts."""
     case.needs("stats", "chat", "stream")

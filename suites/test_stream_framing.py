@@ -59,7 +59,7 @@ def test_any_split_of_a_recorded_stream_gives_the_same_events(case: Case, shape:
     expect_same_events(outcomes, "whole", "only the writes differ")
 
 
-@clause("STREAM-01", case="property-p01")
+@clause("STREAM-01", case="property-p01", ways="chat stream")
 def test_any_split_of_any_stream_gives_the_same_events(case: Case) -> None:
     """Property P-01 for writes alone: plain tokens in TGI's own encoding, cut anywhere, with pauses."""
     case.needs("stream")
@@ -77,7 +77,7 @@ def test_any_split_of_any_stream_gives_the_same_events(case: Case) -> None:
     check_property(case, token_lists(plain=True, most=4).flatmap(example), check, cost="split", shared=3)
 
 
-@clause("STREAM-01", case="one-mib-line")
+@clause("STREAM-01", case="one-mib-line", ways="chat stream")
 def test_a_data_line_of_one_mib_is_one_event(case: Case) -> None:
     """A long line comes in many reads; buffers of fixed size lose its tail."""
     case.needs("stream")
@@ -114,7 +114,7 @@ def test_a_character_cut_between_writes_decodes_whole(case: Case, shape: Shape, 
     expect_same_events(outcomes, "before-it", "the cut lies inside a character, not before it")
 
 
-@clause("STREAM-02", case="property-p01")
+@clause("STREAM-02", case="property-p01", ways="chat stream")
 def test_any_cut_inside_any_characters_decodes_whole(case: Case) -> None:
     """Property P-01 for cuts inside characters alone, on any text."""
     case.needs("stream")

@@ -45,7 +45,7 @@ ARGUMENTS: Final[Mapping[str, JSON]] = {
 }
 
 
-@clause("TOOL-04")
+@clause("TOOL-04", ways="chat")
 @pytest.mark.parametrize("form", ["string", "object"])
 @pytest.mark.parametrize("arguments", sorted(ARGUMENTS))
 def test_arguments_as_text_or_as_object_give_the_same_call(case: Case, arguments: str, form: str) -> None:
@@ -144,7 +144,7 @@ FINISHES: Final[Mapping[str, str | None]] = {
 }
 
 
-@clause("TOOL-06")
+@clause("TOOL-06", ways="chat")
 @pytest.mark.parametrize("finish", sorted(FINISHES))
 def test_a_call_is_known_by_its_presence(case: Case, finish: str) -> None:
     """TGI says ``stop`` beside a tool call; who waits for ``tool_calls`` never calls a tool."""
@@ -158,7 +158,7 @@ def test_a_call_is_known_by_its_presence(case: Case, finish: str) -> None:
     expect_calls(outcome, calls_of(outcome), WANTED, because=f"finish_reason {finish}")
 
 
-@clause("TOOL-06", case="stream")
+@clause("TOOL-06", case="stream", ways="chat stream")
 @pytest.mark.parametrize("finish", ["null", "stop", "length"])
 def test_a_streamed_call_is_known_by_its_presence(case: Case, finish: str) -> None:
     """TGI's tool streams end with ``[DONE]`` and no finish reason at all."""
@@ -194,7 +194,7 @@ def _broken_calls() -> dict[str, Reply]:
 BROKEN_CALLS: Final = _broken_calls()
 
 
-@clause("TOOL-07")
+@clause("TOOL-07", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("cut", sorted(BROKEN_CALLS))
 def test_a_call_that_was_cut_short_is_not_complete(case: Case, cut: str) -> None:
     """Half a command carried out is worse than none: the rest of the path was still to come."""
@@ -214,7 +214,7 @@ def test_a_call_that_was_cut_short_is_not_complete(case: Case, cut: str) -> None
     )
 
 
-@clause("TOOL-07", case="structured")
+@clause("TOOL-07", case="structured", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("form", ["plain", "stream"])
 def test_half_a_structured_answer_is_not_complete(case: Case, form: str) -> None:
     """Half a JSON document with ``length`` must not pass for the document."""
@@ -242,7 +242,7 @@ BAD_ARGUMENTS: Final[Mapping[str, str]] = {
 }
 
 
-@clause("TOOL-08")
+@clause("TOOL-08", ways="chat")
 @pytest.mark.parametrize("form", sorted(BAD_ARGUMENTS))
 def test_arguments_that_are_no_json_are_shown_as_they_came(case: Case, form: str) -> None:
     """``{}`` in their place is a call that nobody made."""
@@ -263,7 +263,7 @@ def test_arguments_that_are_no_json_are_shown_as_they_came(case: Case, form: str
     )
 
 
-@clause("TOOL-10", case="one-object")
+@clause("TOOL-10", case="one-object", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("form", ["plain", "stream"])
 def test_tool_calls_as_a_single_object_are_one_call(case: Case, form: str) -> None:
     """TGI up to 2.x sends an object where others send a list."""
@@ -280,7 +280,7 @@ def test_tool_calls_as_a_single_object_are_one_call(case: Case, form: str) -> No
     expect_calls(outcome, calls, WANTED, because="tool_calls was one object")
 
 
-@clause("TOOL-10", case="same-id")
+@clause("TOOL-10", case="same-id", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("form", ["plain", "stream"])
 def test_calls_of_the_same_id_stay_two(case: Case, form: str) -> None:
     """TGI gives each call the id "0"; a client that keys its calls by id loses all but one."""

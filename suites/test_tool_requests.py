@@ -56,7 +56,7 @@ DEFINITIONS: Final[Mapping[str, list[JSON]]] = {
 }
 
 
-@clause("TOOL-01")
+@clause("TOOL-01", ways="chat")
 @pytest.mark.parametrize("form", sorted(DEFINITIONS))
 def test_tool_definitions_arrive_unchanged(case: Case, form: str) -> None:
     """A model calls what it was told of; a schema that lost its references is another tool."""
@@ -71,7 +71,7 @@ def test_tool_definitions_arrive_unchanged(case: Case, form: str) -> None:
     expect_success(outcome)
 
 
-@clause("TOOL-01", case="without-parameters")
+@clause("TOOL-01", case="without-parameters", ways="chat")
 def test_a_tool_without_parameters_still_carries_some(case: Case) -> None:
     """TGI answers ``missing field`` to a function that has none."""
     _needs_tools(case)
@@ -90,7 +90,7 @@ def test_a_tool_without_parameters_still_carries_some(case: Case) -> None:
     expect_success(outcome)
 
 
-@clause("TOOL-02", case="empty-list")
+@clause("TOOL-02", case="empty-list", ways="chat")
 @pytest.mark.parametrize("beside", ["alone", "response-format"])
 def test_an_empty_list_of_tools_is_left_out(case: Case, beside: str) -> None:
     """TGI takes ``[]`` for an offer of tools: the text is then parsed as a call, or the format refused."""
@@ -112,7 +112,7 @@ def test_an_empty_list_of_tools_is_left_out(case: Case, beside: str) -> None:
     expect_text(outcome, '{"name": "Ada"}')
 
 
-@clause("TOOL-02", case="with-response-format")
+@clause("TOOL-02", case="with-response-format", ways="chat")
 def test_tools_beside_a_response_format_are_refused(case: Case) -> None:
     """TGI takes one of them; the caller must not believe that both hold."""
     _needs_tools(case)
@@ -143,7 +143,7 @@ CHOICES: Final[Mapping[str, tuple[JSON, tuple[str, str | None]]]] = {
 }
 
 
-@clause("TOOL-03")
+@clause("TOOL-03", ways="chat")
 @pytest.mark.parametrize("choice", sorted(CHOICES))
 def test_a_tool_choice_is_read_by_tgi_as_the_same_choice(case: Case, choice: str) -> None:
     """A form that TGI does not know is a 422; one that it reads otherwise changes what the model does."""
@@ -179,7 +179,7 @@ CONTENTS: Final[Mapping[str, Mapping[str, JSON]]] = {
 }
 
 
-@clause("TOOL-09")
+@clause("TOOL-09", ways="chat")
 @pytest.mark.parametrize("content", sorted(CONTENTS))
 def test_a_past_turn_keeps_its_tool_calls(case: Case, content: str) -> None:
     """With ``content: ""`` TGI reads the turn as text and drops its calls, without a word."""
@@ -217,7 +217,7 @@ GRAMMARS: Final[Mapping[str, JSON]] = {
 }
 
 
-@clause("TOOL-11")
+@clause("TOOL-11", ways="native")
 @pytest.mark.parametrize("form", sorted(GRAMMARS))
 def test_a_grammar_arrives_intact(case: Case, form: str) -> None:
     """One backslash less, or a reference resolved, is another grammar."""
@@ -242,7 +242,7 @@ FORMATS: Final[Mapping[str, JSON]] = {
 }
 
 
-@clause("TOOL-12", case="tgi")
+@clause("TOOL-12", case="tgi", ways="chat")
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_a_response_format_is_read_by_tgi_or_refused_aloud(case: Case, form: str) -> None:
     """TGI reads ``value``; OpenAI's ``json_schema`` must be put there, or its 422 be the caller's to see."""
@@ -263,7 +263,7 @@ def test_a_response_format_is_read_by_tgi_or_refused_aloud(case: Case, form: str
     expect_success(outcome)
 
 
-@clause("TOOL-12", case="openai")
+@clause("TOOL-12", case="openai", ways="chat")
 def test_openais_response_format_is_not_lost_on_a_server_of_its_form(case: Case) -> None:
     """A proxy of OpenAI's form reads ``json_schema`` and takes no notice of ``value``."""
     _needs_response_format(case)
