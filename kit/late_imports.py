@@ -10,6 +10,8 @@ from typing import Final
 ACTIVATION: Final = "tgi_conformance.plugin.activation"
 #: What plays cases: drivers and suites.
 PLAYER: Final = "tgi_conformance.plugin.cases"
+#: What asks a case whether it is applicable: the suites' harness.
+APPLICABLE: Final = "tgi_conformance.plugin.quick.applicable"
 #: Where Hypothesis keeps its tables: Hypothesis.
 EXAMPLE_STORAGE: Final = "tgi_conformance.suites.harness.example_storage"
 #: What controls a run: the reports.

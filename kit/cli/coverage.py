@@ -19,7 +19,7 @@ import click
 from tgi_conformance.cli.case_listing import Listed
 from tgi_conformance.contracts.catalogue.clauses import Clause, Level, load_catalogue
 from tgi_conformance.contracts.catalogue.notes import load_invariants
-from tgi_conformance.plugin.quick import is_property
+from tgi_conformance.plugin.quick.choice import is_property
 from tgi_conformance.suites.ways.binding import binding_of
 from tgi_conformance.suites.ways.words import ROUTES, WAYS, Way
 

@@ -27,7 +27,7 @@ from tgi_conformance.plugin.ids import (
 )
 from tgi_conformance.plugin.locks import share_of
 from tgi_conformance.plugin.options import cases_named
-from tgi_conformance.plugin.quick import Candidate, chosen
+from tgi_conformance.plugin.quick.choice import Candidate, chosen
 from tgi_conformance.plugin.selection import Selection, names_clause, unknown_case
 from tgi_conformance.suites.harness.session import CASE_ID, SETTINGS, CaseId, CaseRecord, Settings
 from tgi_conformance.suites.ways.words import Way
@@ -195,16 +195,27 @@ class Collection:
             for pattern in focus
             if not any(names_clause(pattern, clause) for clause in clauses)
         ]
-        candidates = [
-            Candidate(case=item.stash[CASE_ID], backend=item.stash[BACKEND], load=share_of(item) == "alone")
-            for item in cases
-        ]
-        runs = chosen(candidates, focus)
+        runs = chosen([self._candidate(item) for item in cases], focus)
         self._left_out = [item for item, run in zip(cases, runs, strict=True) if not run]
         left = set(self._left_out)
         items[:] = [item for item in items if item not in left]
         if self._left_out:
             config.hook.pytest_deselected(items=self._left_out)
+
+    def _candidate(self, item: pytest.Item) -> Candidate:
+        described = self.settings.described.get(item.stash[BACKEND])
+
+        def applies() -> bool:
+            asked = import_module(late_imports.APPLICABLE).is_applicable
+            return described is None or bool(asked(item, described))
+
+        return Candidate(
+            case=item.stash[CASE_ID],
+            backend=item.stash[BACKEND],
+            load=share_of(item) == "alone",
+            ways=item.stash.get(WAYS_TRIED, frozenset()),
+            applies=applies,
+        )
 
     def _order(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Longest first within each worker's share, or shuffled by the seed; one backend after the other."""

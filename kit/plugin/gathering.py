@@ -24,7 +24,7 @@ from tgi_conformance.plugin.guide_profile import rule_guide_profile
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.plugin.options import cases_named, is_distributed
-from tgi_conformance.plugin.quick import WHY
+from tgi_conformance.plugin.quick.choice import WHY
 from tgi_conformance.plugin.run_wide import merged, rule_run_wide
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.gate import Gate, judge

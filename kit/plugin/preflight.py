@@ -57,10 +57,11 @@ def with_living(config: pytest.Config, settings: Settings) -> tuple[Settings, tu
     _keep(config, (driver for driver in started.values() if isinstance(driver, Driver)))
     for one in down:
         sys.stderr.write("\n".join((*one.lines, "")))
-    living = tuple(spec for spec, driver in started.items() if isinstance(driver, Driver))
+    living = {spec: driver for spec, driver in started.items() if isinstance(driver, Driver)}
     if not living:
         pytest.exit(_NO_RUN, returncode=BACKEND_DOWN)
-    return replace(settings, backends=living), down
+    described = {spec.label: driver.description for spec, driver in living.items()}
+    return replace(settings, backends=tuple(living), described=described), down
 
 
 def _is_about_backends(config: pytest.Config) -> bool:

@@ -1,6 +1,6 @@
 """What a run is given and what a case leaves behind: the seam between the suites and the plugin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ import pytest
 
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.backends.driver.spec import BackendSpec
+from tgi_conformance.contracts.adapter import Description
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
@@ -47,6 +48,8 @@ class Settings:
     endpoints: tuple[EndpointGiven, ...] = ()
     #: Seconds a call may take before it is called a hang.
     deadline: float = DEADLINE
+    #: What each backend, by its label, says of itself; empty where none was started before collection.
+    described: Mapping[str, Description] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

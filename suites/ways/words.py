@@ -28,5 +28,6 @@ class Way:
 
 #: All six, a route after the other.
 WAYS: Final = tuple(Way(route=route, form=form) for route, form in product(ROUTES, FORMS))
+WAY_BY_NAME: Final = {str(way): way for way in WAYS}
 #: The six as the ``clause`` marker takes them: for a case that tries all of them.
-EVERY_WAY: Final = tuple(map(str, WAYS))
+EVERY_WAY: Final = tuple(WAY_BY_NAME)

@@ -25,7 +25,7 @@ from reach import NotClean, Reach, clean_run, known_reach
 from suite_runs import as_they_end
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
-from tgi_conformance.plugin.quick import chosen
+from tgi_conformance.plugin.quick.choice import chosen
 
 STATE = Path("collected_results") / "kill_matrix"
 #: Clauses whose cases may fail because a healthy call does not work: more are no mistake but a wreck.

@@ -23,10 +23,12 @@ from kill_sources import name_of
 from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.verdict import RED
+from tgi_conformance.plugin.collection import WAYS_TRIED
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.plugin.locks import share_of
-from tgi_conformance.plugin.quick import Candidate
+from tgi_conformance.plugin.quick.choice import Candidate
 from tgi_conformance.suites.harness.session import CASE_ID, CaseId
+from tgi_conformance.suites.ways.words import WAY_BY_NAME
 
 ADAPTER = Path(__file__).with_name("reach_adapter.py")
 FACES = ("ReferenceAdapter", "AsyncReferenceAdapter")
@@ -71,8 +73,13 @@ def _file(face: str, folder: Path) -> Path:
 
 def _reach(value: Mapping[str, Any]) -> Reach:
     candidates = (
-        Candidate(case=CaseId(clause=clause, slug=slug), backend="", load=load)
-        for clause, slug, load in value["cases"]
+        Candidate(
+            case=CaseId(clause=clause, slug=slug),
+            backend="",
+            load=load,
+            ways=frozenset(WAY_BY_NAME[way] for way in ways),
+        )
+        for clause, slug, load, ways in value["cases"]
     )
     return Reach(tuple(candidates), {case: frozenset(names) for case, names in value["functions"].items()})
 
@@ -107,7 +114,7 @@ def _part(face: str, cases: Sequence[str], folder: Path) -> tuple[list[Any], Map
     if done.returncode or not made.is_file():
         raise NotClean(f"the clean run of {face} ended with {done.returncode}:\n{done.stdout[-4000:]}")
     collected = json.loads(made.read_text(encoding="utf-8"))
-    numbers = {number: f"{clause}/{slug}" for number, (clause, slug, _) in enumerate(collected, 1)}
+    numbers = {number: f"{clause}/{slug}" for number, (clause, slug, *_) in enumerate(collected, 1)}
     functions: defaultdict[str, set[str]] = defaultdict(set)
     for file in folder.glob("entered-*.txt"):
         for number, name in _entered(file):
@@ -139,7 +146,12 @@ class _Watching:
         cases = [item for item in collected if CASE_ID in item.stash]
         self._numbers = {item.nodeid: number for number, item in enumerate(cases, 1)}
         rows = [
-            [item.stash[CASE_ID].clause, item.stash[CASE_ID].slug, share_of(item) == "alone"]
+            [
+                item.stash[CASE_ID].clause,
+                item.stash[CASE_ID].slug,
+                share_of(item) == "alone",
+                sorted(map(str, item.stash[WAYS_TRIED])),
+            ]
             for item in cases
         ]
         Path("cases.json").write_text(json.dumps(rows), encoding="utf-8")

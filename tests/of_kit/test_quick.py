@@ -1,18 +1,30 @@
 """Profile quick: which cases run, and what becomes of the rest."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 from mini_backend import MINI, Done, run_cli, run_pytest
 
-from tgi_conformance.plugin.quick import Candidate, chosen
+from tgi_conformance.cli.case_listing import list_cases
+from tgi_conformance.plugin.quick.choice import Candidate, chosen
+from tgi_conformance.plugin.quick.likely import FIRST
 from tgi_conformance.reports.gate import Exit
 from tgi_conformance.suites.harness.session import CaseId
+from tgi_conformance.suites.ways.words import EVERY_WAY, WAY_BY_NAME
 
 
-def _candidate(case: str, *, backend: str = "a", load: bool = False) -> Candidate:
+def _candidate(
+    case: str, *, backend: str = "a", load: bool = False, ways: tuple[str, ...] = (), applies: bool = True
+) -> Candidate:
     clause, _, slug = case.partition("/")
-    return Candidate(case=CaseId(clause=clause, slug=slug), backend=backend, load=load)
+    return Candidate(
+        case=CaseId(clause=clause, slug=slug),
+        backend=backend,
+        load=load,
+        ways=frozenset(WAY_BY_NAME[way] for way in ways),
+        applies=lambda: applies,
+    )
 
 
 def _run(*candidates: Candidate, focus: tuple[str, ...] = ()) -> list[str]:
@@ -28,6 +40,46 @@ def test_the_first_case_that_is_no_property_stands_for_its_clause() -> None:
 def test_a_case_of_another_server_generation_stands_only_before_a_property() -> None:
     cases = ("REQ-01/persona-tgi-2", "REQ-01/one", "REQ-02/property", "REQ-02/persona-tgi-1.4")
     assert _run(*map(_candidate, cases)) == ["REQ-01/one", "REQ-02/persona-tgi-1.4"]
+
+
+def test_the_case_that_finds_most_stands_before_the_first() -> None:
+    cases = ("STREAM-04/chat-FF", "STREAM-04/chat-U+2028", "STREAM-04/property-p01")
+    assert _run(*map(_candidate, cases)) == ["STREAM-04/chat-U+2028"]
+
+
+def test_a_property_may_be_the_case_that_finds_most() -> None:
+    cases = ("GEN-01/alone-chat-seed", "GEN-01/property-p05-chat")
+    assert _run(*map(_candidate, cases)) == ["GEN-01/property-p05-chat"]
+
+
+def test_a_case_that_does_not_apply_stands_only_where_none_does() -> None:
+    first, second = (_candidate(f"REQ-08/{slug}", applies=False) for slug in ("chat", "native"))
+    assert _run(first, second) == ["REQ-08/chat"]
+    assert _run(first, _candidate("REQ-08/property")) == ["REQ-08/property"]
+
+
+def test_chat_comes_first_and_a_stream_unless_other_clauses_judge_streams() -> None:
+    def cases(clause: str) -> list[Candidate]:
+        return [_candidate(f"{clause}/{way}".replace(" ", "-"), ways=(way,)) for way in EVERY_WAY]
+
+    assert _run(*cases("REQ-08"), *cases("ERR-02")) == ["REQ-08/chat-stream", "ERR-02/chat"]
+
+
+def test_the_table_names_clauses_and_cases_that_exist() -> None:
+    cases = [listed.case for listed in list_cases()]
+    for clause, first in FIRST.items():
+        slugs = [case.partition("/")[2] for case in cases if case.startswith(f"{clause}/")]
+        unused = [each for each in first.slugs if not any(fnmatchcase(slug, each) for slug in slugs)]
+        assert not unused, f"{clause}: no case is called {unused}"
+
+
+def test_what_a_case_needs_is_asked_before_it_runs(tmp_path: Path) -> None:
+    """Of MINI, a chat client without parameters, no case stands that it claims nothing for."""
+    (tmp_path / "mini.py").write_text(MINI)
+    words = ["--backend", "mini:Mini", "--profile", "quick", "-n", "2", "-k", "test_req_bodies or test_gen"]
+    rulings = run_cli(tmp_path, "run", *words).rulings()
+    judged = {case.partition("/")[0] for case, ruling in rulings.items() if ruling in ("passed", "advisory")}
+    assert {"REQ-01", "REQ-05", "GEN-07"} <= judged
 
 
 def test_a_load_case_never_stands_for_a_clause() -> None:

@@ -15,7 +15,7 @@ from kill_runs import PROBE, Mutant, Told, mutants, with_bytecode
 from kill_table import Row, known, summary, table
 from reach import Reach
 
-from tgi_conformance.plugin.quick import Candidate
+from tgi_conformance.plugin.quick.choice import Candidate
 from tgi_conformance.suites.harness.session import CaseId
 
 MUTANTS = {mutant.id: mutant for mutant in mutants()}

@@ -15,13 +15,9 @@ from tgi_conformance.suites.ways.binding import (
     binding_of,
 )
 from tgi_conformance.suites.ways.tried import WaysProblem, check, tried
-from tgi_conformance.suites.ways.words import EVERY_WAY, FORMS, ROUTES, WAYS, Way
+from tgi_conformance.suites.ways.words import EVERY_WAY, FORMS, ROUTES, WAY_BY_NAME, WAYS
 
 CATALOGUE = load_catalogue()
-
-
-def way(text: str) -> Way:
-    return next(each for each in WAYS if str(each) == text)
 
 
 def test_the_routes_are_the_shapes() -> None:
@@ -66,13 +62,13 @@ def test_each_way_binds_or_has_a_reason_and_each_reason_is_used() -> None:
 def test_what_a_case_tries_is_said_by_its_parameters_and_its_mark(
     parameters: dict[str, object], given: tuple[str, ...], expected: list[str]
 ) -> None:
-    assert tried(EVERY, parameters, given) == {way(text) for text in expected}
+    assert tried(EVERY, parameters, given) == {WAY_BY_NAME[text] for text in expected}
 
 
 def test_what_a_clause_leaves_no_choice_of_need_not_be_said() -> None:
-    assert tried(STREAMS, {"shape": CHAT}) == {way("chat stream")}
+    assert tried(STREAMS, {"shape": CHAT}) == {WAY_BY_NAME["chat stream"]}
     assert tried(STREAMS, {}) == set()
-    assert tried(NATIVE_STREAM, {}) == {way("native stream")}
+    assert tried(NATIVE_STREAM, {}) == {WAY_BY_NAME["native stream"]}
 
 
 @pytest.mark.parametrize("text", ["", "chats", "chat native", "plain stream", "chat  stream x"])
@@ -82,6 +78,9 @@ def test_words_that_are_no_way_are_refused(text: str) -> None:
 
 
 def test_gaps_are_the_ways_that_bind_and_were_not_tried() -> None:
-    assert list(STREAMS.gaps([way("chat stream"), way("chat")])) == ["native stream", "completions stream"]
-    assert list(EACH_FORM.gaps([way("native")])) == ["stream (any route)"]
-    assert list(EACH_FORM.gaps([way("native"), way("chat stream")])) == []
+    assert list(STREAMS.gaps([WAY_BY_NAME["chat stream"], WAY_BY_NAME["chat"]])) == [
+        "native stream",
+        "completions stream",
+    ]
+    assert list(EACH_FORM.gaps([WAY_BY_NAME["native"]])) == ["stream (any route)"]
+    assert list(EACH_FORM.gaps([WAY_BY_NAME["native"], WAY_BY_NAME["chat stream"]])) == []

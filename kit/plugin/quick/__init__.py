@@ -1,0 +1,1 @@
+"""Profile ``quick``: which case stands for each clause."""
