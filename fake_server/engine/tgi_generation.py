@@ -20,7 +20,7 @@ from tgi_conformance.contracts.tgi.info import RouteKind
 from tgi_conformance.contracts.tgi.personas import no_such_model
 from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, request_of
 from tgi_conformance.contracts.tgi.requests.asked import RouteKind as GenerationKind
-from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode
+from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode, decode_invocation
 from tgi_conformance.contracts.tgi.requests.json_text import read_leniently
 from tgi_conformance.contracts.tgi.requests.validation import (
     refusal,
@@ -32,7 +32,6 @@ from tgi_conformance.contracts.tgi.requests.wrappers import (
     VERTEX_EMPTY,
     VERTEX_FAILED,
     chat_tokenize_answer,
-    decode_invocation,
     decode_vertex,
     tokenize_answer,
 )

@@ -31,10 +31,13 @@ def _of_generate() -> frozenset[str]:
     return _names(parameters) if isinstance(parameters, Struct) else frozenset()
 
 
+#: A field of a chat in TGI 2.3 and 2.4, which others ignore.
+_EARLIER: Final = frozenset({"guideline"})
+
 #: Method of the adapter -> the names of TGI's generation parameters on its route.
 PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
     "generate": _of_generate(),
-    "chat": _names(REQUESTS["chat"]),
+    "chat": _names(REQUESTS["chat"]) | _EARLIER,
     "completions": _names(REQUESTS["completions"]),
 }
 _ALL: Final = frozenset().union(*PARAMETERS.values())

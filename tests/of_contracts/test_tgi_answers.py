@@ -161,7 +161,8 @@ def test_temperature_zero_is_refused_natively_and_greedy_on_the_openai_routes() 
 
 def test_an_unknown_forced_function_is_refused_before_the_stream() -> None:
     tool: JSON = {"type": "function", "function": {"name": "f", "parameters": {}}}
-    request = asked("chat", stream=True, tools=[tool], tool_choice={"function": {"name": "nope"}})
+    choice = {"type": "function", "function": {"name": "nope"}}
+    request = asked("chat", stream=True, tools=[tool], tool_choice=choice)
     error = refusal(request, Server())
     assert error is not None
     assert (error.message, error.in_stream) == ("Tool error: Tool with name nope not found", False)
@@ -176,7 +177,7 @@ def test_an_unknown_forced_function_is_refused_before_the_stream() -> None:
         (b'{"inputs":"\xff"}', 400),
         (b'{"inputs":"a","parameters":{"temperature":Infinity}}', 400),
         (b'{"inputs":"a\nb"}', 400),
-        (b'{"inputs":"x","inputs":"y"', 400),
+        (b'{"inputs":"x","inputs":"y"', 422),
         (b"[]", 422),
         (b"7", 422),
         (b'{"inputs":"a","parameters":null}', 422),

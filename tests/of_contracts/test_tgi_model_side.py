@@ -52,7 +52,7 @@ def asked(**fields: JSON) -> GenerationRequest:
         ("", 'EOF while parsing a value at line 1 column 0 ""'),
         ("{}", 'missing field `function` at line 1 column 2 "{}"'),
         ('{"function": {}}', "missing field `_name` at line 1 column 15"),
-        ("[]", "invalid type: sequence, expected struct Call"),
+        ("[]", "invalid length 0, expected struct Call with 1 element"),
         ('{"function": {"_name": "f"}} x', "trailing characters at line 1 column 30"),
     ],
 )
@@ -217,7 +217,7 @@ def test_more_than_a_slice_fills_its_last_slice(asked_for: int, got: int) -> Non
             "grammar is not valid: EOF while parsing an object at line 1 column 1",
         ),
         ({"type": "json", "value": {}}, "grammar is not valid: Grammar must have a 'properties' field"),
-        ({"type": "json", "value": 3}, 'grammar is not valid: 3 is not of types "object", "boolean"'),
+        ({"type": "json", "value": 3}, "grammar is not supported"),
     ],
 )
 def test_what_is_said_of_a_grammar(grammar: dict[str, JSON], problem: str | None) -> None:

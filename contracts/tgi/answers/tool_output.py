@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.schema.positions import SyntaxProblem, locate, place, scan
+from tgi_conformance.contracts.schema.json_reader import JsonReader
+from tgi_conformance.contracts.schema.serde_errors import SerdeError, place
 from tgi_conformance.contracts.tgi.errors import TGIError, handler_error
+from tgi_conformance.contracts.tgi.requests.reading import read
+from tgi_conformance.contracts.tgi.requests.request_types import CALL
+from tgi_conformance.contracts.tgi.requests.serde_words import rust_debug
+from tgi_conformance.contracts.tgi.requests.sources import TextSource
 from tgi_conformance.contracts.tgi.requests.templates import NO_TOOL
 from tgi_conformance.contracts.tgi.tokens import EOS
 
 _WORD: Final = re.compile(r"\s*\S+|\s+")
 _MARKS: Final = re.compile(r'["{}\[\]]|\\.?', re.DOTALL)
-_BLANK: Final = re.compile(rb"[ \t\n\r]*")
-_ESCAPED: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", '"': '\\"', "\\": "\\\\"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,49 +51,16 @@ def call_text(name: str, arguments: Mapping[str, JSON]) -> tuple[str, ...]:
 def parse_call(text: str) -> ParsedCall:
     """Read a whole text; raises :class:`ToolOutputError`."""
     content = text.encode("utf-8", "surrogatepass")
+    reader = JsonReader(content)
     try:
-        scan(content)
-    except SyntaxProblem as broken:
-        raise ToolOutputError(f"{broken.message} at {place(content, broken.offset)}", text) from broken
-    value = cast("JSON", json.JSONDecoder().raw_decode(text.lstrip(" \t\n\r"))[0])
-    whole = locate(content, ()).end
-    end = place(content, whole)
-    if not isinstance(value, Mapping):
-        raise ToolOutputError(f"invalid type: {_kind(value)}, expected struct Call at {end}", text)
-    if "function" not in value:
-        raise ToolOutputError(f"missing field `function` at {end}", text)
-    function = value["function"]
-    inner_end = place(content, locate(content, ("function",)).end)
-    if not isinstance(function, Mapping):
-        raise ToolOutputError(f"invalid type: {_kind(function)}, expected a map at {inner_end}", text)
-    name = function.get("_name")
-    if not isinstance(name, str):
-        problem = (
-            "missing field `_name`" if name is None else f"invalid type: {_kind(name)}, expected a string"
-        )
-        raise ToolOutputError(f"{problem} at {inner_end}", text)
-    blanks = _BLANK.match(content, whole)
-    rest = whole if blanks is None else blanks.end()
-    if rest < len(content):
-        raise ToolOutputError(f"trailing characters at {place(content, rest + 1)}", text)
-    return ParsedCall(name, {key: item for key, item in function.items() if key != "_name"})
-
-
-def _kind(value: JSON) -> str:
-    if isinstance(value, str):
-        return f"string {json.dumps(value, ensure_ascii=False)}"
-    if isinstance(value, bool):
-        return f"boolean `{str(value).lower()}`"
-    if value is None:
-        return "null"
-    if isinstance(value, int | float):
-        return f"{'integer' if isinstance(value, int) else 'floating point'} `{value}`"
-    return "map" if isinstance(value, Mapping) else "sequence"
-
-
-def rust_debug(text: str) -> str:
-    """A text as Rust's ``{:?}`` writes it."""
-    return '"' + "".join(_ESCAPED.get(character, character) for character in text) + '"'
+        call = cast("Mapping[str, Mapping[str, JSON]]", read(CALL, TextSource(reader)))
+        reader.end()
+    except SerdeError as broken:
+        raise ToolOutputError(f"{broken.message} at {place(content, broken.offset or 0)}", text) from broken
+    function = call["function"]
+    return ParsedCall(
+        cast("str", function["_name"]), {key: item for key, item in function.items() if key != "_name"}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ Decoding (types, 4xx in plain text) is its neighbour ``decoding``, the rules ove
 and its mapping from the OpenAI routes to native parameters.
 """
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final, Literal, Self
 
 from tgi_conformance.contracts.json_types import JSON
@@ -130,7 +132,7 @@ def _completions(value: Mapping[str, JSON]) -> GenerationRequest:
         stream=value.get("stream") is True,
         prompts=prompts or ("",),
         said=prompts[0] if prompts else "",
-        parameters=_parameters(_openai(value), do_sample=value.get("temperature") != 0),
+        parameters=_parameters(_openai(value), do_sample=_samples(value)),
         suffix=suffix if isinstance(suffix, str) else None,
     )
 
@@ -144,7 +146,7 @@ def _chat(value: Mapping[str, JSON]) -> GenerationRequest:
     penalty = _number(value.get("presence_penalty"))
     native = _openai(value)
     if penalty is not None:
-        native["repetition_penalty"] = penalty + 2.0
+        native["repetition_penalty"] = f32(penalty + 2.0)
     if isinstance(value.get("response_format"), Mapping):
         native["grammar"] = value["response_format"]
     top = _integer(value.get("top_logprobs"))
@@ -158,7 +160,7 @@ def _chat(value: Mapping[str, JSON]) -> GenerationRequest:
         prompts=(templated(messages, _tools_text(tools, value, choice, forced)) if offered else plain,),
         plain_prompt=plain,
         said=_last_said(messages),
-        parameters=_parameters(native, do_sample=value.get("temperature") != 0),
+        parameters=_parameters(native, do_sample=_samples(value)),
         model=model if isinstance(model, str) and model != "tgi" else None,
         logprobs=value.get("logprobs") is True,
         top_logprobs=top or 0,
@@ -180,12 +182,17 @@ def _openai(value: Mapping[str, JSON]) -> dict[str, JSON]:
     native: dict[str, JSON] = {
         name: item for name, item in value.items() if name in _SHARED and item is not None
     }
-    if value.get("temperature") not in (None, 0):
+    if _samples(value) and value.get("temperature") is not None:
         native["temperature"] = value["temperature"]
     limit = value.get("max_tokens", value.get("max_completion_tokens"))
     if limit is not None:
         native["max_new_tokens"] = limit
     return native
+
+
+def _samples(value: Mapping[str, JSON]) -> bool:
+    """Whether the temperature of an OpenAI route asks for sampling: any but 0, in 32 bits."""
+    return _number(value.get("temperature")) != 0
 
 
 _SHARED: Final = frozenset({"top_p", "seed", "frequency_penalty", "repetition_penalty", "stop"})
@@ -258,8 +265,20 @@ def _text(value: JSON) -> str:
     return value if isinstance(value, str) else ""
 
 
+_F32: Final = struct.Struct("f")
+
+
+def f32(value: float) -> float:
+    """A number as TGI holds it, rounded to 32 bits: 0.99999999999 is 1, and 1e39 is infinite."""
+    try:
+        rounded: float = _F32.unpack(_F32.pack(value))[0]
+    except OverflowError:
+        return inf if value > 0 else -inf
+    return rounded
+
+
 def _number(value: JSON) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return f32(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _integer(value: JSON) -> int | None:

@@ -1,15 +1,13 @@
 """The types that fields of a request body can have, as serde derives them for TGI.
 
 They are data: :mod:`~tgi_conformance.contracts.tgi.requests.request_types` says which field has which,
-:mod:`~tgi_conformance.contracts.tgi.requests.fitting` holds values to them.
+:mod:`~tgi_conformance.contracts.tgi.requests.reading` reads a text as one of them, as serde does, and
+:mod:`~tgi_conformance.contracts.tgi.requests.fitting` is the short way for values that plainly fit.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
-
-#: The place that an error names: of a value, its start or its end; or the end of the object around it.
-Where: TypeAlias = Literal["start", "end", "after"]
+from typing import Final, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +36,12 @@ class Struct:
     #: Other name -> name.
     aliases: Mapping[str, str] = field(default_factory=dict)
     nullable: bool = False
-    #: How many fields a list needs; the rest take their defaults.
-    least_listed: int = 0
+    #: Fields that may be missing from an object, but not from a list: an Option without a default.
+    listed: tuple[str, ...] = ()
     #: A choice whose fields stand among the struct's own (serde's ``flatten``), read beside them.
     flattened: "OneOf | None" = None
+    #: Whether any other key belongs to the struct, too (a flattened map).
+    open: bool = False
     #: Python types whose values fit a field as they are, by field; and the fields that small integers fit.
     plain: Mapping[str, frozenset[type]] = field(init=False, repr=False, compare=False)
     small: frozenset[str] = field(init=False, repr=False, compare=False)
@@ -63,26 +63,34 @@ class OneOf:
     nullable: bool = False
     #: The message for an empty list, where TGI has one of its own.
     empty: str | None = None
-    #: Where a value is placed that fits no option: "after" in a field, "end" where it is flattened.
-    misfit_at: Where = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """An object whose ``type`` says which fields stand beside it (serde: internally tagged)."""
+
+    name: str
+    variants: Mapping[str, Struct]
+    nullable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """An object whose ``type`` says what its ``value`` is."""
+    """An object whose ``type`` says what its ``value`` is (serde: adjacently tagged)."""
 
+    name: str
     values: Mapping[str, "Type"]
     nullable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Anything:
-    """Any JSON value."""
+    """Any JSON value, null too."""
 
     nullable: bool = True
 
 
-Type: TypeAlias = Scalar | ListOf | Struct | OneOf | Tagged | Anything
+Type: TypeAlias = Scalar | ListOf | Struct | OneOf | Variant | Tagged | Anything
 
 RANGES: Final = {
     "u32": (0, 2**32 - 1),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema.examples import resolve
-from tgi_conformance.contracts.schema.positions import SyntaxProblem, locate, place, scan
+from tgi_conformance.contracts.schema.json_reader import whole_value
+from tgi_conformance.contracts.schema.serde_errors import SerdeError, place
 from tgi_conformance.contracts.schema.shape import doubtful
 
 if TYPE_CHECKING:
@@ -41,24 +42,15 @@ def grammar_problem(grammar: Mapping[str, JSON]) -> str | None:
     if kind == "regex":
         return None
     if kind == "json_schema":
-        value = value.get("schema") if isinstance(value, Mapping) else value
+        return schema_problem(value.get("schema") if isinstance(value, Mapping) else value)
     if isinstance(value, str):
-        broken = _text_problem(value.encode("utf-8", "surrogatepass"))
-        if broken is not None:
-            return f"grammar is not valid: {broken}"
-        value = cast("JSON", json.loads(value))
-    return schema_problem(value)
-
-
-def _text_problem(content: bytes) -> str | None:
-    """What serde_json says of a whole text, or None."""
-    try:
-        scan(content)
-    except SyntaxProblem as problem:
-        return f"{problem.message} at {place(content, problem.offset)}"
-    end = locate(content, ()).end
-    rest = len(content) - len(content[end:].lstrip(b" \t\n\r"))
-    return f"trailing characters at {place(content, rest + 1)}" if rest < len(content) else None
+        content = value.encode("utf-8", "surrogatepass")
+        try:
+            return schema_problem(whole_value(content))
+        except SerdeError as broken:
+            return f"grammar is not valid: {broken.message} at {place(content, broken.offset or 0)}"
+    # Of a schema that is no object TGI says the same as where it supports none.
+    return schema_problem(value) if isinstance(value, Mapping) else NOT_SUPPORTED
 
 
 def schema_problem(schema: JSON) -> str | None:

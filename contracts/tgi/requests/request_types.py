@@ -16,6 +16,7 @@ from tgi_conformance.contracts.tgi.requests.field_types import (
     Struct,
     Tagged,
     Type,
+    Variant,
 )
 
 _BOOL: Final = Scalar("a boolean")
@@ -29,8 +30,15 @@ _OPT_I32: Final = Scalar("i32", nullable=True)
 _OPT_USIZE: Final = Scalar("usize", nullable=True)
 _OPT_STRINGS: Final = ListOf(_STRING, nullable=True)
 
+_SCHEMA: Final = Struct(
+    "JsonSchemaConfig",
+    {"name": _OPT_STRING, "schema": Anything()},
+    required=("schema",),
+    listed=("name",),
+)
 _GRAMMAR: Final = Tagged(
-    {"json": Anything(), "json_object": Anything(), "regex": _STRING, "json_schema": Anything()},
+    "GrammarType",
+    {"json": Anything(), "json_object": Anything(), "regex": _STRING, "json_schema": _SCHEMA},
     nullable=True,
 )
 
@@ -70,16 +78,12 @@ _TOOL_CALL: Final = Struct(
     "ToolCall", {"id": _STRING, "type": _STRING, "function": _FUNCTION}, required=("id", "type", "function")
 )
 _URL: Final = Struct("Url", {"url": _STRING}, required=("url",))
-_CHUNK: Final = OneOf(
+_CHUNK: Final = Variant(
     "MessageChunk",
-    (
-        Struct("Text", {"type": Tagged({"text": Anything()}), "text": _STRING}, required=("type", "text")),
-        Struct(
-            "ImageUrl",
-            {"type": Tagged({"image_url": Anything()}), "image_url": _URL},
-            required=("type", "image_url"),
-        ),
-    ),
+    {
+        "text": Struct("MessageChunk::Text", {"text": _STRING}, required=("text",)),
+        "image_url": Struct("MessageChunk::ImageUrl", {"image_url": _URL}, required=("image_url",)),
+    },
 )
 _CONTENT: Final = OneOf("MessageContent", (_STRING, ListOf(_CHUNK)))
 _BODY: Final = OneOf(
@@ -88,17 +92,21 @@ _BODY: Final = OneOf(
         Struct("Content", {"content": _CONTENT}, required=("content",)),
         Struct("Tool", {"tool_calls": ListOf(_TOOL_CALL)}, required=("tool_calls",)),
     ),
-    misfit_at="end",  # flattened into the message, whose own end is taken by then
 )
 #: Either content, or tool calls without content.
 _MESSAGE: Final = Struct(
     "Message", {"role": _STRING, "name": _OPT_STRING}, required=("role",), flattened=_BODY
 )
 
-_NAMED_FUNCTION: Final = Struct(
-    "FunctionName",
-    {"function": Struct("Function", {"name": _STRING}, required=("name",))},
-    required=("function",),
+_NAMED_FUNCTION: Final = Variant(
+    "TypedChoice",
+    {
+        "function": Struct(
+            "TypedChoice::Function",
+            {"function": Struct("FunctionName", {"name": _STRING}, required=("name",))},
+            required=("function",),
+        )
+    },
 )
 _TOOL_CHOICE: Final = OneOf("ToolTypeDeserializer", (_STRING, _NAMED_FUNCTION), nullable=True)
 
@@ -123,12 +131,11 @@ _CHAT: Final = Struct(
         "tool_prompt": _OPT_STRING,
         "tool_choice": _TOOL_CHOICE,
         "response_format": _GRAMMAR,
-        "guideline": _OPT_STRING,
-        "stream_options": Struct("StreamOptions", {"include_usage": _BOOL}, required=("include_usage",)),
+        "stream_options": Struct("StreamOptions", {"include_usage": _BOOL}),
     },
     required=("messages",),
     aliases={"max_completion_tokens": "max_tokens"},
-    least_listed=20,
+    listed=("model", "seed"),
 )
 
 _COMPLETIONS: Final = Struct(
@@ -151,13 +158,13 @@ _COMPLETIONS: Final = Struct(
         "stop": _OPT_STRINGS,
     },
     required=("prompt",),
-    least_listed=11,
+    listed=("model", "seed"),
 )
 
 
 def _native(name: str, **more: Type) -> Struct:
     fields: dict[str, Type] = {"inputs": _STRING, "parameters": _PARAMETERS, **more}
-    return Struct(name, fields, required=("inputs",), least_listed=1)
+    return Struct(name, fields, required=("inputs",))
 
 
 #: The request type of each route.
@@ -181,7 +188,7 @@ VERTEX: Final = Struct(
                         "GenerateVertexInstance",
                         {"inputs": _STRING, "parameters": replace(_PARAMETERS, nullable=True)},
                         required=("inputs",),
-                        least_listed=1,
+                        listed=("parameters",),
                     ),
                     _CHAT,
                 ),
@@ -189,5 +196,14 @@ VERTEX: Final = Struct(
         )
     },
     required=("instances",),
-    least_listed=1,
+)
+
+#: ``POST /invocations``: the first of three requests that a body fits.
+INVOCATION: Final = OneOf("SagemakerRequest", (REQUESTS["compat"], REQUESTS["chat"], REQUESTS["completions"]))
+
+#: What a model writes under the grammar of the tools.
+CALL: Final = Struct(
+    "Call",
+    {"function": Struct("ToolCall", {"_name": _STRING}, required=("_name",), open=True)},
+    required=("function",),
 )

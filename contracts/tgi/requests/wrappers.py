@@ -9,27 +9,16 @@ from typing import Final
 
 from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.tgi.errors import TGIError, body_data
-from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, RouteKind, request_of
-from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode_as, decode_first
+from tgi_conformance.contracts.tgi.errors import TGIError
+from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, request_of
+from tgi_conformance.contracts.tgi.requests.decoding import decode_as
 from tgi_conformance.contracts.tgi.requests.request_types import VERTEX
 from tgi_conformance.contracts.tgi.tokens import tokens_text
 
-_NO_INVOCATION: Final = "data did not match any variant of untagged enum SagemakerRequest"
-_TRIED: Final[tuple[RouteKind, ...]] = ("compat", "chat", "completions")
 _HONOURED: Final = ("max_new_tokens", "seed")
 
 VERTEX_EMPTY: Final = TGIError("Input validation error", "Input validation error", 422)
 VERTEX_FAILED: Final = TGIError("Incomplete generation", "Incomplete generation", 500)
-
-
-def decode_invocation(body: bytes, content_type: str | None) -> tuple[RouteKind, Mapping[str, JSON]]:
-    """The route that a body of ``/invocations`` stands for, and its request; raises ``BodyError``."""
-    found = decode_first(_TRIED, body, content_type)
-    if found is not None:
-        return found
-    # Unlike any other, this message has no line and column.
-    raise BodyError(body_data(_NO_INVOCATION))
 
 
 def decode_vertex(body: bytes, content_type: str | None) -> tuple[GenerationRequest, ...]:
