@@ -13,10 +13,10 @@ from tgi_conformance.contracts.script import Reply, always, raw, silence, status
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.answers import serve_each
+from tgi_conformance.suites.areas.own_process import call_in, created_in, forms
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (
-    describe,
     expect,
     expect_error,
     expect_requests,
@@ -28,6 +28,8 @@ from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+#: The same for cases that a plain call has had from the start: its id is left as it was.
+FORM_TOO = pytest.mark.parametrize("stream", [False, True], ids=["case=plain", "stream"])
 #: Failures whose errors clients build from the request that failed, key and all.
 FAILURES: Final[Mapping[str, Reply]] = {
     "401": status(401),
@@ -46,14 +48,15 @@ def _expect_none(findings: list[Finding]) -> None:
 
 
 @clause("SEC-01")
+@FORM_TOO
 @pytest.mark.parametrize("form", sorted(FAILURES))
 @SHAPE
-def test_no_failure_shows_the_key(case: Case, shape: Shape, form: str) -> None:
+def test_no_failure_shows_the_key(case: Case, shape: Shape, form: str, *, stream: bool) -> None:
     """Exceptions are logged, reported and pasted into issues."""
-    case.needs(shape.capability)
+    case.needs(shape.capability, *(("stream",) if stream else ()))
     case.serve(always(FAILURES[form]))
 
-    outcome = case.call(endpoint=case.endpoint(), shape=shape)
+    outcome = case.call(endpoint=case.endpoint(), shape=shape, stream=stream)
 
     _expect_none(leaks_in_outcomes([outcome], case.record.keys))
 
@@ -98,16 +101,18 @@ def test_a_key_that_the_server_echoes_is_noted(case: Case) -> None:
 
 
 @clause("SEC-02", ways="chat")
-def test_neither_logs_nor_output_show_the_key(case: Case) -> None:
+@FORM_TOO
+def test_neither_logs_nor_output_show_the_key(case: Case, *, stream: bool) -> None:
     """Logs outlive keys, and more people read them."""
+    case.needs(*(("stream",) if stream else ()))
     shape = case.shape()
     failures = {f"failure-{form}": FAILURES[form] for form in ("401", "500", "malformed")}
-    prompts = serve_each(case, {"fine": shape.plain("fine")} | failures)
+    prompts = serve_each(case, {"fine": shape.reply("fine", streaming=stream)} | failures)
     mark = case.driver.mark_output()
     endpoint = case.endpoint()
 
     for prompt in prompts.values():
-        case.call(prompt, endpoint=endpoint, shape=shape)
+        case.call(prompt, endpoint=endpoint, shape=shape, stream=stream)
     case.close_endpoint(endpoint)
 
     records = [(log.level, log.logger, log.text) for log in case.driver.census().logs or ()]
@@ -152,116 +157,6 @@ def _expect_one_place(case: Case, journal: Journal) -> None:
         )
 
 
-#: Redirects; all but the last two let a client change the method.
-REDIRECTS: Final = (301, 302, 303, 307, 308)
-
-
-def _answers_all(shape: Shape) -> tuple[Reply, Reply]:
-    """A server that answers any GET and POST, on any path a client may be sent to."""
-    paths = (*shape.plain_paths, "/elsewhere")
-    reply = shape.plain("from the other origin").where(path=paths).times(0, None)  # type: ignore[arg-type]
-    return reply.where(method="GET"), reply.where(method="POST")
-
-
-@clause("SEC-04", ways="chat")
-@pytest.mark.parametrize("code", REDIRECTS)
-@pytest.mark.parametrize("target", ["route", "elsewhere", "other-host"])
-def test_no_credentials_go_to_another_origin(case: Case, code: int, target: str) -> None:
-    """Whoever can make a server redirect would be handed the keys of its clients.
-
-    Cookies are told apart by host, not by port (RFC 6265 section 8.5): they count where the host differs.
-    """
-    shape = case.shape()
-    other = case.serve(*_answers_all(shape))
-    base = other.base_url.replace("127.0.0.1", "localhost") if target == "other-host" else other.base_url
-    path = "/elsewhere" if target == "elsewhere" else shape.plain_paths[0]
-    headers = (("location", base + path), ("set-cookie", "session=secret; Path=/"))
-    space = case.serve(status(code, *headers))
-
-    case.call(endpoint=case.endpoint(url=space.base_url), shape=shape)
-
-    journal = other.journal()
-    leaked = [name for e in journal for name, value in e.headers if _credential(case, name, value)]
-    if target == "other-host":
-        leaked += ["cookie"] * sum(e.header("cookie") is not None for e in journal)
-    bodies = [e for e in journal if find_key(e.head.decode("latin-1"), case.record.keys)]
-    expect(
-        not leaked and not bodies,
-        expected="no Authorization, cookie or key at the other origin",
-        observed=f"{len(journal.exchanges)} requests with {', '.join(leaked) or 'the key in the target'}",
-        journal=journal,
-    )
-
-
-def _credential(case: Case, name: str, value: str) -> bool:
-    named = name.lower() in ("authorization", "proxy-authorization", "x-api-key", "api-key")
-    return named or find_key(value, case.record.keys) is not None
-
-
-@clause("SEC-05", case="method", ways="chat")
-@pytest.mark.parametrize("code", REDIRECTS)
-@pytest.mark.parametrize("page", ["html", "answer"])
-def test_a_redirect_never_makes_a_get_whose_answer_counts(case: Case, code: int, page: str) -> None:
-    """The prompt stays behind: what the GET finds answers nobody's question."""
-    shape = case.shape()
-    found = shape.plain("from the GET") if page == "answer" else status(200, html="<html>Welcome</html>")
-    space = case.serve(
-        status(code, ("location", "/elsewhere")),
-        found.where(method="GET", path="/elsewhere").times(0, None),
-        shape.plain("from the POST").where(method="POST", path="/elsewhere").times(0, None),
-    )
-
-    outcome = case.call(endpoint=case.endpoint(), shape=shape)
-
-    if outcome.raised:
-        return
-    journal = space.journal()
-    followed = [e for e in journal if e.path == "/elsewhere"]
-    kept = len(followed) == 1 and followed[0].method == "POST"
-    expect(
-        outcome.returned
-        and outcome.text == "from the POST"
-        and kept
-        and followed[0].body == _first_body(journal),
-        expected="an error, or the answer to the same POST at the new place",
-        observed=f"{describe(outcome)} after {', '.join(e.method for e in followed) or 'nothing'}",
-        journal=journal,
-    )
-
-
-def _first_body(journal: Journal) -> bytes:
-    return journal.generations[0].body
-
-
-#: More redirects than any client has a reason to follow (RFC 9110 section 15.4 leaves the number open).
-MANY: Final = 50
-
-
-@clause("SEC-05", case="loop", ways="chat")
-@pytest.mark.parametrize("code", [302, 307, 308])
-def test_a_redirect_to_itself_ends_in_an_error(case: Case, code: int) -> None:
-    """Followed for ever it hangs the caller and floods the server."""
-    shape = case.shape()
-    space = case.serve(
-        always(status(code, ("location", "/elsewhere"))),
-        *(
-            always(status(code, ("location", "/elsewhere")), at_least=0).where(
-                path="/elsewhere", method=method
-            )
-            for method in ("GET", "POST")
-        ),
-    )
-
-    outcome = case.call(endpoint=case.endpoint(), shape=shape, attempts=MANY)
-
-    expect_error(outcome, because="the redirect leads to itself")
-    expect(
-        len(space.journal().exchanges) <= MANY,
-        expected=f"at most {MANY} requests",
-        observed=f"{len(space.journal().exchanges)} requests",
-    )
-
-
 #: What would begin a header of its own, or end the block.
 INJECTIONS: Final[Mapping[str, str]] = {
     "crlf": "\r\nX-Evil: 1",
@@ -273,9 +168,11 @@ INJECTIONS: Final[Mapping[str, str]] = {
 
 
 @clause("SEC-06", case="key")
+@FORM_TOO
 @pytest.mark.parametrize("form", sorted(INJECTIONS))
-def test_line_ends_in_a_key_are_refused(case: Case, form: str) -> None:
+def test_line_ends_in_a_key_are_refused(case: Case, form: str, *, stream: bool) -> None:
     """A key read from a file that somebody else may write is not to become headers."""
+    case.needs(*(("stream",) if stream else ()))
     # The HTTP library beneath a client may quote the value that it refuses, key and all: SHOULD there.
     case.key_echoed = True
     space = case.serve_healthy()
@@ -284,19 +181,20 @@ def test_line_ends_in_a_key_are_refused(case: Case, form: str) -> None:
         arguments["max_retries"] = 0
 
     created = case.ask("create_endpoint", **arguments)
-    outcome = case.call(endpoint=case.made(created)) if created.returned else created
+    outcome = case.call(endpoint=case.made(created), stream=stream) if created.returned else created
 
     _expect_refused(space, outcome, form)
 
 
 @clause("SEC-06", case="request-id", ways="chat")
+@FORM_TOO
 @pytest.mark.parametrize("form", sorted(INJECTIONS))
-def test_line_ends_in_a_request_id_are_refused(case: Case, form: str) -> None:
+def test_line_ends_in_a_request_id_are_refused(case: Case, form: str, *, stream: bool) -> None:
     """Request ids often come from outside."""
-    case.needs("reqid")
+    case.needs("reqid", *(("stream",) if stream else ()))
     space = case.serve_healthy()
 
-    outcome = case.call(endpoint=case.endpoint(), request_id=f"id{INJECTIONS[form]}")
+    outcome = case.call(endpoint=case.endpoint(), stream=stream, request_id=f"id{INJECTIONS[form]}")
 
     _expect_refused(space, outcome, form)
 
@@ -315,20 +213,6 @@ def _expect_refused(space: Space, outcome: Outcome, form: str) -> None:
     )
     expect_error(outcome, because="a header value cannot hold line ends or NUL")
     expect_requests(journal.generations, 0, because="the value was refused", journal=journal)
-
-
-@clause("SEC-07", ways="chat")
-def test_a_certificate_that_nobody_vouches_for_is_refused(case: Case) -> None:
-    """Without the check anybody on the way reads prompt and key."""
-    shape = case.shape()
-    believed = shape.plain("believed").times(0, None)
-    space = case.serve(believed, tls=("a",))
-
-    outcome = case.call_new(shape=shape)
-
-    asked = [exchange.path for exchange in space.journal()]
-    expect(not asked, expected="no request", observed=f"a request to {', '.join(asked)}")
-    expect_error(outcome, because="the certificate is self-signed")
 
 
 @clause("SEC-08", case="objects")
@@ -390,14 +274,10 @@ def _expect_no_token(case: Case, **environment: str) -> None:
     shape = case.shape()
     space = case.serve(shape.plain("fine").times(0, None))
     with case.fresh_process(**environment) as driver:
-        created = driver.run(
-            "create_endpoint",
-            {"base_url": space.base_url, "api_key": None},
-            deadline=case.settings.deadline,
-        )
+        created = created_in(driver, case, space.base_url, None)
         if created.returned:
-            arguments = shape.arguments(case.prompt()) | {"endpoint_id": created.value}
-            driver.run(shape.method, arguments, deadline=case.settings.deadline)
+            for stream in forms(case):
+                call_in(driver, case, shape, created.value, stream=stream)
 
     heads = "\n".join(e.head.decode("latin-1") for e in space.journal())
     expect(

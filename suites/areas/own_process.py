@@ -1,0 +1,22 @@
+"""Calls of a backend process that a case has to itself, with variables of its choice."""
+
+from tgi_conformance.backends.driver.driver import Driver
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.shapes.calls import Shape
+
+
+def forms(case: Case) -> tuple[bool, ...]:
+    """The forms of a call that the backend claims: whole, and as a stream."""
+    return (False, True) if case.claims("stream") else (False,)
+
+
+def created_in(driver: Driver, case: Case, url: str, key: str | None) -> Outcome:
+    """Make an endpoint of that process."""
+    return driver.run("create_endpoint", {"base_url": url, "api_key": key}, deadline=case.settings.deadline)
+
+
+def call_in(driver: Driver, case: Case, shape: Shape, endpoint: object, *, stream: bool = False) -> Outcome:
+    """Make a call of that process on one of its endpoints, and wait for its end."""
+    arguments = shape.arguments(case.prompt()) | {"endpoint_id": endpoint}
+    return driver.run(shape.method, arguments, stream=stream, deadline=case.settings.deadline)
