@@ -279,25 +279,6 @@ def test_rotation_is_fair(case: Case) -> None:
     )
 
 
-@clause("MUX-10", ways="chat")
-def test_an_explicit_key_wins_over_the_environment(case: Case) -> None:
-    """What the caller passes is what is sent."""
-    case.needs("keys")
-    space = case.serve_healthy()
-    shape = case.shape()
-    ambient = case.key("B")
-    with case.fresh_process(HF_API_KEY=ambient, HF_TOKEN=ambient, HUGGING_FACE_HUB_TOKEN=ambient) as driver:
-        created = driver.run("create_endpoint", {"base_url": space.base_url, "api_key": case.key("A")})
-        arguments = shape.arguments(case.prompt()) | {"endpoint_id": created.value}
-        expect_success(driver.run(shape.method, arguments))
-    expect(
-        [exchange.key for exchange in space.journal().generations] == ["A"],
-        expected="the key given to create_endpoint",
-        observed=_shown_keys(space.journal().generations),
-        journal=space.journal(),
-    )
-
-
 @clause("MUX-11", ways="chat")
 def test_without_a_key_there_is_no_authorization(case: Case) -> None:
     """``Bearer None`` and ``Bearer `` are not what an anonymous request looks like."""

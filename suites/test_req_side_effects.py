@@ -7,6 +7,7 @@ import pytest
 
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import status
+from tgi_conformance.suites.areas.own_process import call_in, created_in, forms
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.tools import EARLIER_CALL
 from tgi_conformance.suites.harness.case import Case
@@ -96,17 +97,14 @@ def test_no_proxy_is_honoured_where_proxies_are(case: Case, no_proxy: str) -> No
     """Prompts for a server on this machine would go, in clear, to whatever the proxy variable names."""
     shape = case.shape()
     trap = case.serve(status(502).times(0, None))
-    space = case.serve(shape.plain("direct"))
+    space = case.serve_healthy()
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), trap.base_url)
     with case.fresh_process(**proxies, NO_PROXY=no_proxy, no_proxy=no_proxy) as driver:
-        created = driver.run(
-            "create_endpoint",
-            {"base_url": space.base_url, "api_key": case.key()},
-            deadline=case.settings.deadline,
-        )
+        created = created_in(driver, case, space.base_url, case.key())
         expect_success(created, "create_endpoint")
-        arguments = shape.arguments(case.prompt()) | {"endpoint_id": created.value}
-        outcome = driver.run(shape.method, arguments, deadline=case.settings.deadline)
+        outcomes = [
+            call_in(driver, case, shape, created.value, stream=stream) for stream in forms(case, shape)
+        ]
 
     trapped = trap.journal()
     ours = [
@@ -119,7 +117,8 @@ def test_no_proxy_is_honoured_where_proxies_are(case: Case, no_proxy: str) -> No
         observed=f"{len(ours)} requests, {len(silent)} connections without one",
         journal=trapped,
     )
-    expect_text(outcome, "direct")
+    for outcome in outcomes:
+        expect_success(outcome)
 
 
 @clause("REQ-15", case="one-call")

@@ -276,7 +276,7 @@ def _expect_no_token(case: Case, **environment: str) -> None:
     with case.fresh_process(**environment) as driver:
         created = created_in(driver, case, space.base_url, None)
         if created.returned:
-            for stream in forms(case):
+            for stream in forms(case, shape):
                 call_in(driver, case, shape, created.value, stream=stream)
 
     heads = "\n".join(e.head.decode("latin-1") for e in space.journal())

@@ -67,7 +67,7 @@ def test_a_trusted_certificate_of_another_name_is_refused(case: Case, tmp_path: 
         other = created_in(driver, case, space.base_url.replace("127.0.0.1", "0.0.0.0"), case.key())  # noqa: S104
         outcomes = [other]
         if other.returned:
-            outcomes = [call_in(driver, case, shape, other.value, stream=form) for form in forms(case)]
+            outcomes = [call_in(driver, case, shape, other.value, stream=form) for form in forms(case, shape)]
 
     _expect_nothing_asked(space.journal(), trusted)
     for outcome in outcomes:

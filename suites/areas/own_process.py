@@ -6,9 +6,10 @@ from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.shapes.calls import Shape
 
 
-def forms(case: Case) -> tuple[bool, ...]:
-    """The forms of a call that the backend claims: whole, and as a stream."""
-    return (False, True) if case.claims("stream") else (False,)
+def forms(case: Case, shape: Shape) -> tuple[bool, ...]:
+    """The forms of a call that the backend claims, and whose healthy calls work: whole, and as a stream."""
+    claimed = (False, True) if case.claims("stream") else (False,)
+    return tuple(stream for stream in claimed if case.probes.works(shape, streaming=stream))
 
 
 def created_in(driver: Driver, case: Case, url: str, key: str | None) -> Outcome:

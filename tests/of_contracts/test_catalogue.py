@@ -37,7 +37,7 @@ COUNTS = {
     "ERR": (10, 9, 1, 0, 5),
     "IMG": (7, 5, 2, 0, 3),
     "STAT": (10, 6, 4, 0, 4),
-    "SEC": (9, 7, 2, 0, 6),
+    "SEC": (11, 8, 3, 0, 8),
     "RES": (8, 6, 2, 0, 7),
     "TOOL": (12, 9, 3, 0, 9),
     "REAL": (5, 4, 1, 0, 3),
@@ -59,7 +59,7 @@ KEY_COUNTS = {
     "test_endpoint": 1,
     "test_endpoint_params": 15,
     "post_request": 16,
-    "post_request_headers": 3,
+    "post_request_headers": 5,
     "request_id_tracking": 4,
     "chat_method": 7,
     "streaming": 30,
@@ -88,10 +88,10 @@ CATALOGUE = load_catalogue()
 def test_totals() -> None:
     levels = Counter(clause.level for clause in CATALOGUE)
     grounds = Counter(mark for clause in CATALOGUE for mark in clause.grounds)
-    assert len(CATALOGUE) == 185
-    assert levels == {Level.MUST: 152, Level.SHOULD: 30, Level.MAY: 3}
-    assert grounds == {"public-issue": 103, "shipped-code": 34}
-    assert sum(bool(clause.grounds) for clause in CATALOGUE) == 126
+    assert len(CATALOGUE) == 187
+    assert levels == {Level.MUST: 153, Level.SHOULD: 31, Level.MAY: 3}
+    assert grounds == {"public-issue": 105, "shipped-code": 34}
+    assert sum(bool(clause.grounds) for clause in CATALOGUE) == 128
 
 
 @pytest.mark.parametrize("area", CATALOGUE.areas, ids=lambda area: area.name)
