@@ -93,6 +93,10 @@ OUTSIDE: Final[Mapping[str, str]] = {
     "STREAM-26": "streams of several prompts are known of TGI 3 alone",
     "STREAM-27": "sixteen streams at once say nothing of their words; the case runs alone, so it is run once",
     "STREAM-28": "recorded, not scored: once is enough",
+    "STREAM-29": _BELOW,
+    "STREAM-30": _BELOW,
+    "STREAM-31": _BELOW,
+    "STREAM-32": "what a client reports of an event does not depend on whose event it is",
     "TOOL-08": "arguments that are no JSON are a string; before TGI 3 they are an object",
 }
 #: Pairs that are left out although the persona changes the clause's aspect.

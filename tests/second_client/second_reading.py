@@ -73,7 +73,7 @@ def told(value):
 
 
 def events(parts):
-    """(type, data) of each event; only CR, LF and CRLF end a line."""
+    """(type, data) of each event that has any; only CR, LF and CRLF end a line."""
     buffer, kind, data, begun = b"", "", [], False
     for part in itertools.chain(parts, [b""]):  # at the end of all, a CR is no half of a CRLF
         buffer += part
@@ -90,7 +90,7 @@ def events(parts):
             elif name == "event":
                 kind = value.removeprefix(" ")
             elif not line:
-                if data:
+                if any(data) or (data and kind == "error"):
                     yield kind, "\n".join(data)
                 kind, data = "", []
 

@@ -199,6 +199,7 @@ export class Endpoint {
             over = true;
             return;
           }
+          if (event.data === "" && event.name !== "error") continue; // a server that keeps the connection alive
           const piece = this.#event(event, call);
           over = complete(piece);
           call.used = piece.exposed.usage ?? call.used;

@@ -1,0 +1,71 @@
+"""Mistakes with what is an event of a stream, and what is none: the reference client with one each."""
+
+from collections.abc import Iterator
+
+from stream import BrokenStream
+
+from tgi_conformance.backends.reference import answers, errors
+from tgi_conformance.backends.reference.stream_reader import StreamReader
+from tgi_conformance.contracts.sse import ServerSentEvent, SSEDecoder
+
+Pieces = Iterator[answers.Piece]
+
+
+class ReadsFramesWithoutData(BrokenStream):
+    """Takes each blank line for the end of an event: ``retry:`` by itself is one whose JSON is empty."""
+
+    breaks = "STREAM-29"
+
+    class decoder(SSEDecoder):  # noqa: N801
+        def _dispatch(self) -> ServerSentEvent | None:
+            if self._has_fields and not self._data:
+                self._data.append("")
+                self._event = "error"
+            return super()._dispatch()
+
+
+class KeepsTheNameOfAFrameWithoutData(BrokenStream):
+    """The name of a frame without data stays, and is the next event's, which is passed over for it."""
+
+    breaks = "STREAM-29"
+
+    class decoder(SSEDecoder):  # noqa: N801
+        def _dispatch(self) -> ServerSentEvent | None:
+            name = "" if self._data else self._event
+            event = super()._dispatch()
+            self._event = name
+            return None if event is not None and event.event == "ping" else event
+
+
+class TakesEmptyDataForTheEnd(BrokenStream):
+    """An event whose data is empty ends the loop: ``if not data: break``."""
+
+    breaks = "STREAM-30"
+
+    class reader(StreamReader):  # noqa: N801
+        def _event(self, event: ServerSentEvent) -> Pieces:
+            self.complete = self.complete or event.data == ""
+            return super()._event(event)
+
+
+class KnowsUnnamedEventsOnly(BrokenStream):
+    """Hands out events of the name that the standard gives to those without one, and errors."""
+
+    breaks = "STREAM-31"
+
+    class reader(StreamReader):  # noqa: N801
+        def _event(self, event: ServerSentEvent) -> Pieces:
+            return super()._event(event) if event.event in ("message", "error") else iter(())
+
+
+class SkipsWithoutAWord(BrokenStream):
+    """``except ValueError: continue``."""
+
+    breaks = "STREAM-32"
+
+    class reader(StreamReader):  # noqa: N801
+        def _event(self, event: ServerSentEvent) -> Pieces:
+            try:
+                yield from super()._event(event)
+            except errors.ProtocolError:
+                return
