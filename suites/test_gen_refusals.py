@@ -11,14 +11,14 @@ import pytest
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.unset import UNSET
-from tgi_conformance.suites.areas.parameters import SHAPE_OF_METHOD, as_passed, sent_parameters
+from tgi_conformance.suites.areas.parameters import SHAPE_OF_METHOD, as_passed, offered, sent_parameters
+from tgi_conformance.suites.areas.ways import EITHER, SHAPE, STREAM, Ask, asking, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, SHAPE_BY_NAME, Shape
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, SHAPE_BY_NAME, Shape, healthy
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
@@ -62,16 +62,31 @@ def test_a_top_p_that_tgi_refuses_is_never_altered_in_silence(case: Case, shape:
     """0.99 or 1.0 is another request than the caller's; 1.0 alone means what leaving it out means."""
     case.needs(shape.capability)
     case.needs_parameter(shape, "top_p")
-    space = case.serve_healthy()
+    _expect_top_p(shape, asking(case, shape, stream=False, reply=healthy()), value)
 
-    outcome = case.call(endpoint=case.endpoint(), shape=shape, top_p=value)
 
-    sent = [shape.parameters_of(exchange.json()).get("top_p") for exchange in space.journal().generations]
-    altered = [other for other in sent if other is not None and other != value]
-    expect(not altered, expected=f"top_p {value}, or none", observed=f"top_p {altered}")
+@clause("GEN-04", case="each")
+@STREAM
+@SHAPE
+def test_a_top_p_of_a_stream_is_never_altered_in_silence(case: Case, shape: Shape, *, stream: bool) -> None:
+    """A clamp may stand in the code of streams alone."""
+    case.needs_parameter(shape, "top_p")
+    ask = asking(case, shape, stream=stream, reply=healthy())
+    for value in (1.0, 0.0, 1.2):
+        _expect_top_p(shape, ask, value)
+
+
+def _expect_top_p(shape: Shape, ask: Ask, value: float) -> None:
+    outcome, exchange = ask(top_p=value)
+    sent = None if exchange is None else shape.parameters_of(exchange.json()).get("top_p")
+    expect(
+        sent is None or sent == value,
+        expected=f"top_p {value}, or none",
+        observed=f"top_p {sent}",
+    )
     if not outcome.raised:
         expect(
-            value == 1.0 and sent == [None],
+            value == 1.0 and sent is None,
             expected="top_p left out (1.0 only), refused, or its 422 surfaced",
             observed=f"{describe(outcome)} with top_p {sent} on the wire",
         )
@@ -116,6 +131,22 @@ ACCEPTED: Final[Mapping[str, Mapping[str, Mapping[str, JSON]]]] = {
         "one-token": {"max_tokens": 1},
     },
 }
+#: A value of each of these parameters that no client minds.
+ORDINARY: Final[Mapping[str, JSON]] = {
+    "best_of": 1,
+    "frequency_penalty": 0.1,
+    "max_new_tokens": 20,
+    "max_tokens": 20,
+    "presence_penalty": 0.1,
+    "repetition_penalty": 1.03,
+    "seed": 42,
+    "stop": ["a"],
+    "temperature": 0.7,
+    "top_k": 5,
+    "top_n_tokens": 3,
+    "top_p": 0.9,
+    "truncate": 100,
+}
 _ACCEPTED: Final = {
     f"{SHAPE_OF_METHOD[method].name}-{slug}": (SHAPE_OF_METHOD[method], given)  # type: ignore[index]
     for method, rows in ACCEPTED.items()
@@ -144,6 +175,30 @@ def test_the_client_is_no_stricter_than_the_router(case: Case, row: str) -> None
     expect_success(outcome, f"a call with {json.dumps(given)}")
 
 
+@clause("GEN-05", case="each")
+@STREAM
+@SHAPE
+def test_a_stream_is_no_stricter_than_the_router(case: Case, shape: Shape, *, stream: bool) -> None:
+    """What a stream takes at one value it takes at any that the router does."""
+    rows = [as_passed(case, row) for row in ACCEPTED[shape.method].values()]
+    rows = [given for given in rows if set(given) <= offered(case, shape)]
+    if not rows:
+        raise NotApplicable(f"{shape.method} offers no parameter that this is about")
+    ask = asking(case, shape, stream=stream, reply=healthy())
+    for given in rows:
+        outcome, sent = ask(**given)
+        if sent is None:
+            # A parameter that streams take at no value is not offered there.
+            usual, taken = ask(**{name: ORDINARY[name] for name in given})
+            expect(
+                taken is None,
+                expected=f"a stream with {json.dumps(given)} sent: the router accepts it",
+                observed=f"refused locally: {describe(outcome)}; other values are taken: {describe(usual)}",
+            )
+        else:
+            expect_success(outcome, f"a stream with {json.dumps(given)}")
+
+
 #: Combinations that TGI refuses: shape, parameters, whether the call streams.
 REFUSED: Final[Mapping[str, tuple[str, Mapping[str, JSON], bool]]] = {
     "best-of-in-a-stream": ("native", {"best_of": 2, "do_sample": True}, True),
@@ -153,6 +208,9 @@ REFUSED: Final[Mapping[str, tuple[str, Mapping[str, JSON], bool]]] = {
     "negative-seed-native": ("native", {"seed": -1}, False),
     "negative-seed-chat": ("chat", {"seed": -1}, False),
     "negative-seed-completions": ("completions", {"seed": -1}, False),
+    "negative-seed-native-stream": ("native", {"seed": -1}, True),
+    "negative-seed-chat-stream": ("chat", {"seed": -1}, True),
+    "negative-seed-completions-stream": ("completions", {"seed": -1}, True),
 }
 
 
@@ -180,32 +238,38 @@ def _samples_by_itself(case: Case) -> bool:
 
 
 @clause("GEN-12", case="logit-bias-map", ways="chat")
-def test_a_logit_bias_map_is_refused_or_its_422_surfaced(case: Case) -> None:
+@EITHER
+def test_a_logit_bias_map_is_refused_or_its_422_surfaced(case: Case, *, stream: bool) -> None:
     """OpenAI's form; TGI decodes a list, and uses neither."""
-    case.needs("chat")
+    needs_way(case, CHAT, stream=stream)
     case.needs_parameter(CHAT, "logit_bias")
     case.serve_healthy()
 
-    outcome = case.call(endpoint=case.endpoint(), shape=CHAT, logit_bias={"50256": -100})
+    outcome = case.call(endpoint=case.endpoint(), shape=CHAT, stream=stream, logit_bias={"50256": -100})
 
     expect_error(outcome, because="TGI takes no map")
 
 
 @clause("GEN-12", case="n-2", ways="chat")
-def test_one_choice_is_never_copied_to_make_n(case: Case) -> None:
+@EITHER
+def test_one_choice_is_never_copied_to_make_n(case: Case, *, stream: bool) -> None:
     """TGI answers with one choice whatever ``n`` says."""
-    case.needs("chat")
+    needs_way(case, CHAT, stream=stream)
     case.needs_parameter(CHAT, "n")
-    space = case.serve(CHAT.plain("the only one").times(0, 1))
+    space = case.serve(CHAT.reply("the only one", streaming=stream).times(0, 1))
 
-    outcome = case.call(endpoint=case.endpoint(), shape=CHAT, n=2)
+    outcome = case.call(endpoint=case.endpoint(), shape=CHAT, stream=stream, n=2)
 
     if outcome.raised:
         return
     expect_success(outcome)
     answer = outcome.answer
     given = answer.texts if answer is not None and answer.texts is not UNSET else (outcome.text,)
-    expect(len(given) == 1, expected="one text, as there was", observed=repr(given))
+    expect(
+        len(given) == 1 and given[0].count("only") == 1,
+        expected="one text, as there was",
+        observed=repr(given),
+    )
     sent = sent_parameters(CHAT, space.journal())
     expect(
         sent.get("n") == 2 or any("n" in text for text in outcome.warnings),

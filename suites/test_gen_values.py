@@ -17,15 +17,14 @@ from tgi_conformance.suites.areas.parameters import (
     offered,
     widest_integer,
 )
+from tgi_conformance.suites.areas.ways import EITHER, SHAPE, STREAM, Ask, asking, needs_way
 from tgi_conformance.suites.generated.requests import PARAMETERS, parameters
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_requests, expect_success
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
-
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+from tgi_conformance.suites.shapes.calls import Shape
 
 
 @clause("GEN-01", case="property-p05")
@@ -112,6 +111,43 @@ def test_a_parameter_alone_arrives_unchanged(case: Case, row: str) -> None:
     expect_arrived(call_with(case, shape, **given), given)
 
 
+#: What TGI refuses in a stream; how a client tells of that is GEN-11's.
+_NOT_IN_STREAMS: Final = frozenset({"best_of", "decoder_input_details"})
+
+
+@clause("GEN-01", case="usual")
+@STREAM
+@SHAPE
+def test_every_parameter_of_a_stream_arrives_unchanged(case: Case, shape: Shape, *, stream: bool) -> None:
+    """A stream that loses ``stop`` or ``temperature`` is another generation than the plain call's."""
+    given = _compatible(case, shape, stream=stream)
+    if "stream_options" in offered(case, shape):
+        given["stream_options"] = {"include_usage": True}
+    if not given:
+        raise NotApplicable(f"{shape.method} offers no parameter")
+    ask = asking(case, shape, stream=stream)
+
+    outcome, sent = ask(**given)
+
+    if sent is None:
+        _expect_each_arrived(shape, ask, given)
+        return
+    expect_arrived(shape.parameters_of(sent.json()), given)
+    expect_success(outcome, f"a stream with {json.dumps(given)}")
+
+
+def _expect_each_arrived(shape: Shape, ask: Ask, given: Mapping[str, JSON]) -> None:
+    """What a stream takes arrives; what it refuses aloud, each alone, is not offered there."""
+    taken = 0
+    for name, value in given.items():
+        _, sent = ask(**{name: value})
+        if sent is not None:
+            taken += 1
+            expect_arrived(shape.parameters_of(sent.json()), {name: value})
+    if not taken:
+        raise NotApplicable(f"a stream of {shape.method} takes no parameter")
+
+
 #: Values that ``if value:`` takes for "unset".
 FALSY: Final[Mapping[str, Mapping[str, JSON]]] = {
     "chat": {
@@ -145,34 +181,72 @@ def test_a_falsy_value_is_sent(case: Case, row: str) -> None:
     expect_arrived(call_with(case, shape, **{name: value}), {name: value})
 
 
-@clause("GEN-13")
+@clause("GEN-02", case="each")
+@STREAM
 @SHAPE
-def test_parameters_do_not_stick_to_the_next_call(case: Case, shape: Shape) -> None:
-    """A dict of defaults that a call writes into makes every later call another one."""
-    case.needs(shape.capability)
-    given = _compatible(case, shape)
+def test_a_falsy_value_is_sent_with_a_stream(case: Case, shape: Shape, *, stream: bool) -> None:
+    """``if value:`` may stand in the code of streams alone."""
+    names = sorted(offered(case, shape) & set(FALSY[shape.method]) - _NOT_IN_STREAMS)
+    if not names:
+        raise NotApplicable(f"{shape.method} offers no parameter that can be falsy")
+    ask = asking(case, shape, stream=stream)
+
+    _expect_each_arrived(shape, ask, {name: FALSY[shape.method][name] for name in names})
+
+
+#: Values that no client sends by itself: where one stands in another call's request, it has stayed.
+MARKED: Final[Mapping[str, JSON]] = {
+    "max_new_tokens": 1213,
+    "max_tokens": 1213,
+    "temperature": 0.6713,
+    "top_p": 0.4713,
+    "seed": 20_130_713,
+    "stop": ["<13>"],
+}
+
+
+@clause("GEN-13")
+@EITHER
+@SHAPE
+def test_parameters_do_not_stick_to_the_next_call(case: Case, shape: Shape, *, stream: bool) -> None:
+    """A dict of defaults that a call writes into makes every later call another one, of either form."""
+    given = _compatible(case, shape, stream=stream)
+    given |= {name: value for name, value in MARKED.items() if name in given}
+    needs_way(case, shape, stream=stream)
     if not given:
         raise NotApplicable(f"{shape.method} offers no parameter")
-    space = case.serve(shape.plain("fine").times(3))
+    bare: list[tuple[bool, dict[str, JSON]]] = [(form, {}) for form in ([False, True] if stream else [False])]
+    calls = [*bare, (stream, given), *bare]
+    space = case.serve(*(shape.reply("fine", streaming=form) for form, _ in calls))
     endpoint = case.endpoint()
 
-    for each in ({}, given, {}):
-        expect_success(case.call(endpoint=endpoint, shape=shape, **each))
+    for form, each in calls:
+        outcome = case.call(endpoint=endpoint, shape=shape, stream=form, **each)
+        expect_success(outcome, f"a call with {json.dumps(each)}")
 
     sent = space.journal().generations
-    expect_requests(sent, 3, because="three calls", journal=space.journal())
-    first, _, last = sent
-    expect(
-        _less_prompt(shape, first) == _less_prompt(shape, last),
-        expected=f"the body of the call before: {json.dumps(_less_prompt(shape, first))}",
-        observed=json.dumps(_less_prompt(shape, last)),
-    )
+    expect_requests(sent, len(calls), because=f"{len(calls)} calls", journal=space.journal())
+    for first, last in zip(sent[: len(bare)], sent[-len(bare) :], strict=True):
+        expect(
+            _less_prompt(shape, first) == _less_prompt(shape, last),
+            expected=f"the body of the call before: {json.dumps(_less_prompt(shape, first))}",
+            observed=json.dumps(_less_prompt(shape, last)),
+        )
+        # Where it stays for every endpoint, the first call of a repeated case has it too.
+        wire = shape.parameters_of(last.json())
+        stayed = sorted(name for name, value in MARKED.items() if wire.get(name) == value)
+        expect(
+            not stayed,
+            expected="none of the values that another call was given",
+            observed=json.dumps({name: wire[name] for name in stayed}),
+        )
 
 
-def _compatible(case: Case, shape: Shape) -> dict[str, JSON]:
+def _compatible(case: Case, shape: Shape, *, stream: bool = False) -> dict[str, JSON]:
     """The usual values of all that is offered; none of these excludes another."""
     usual = USUAL[shape.method]
-    return as_passed(case, {name: usual[name] for name in sorted(offered(case, shape) & set(usual))})
+    names = offered(case, shape) & set(usual) - (_NOT_IN_STREAMS if stream else frozenset())
+    return as_passed(case, {name: usual[name] for name in sorted(names)})
 
 
 def _less_prompt(shape: Shape, exchange: Exchange) -> JSON:
