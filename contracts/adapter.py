@@ -45,6 +45,7 @@ SETTINGS = (
     "pool_size",
     "breaker_failures",
     "breaker_delay",
+    "headers",
 )
 
 #: Faults of the transport that a retry policy may name as retryable.
@@ -166,6 +167,29 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopLogprob:
+    """A token that was likely at some place, and the natural logarithm of its probability there."""
+
+    token: str | None | Unset = UNSET
+    logprob: float | None | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogprob:
+    """A token of a text with its log probability, one form for what each route calls otherwise.
+
+    Native: an item of ``details.tokens`` or ``details.prefill``, or the ``token`` of an event; chat: an item
+    of ``logprobs.content``.
+    """
+
+    token: str | None | Unset = UNSET
+    #: Null where the server gave none, as for the first token of a prompt.
+    logprob: float | None | Unset = UNSET
+    #: The likeliest tokens at its place (``top_tokens``, ``top_logprobs``), in the server's order.
+    top: tuple[TopLogprob, ...] | None | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What one call gave back."""
 
@@ -178,6 +202,10 @@ class Answer:
     request_id: str | None | Unset = UNSET
     #: True where the backend itself says that the answer is cut short.
     incomplete: bool | Unset = UNSET
+    #: The generated tokens in order, special ones too where the server lists them.
+    logprobs: tuple[TokenLogprob, ...] | None | Unset = UNSET
+    #: The tokens of the prompt (native ``prefill``).
+    prompt_logprobs: tuple[TokenLogprob, ...] | None | Unset = UNSET
     #: Anything else; scanned for secrets, never judged.
     raw: JSON | Unset = UNSET
 
@@ -210,6 +238,8 @@ class Piece:
     usage: Usage | None | Unset = UNSET
     request_id: str | None | Unset = UNSET
     role: str | None | Unset = UNSET
+    #: The tokens of this piece.
+    logprobs: tuple[TokenLogprob, ...] | None | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,10 @@ from tgi_conformance.contracts.adapter import (
     Failure,
     Piece,
     RetryPolicy,
+    TokenLogprob,
     ToolCall,
     ToolCallDelta,
+    TopLogprob,
     Usage,
 )
 from tgi_conformance.contracts.error_kinds import ErrorKind
@@ -35,8 +37,10 @@ __all__ = [
     "Failure",
     "Piece",
     "RetryPolicy",
+    "TokenLogprob",
     "ToolCall",
     "ToolCallDelta",
+    "TopLogprob",
     "Unset",
     "Usage",
 ]

@@ -6,7 +6,9 @@ and, but for ``transport``, ``endpoint``, ``engine`` and the faces, free of I/O.
 
 from tgi_conformance.backends.reference.answers import (
     Answer,
+    Logprob,
     Piece,
+    TokenLogprob,
     ToolCall,
     ToolCallDelta,
     Usage,
@@ -54,6 +56,7 @@ __all__ = [
     "EndpointSettings",
     "GenerationError",
     "InvalidArgumentError",
+    "Logprob",
     "NotFoundError",
     "OverloadedError",
     "PayloadTooLargeError",
@@ -68,6 +71,7 @@ __all__ = [
     "StatusError",
     "Stream",
     "TGIError",
+    "TokenLogprob",
     "ToolCall",
     "ToolCallDelta",
     "TransportError",

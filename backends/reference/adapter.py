@@ -14,8 +14,10 @@ from tgi_conformance.contracts.adapter import (
     ErrorInfo,
     Piece,
     RetryPolicy,
+    TokenLogprob,
     ToolCall,
     ToolCallDelta,
+    TopLogprob,
     Usage,
 )
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
@@ -30,7 +32,9 @@ _SYNC: Final = frozenset(CAPABILITIES) - {"async"}
 _ASYNC: Final = frozenset(CAPABILITIES)
 
 #: What each call takes.
-_COMMON: Final = frozenset({"deadline", "frequency_penalty", "seed", "stop", "temperature", "top_p"})
+_COMMON: Final = frozenset(
+    {"deadline", "frequency_penalty", "headers", "seed", "stop", "temperature", "top_p"}
+)
 _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
     "generate": _COMMON
     | {
@@ -238,7 +242,7 @@ def _description(name: str, capabilities: frozenset[str]) -> Description:
             {
                 "max_concurrent_requests", "queue_size", "queue_enabled", "max_retries",
                 "initial_retry_delay", "backoff_factor", "max_retry_delay", "timeout", "pool_size", "model",
-                "breaker_failures", "breaker_delay",
+                "breaker_failures", "breaker_delay", "headers",
             }
         ),
         parameters=_PARAMETERS,
@@ -277,6 +281,8 @@ def _answer(given: reference.Answer) -> Answer:
         tool_calls=tuple(map(_tool_call, given.tool_calls)),
         request_id=given.request_id,
         incomplete=given.incomplete,
+        logprobs=_logprobs(given.logprobs),
+        prompt_logprobs=_logprobs(given.prompt_logprobs),
         raw=given.raw,
     )
 
@@ -296,6 +302,20 @@ def _piece(given: reference.Piece) -> Piece:
         usage=UNSET if given.usage is None else _usage(given.usage),
         request_id=given.request_id,
         role=UNSET if given.role is None else given.role,
+        logprobs=UNSET if given.logprobs is None else _logprobs(given.logprobs),
+    )
+
+
+def _logprobs(given: tuple[reference.TokenLogprob, ...] | None) -> tuple[TokenLogprob, ...] | None:
+    if given is None:
+        return None
+    return tuple(
+        TokenLogprob(
+            token=each.token,
+            logprob=each.logprob,
+            top=tuple(TopLogprob(token=one.token, logprob=one.logprob) for one in each.top),
+        )
+        for each in given
     )
 
 

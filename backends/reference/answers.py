@@ -49,6 +49,23 @@ class ToolCallDelta:
     arguments: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """A token that was likely at some place; ``logprob`` is a natural logarithm."""
+
+    token: str | None
+    logprob: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of a text with its log probability, and the likeliest ones at its place."""
+
+    token: str | None
+    logprob: float | None
+    top: tuple[Logprob, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A whole answer. ``texts`` has one text for each prompt; ``text`` is the first."""
@@ -59,6 +76,8 @@ class Answer:
     usage: Usage = Usage()
     tool_calls: tuple[ToolCall, ...] = ()
     request_id: str | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    prompt_logprobs: tuple[TokenLogprob, ...] | None = None
     raw: JSON = None
 
     @property
@@ -86,3 +105,4 @@ class Piece:
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = None
     request_id: str | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None

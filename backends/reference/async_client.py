@@ -116,6 +116,7 @@ class AsyncClient:
         request_id: str | None = None,
         stream: Literal[False] = False,
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Pending: ...
     @overload
@@ -127,6 +128,7 @@ class AsyncClient:
         request_id: str | None = None,
         stream: Literal[True],
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> AsyncStream: ...
     def generate(
@@ -135,7 +137,8 @@ class AsyncClient:
         """Continue a prompt on TGI's own route.
 
         ``prompt`` is text, or a list of texts and images. ``deadline`` is seconds for the whole
-        call. Other options are TGI's parameters; ``max_tokens`` is taken as ``max_new_tokens``.
+        call, ``headers`` are more of them for this call. Other options are TGI's parameters;
+        ``max_tokens`` is taken as ``max_new_tokens``.
         """
         return self.begin(self.assign("generate", prompt, stream=stream, **options))
 
@@ -148,6 +151,7 @@ class AsyncClient:
         request_id: str | None = None,
         stream: Literal[False] = False,
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Pending: ...
     @overload
@@ -159,6 +163,7 @@ class AsyncClient:
         request_id: str | None = None,
         stream: Literal[True],
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> AsyncStream: ...
     def chat(
@@ -179,6 +184,7 @@ class AsyncClient:
         request_id: str | None = None,
         stream: Literal[False] = False,
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Pending: ...
     @overload
@@ -190,6 +196,7 @@ class AsyncClient:
         request_id: str | None = None,
         stream: Literal[True],
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> AsyncStream: ...
     def completions(
@@ -275,6 +282,7 @@ class AsyncClient:
         request_id: str | None = None,
         stream: bool = False,
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Assigned:
         """Check a call's arguments and settle which endpoint takes it. May run in any thread."""
@@ -290,6 +298,7 @@ class AsyncClient:
             request_id=request_id,
             stream=stream,
             deadline=deadline,
+            headers=headers,
             parameters=parameters,
         )
         return Assigned(endpoint, call, not_before)

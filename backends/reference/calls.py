@@ -8,6 +8,7 @@ from typing import Final, cast
 from tgi_conformance.backends.reference.errors import InvalidArgumentError
 from tgi_conformance.backends.reference.json_values import encode
 from tgi_conformance.backends.reference.messages import Message
+from tgi_conformance.backends.reference.own_headers import checked_headers
 from tgi_conformance.backends.reference.request_bodies import (
     Body,
     chat_body,
@@ -47,6 +48,7 @@ def prepare(
     request_id: str | None = None,
     stream: bool = False,
     deadline: float | None = None,
+    headers: Mapping[str, str] | None = None,
     parameters: Mapping[str, object],
 ) -> Call:
     """Return the call for a prompt or for messages.
@@ -61,7 +63,7 @@ def prepare(
     prompts = body.get("prompt")
     return Call(
         kind=kind,
-        outgoing=Outgoing(settings, route, encode(body), request_id, stream),
+        outgoing=Outgoing(settings, route, encode(body), request_id, stream, checked_headers(headers)),
         choices=len(prompts) if isinstance(prompts, list) and _all_text(prompts) else 1,
         deadline=deadline,
     )

@@ -118,6 +118,7 @@ class Client:
         request_id: str | None = None,
         stream: Literal[False] = False,
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Answer: ...
     @overload
@@ -129,6 +130,7 @@ class Client:
         request_id: str | None = None,
         stream: Literal[True],
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Stream: ...
     def generate(
@@ -146,6 +148,7 @@ class Client:
         request_id: str | None = None,
         stream: Literal[False] = False,
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Answer: ...
     @overload
@@ -157,6 +160,7 @@ class Client:
         request_id: str | None = None,
         stream: Literal[True],
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Stream: ...
     def chat(self, messages: Sequence[Message], *, stream: bool = False, **options: Any) -> Answer | Stream:
@@ -172,6 +176,7 @@ class Client:
         request_id: str | None = None,
         stream: Literal[False] = False,
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Answer: ...
     @overload
@@ -183,6 +188,7 @@ class Client:
         request_id: str | None = None,
         stream: Literal[True],
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
         **parameters: object,
     ) -> Stream: ...
     def completions(

@@ -203,6 +203,7 @@ def _as_pieces(answer: Answer) -> list[Piece]:
             tool_calls=answer.tool_calls if index == last else (),
             usage=answer.usage if index == last else None,
             request_id=answer.request_id,
+            logprobs=answer.logprobs if index == 0 else None,
         )
         for index, text in enumerate(answer.texts)
     ]

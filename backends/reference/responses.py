@@ -8,7 +8,7 @@ object, ``ProtocolError`` for anything else. Text is returned exactly as it came
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from tgi_conformance.backends.reference import json_values
+from tgi_conformance.backends.reference import json_values, logprobs
 from tgi_conformance.backends.reference.answers import Answer, Usage
 from tgi_conformance.backends.reference.errors import EXCERPT_LIMIT, ProtocolError
 from tgi_conformance.backends.reference.failures import is_error_object, remote_error
@@ -86,6 +86,8 @@ def _native(value: JSON, headers: Mapping[str, str], request_id: str) -> Answer 
         finish_reason=as_text(as_object(details).get("finish_reason")),
         usage=usage_from(None, details, headers),
         request_id=request_id,
+        logprobs=logprobs.native_tokens(details),
+        prompt_logprobs=logprobs.native_prompt(details),
         raw=value,
     )
 
@@ -108,6 +110,7 @@ def _chat(value: JSON, headers: Mapping[str, str], request_id: str) -> Answer | 
         usage=usage_from(as_object(value).get("usage"), None, headers),
         tool_calls=tool_calls(calls, finish_reason=reason) if calls else (),
         request_id=request_id,
+        logprobs=logprobs.chat_tokens(choices[0]),
         raw=value,
     )
 

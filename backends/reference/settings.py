@@ -1,12 +1,15 @@
 """The settings of one endpoint: checked once, frozen, with the key masked."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal
 
 import httpx
 
 from tgi_conformance.backends.reference.errors import InvalidArgumentError
+from tgi_conformance.backends.reference.own_headers import checked_headers
 
 CONNECT_TIMEOUT: Final = 10.0
 READ_TIMEOUT: Final = 120.0
@@ -31,6 +34,7 @@ class EndpointSettings:
     the server asks for is obeyed before the call gives up instead.
     After ``breaker_failures`` failed calls in a row (0: never) calls are held back for
     ``breaker_delay``, then one is let through as a probe.
+    ``headers`` go out with every request; like the key, their values are not shown.
     """
 
     base_url: str
@@ -49,6 +53,7 @@ class EndpointSettings:
     breaker_failures: int = 0
     breaker_delay: float = 30.0
     native_route: NativeRoute = "/generate"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         _check_whole("max_concurrent_requests", self.max_concurrent_requests, least=1)
@@ -77,6 +82,7 @@ class EndpointSettings:
                 "api_key must be visible ASCII without blanks, line ends or control characters"
             )
         object.__setattr__(self, "api_key", key)
+        object.__setattr__(self, "headers", MappingProxyType(checked_headers(self.headers)))
         object.__setattr__(self, "base_url", _server_root(self.base_url))
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from tgi_conformance.backends.reference import json_values
+from tgi_conformance.backends.reference import json_values, logprobs
 from tgi_conformance.backends.reference.answers import CUT_BY_LENGTH, Piece, Usage
 from tgi_conformance.backends.reference.errors import (
     EXCERPT_LIMIT,
@@ -135,6 +135,7 @@ class StreamReader:
                 finish_reason=as_text(as_object(value.get("details")).get("finish_reason")),
                 usage=self.usage if self.complete else None,
                 request_id=self.request_id,
+                logprobs=logprobs.native_event(value),
             )
         ]
 
@@ -167,6 +168,7 @@ class StreamReader:
             tool_call_deltas=fragments,
             usage=self.usage if self._usage else None,
             request_id=self.request_id,
+            logprobs=logprobs.chat_tokens(choice) if self.kind == "chat" else None,
         )
 
     def _note_usage(self, value: dict[str, JSON], choices: list[JSON]) -> None:

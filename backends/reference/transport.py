@@ -9,9 +9,9 @@ offered, so a coded body is an error. Cookies are not kept.
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, cast
 from urllib.request import getproxies
@@ -29,6 +29,7 @@ from tgi_conformance.backends.reference.errors import (
     TransportError,
     TransportFault,
 )
+from tgi_conformance.backends.reference.own_headers import merged
 from tgi_conformance.backends.reference.settings import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
@@ -63,6 +64,8 @@ class Outgoing:
     body: bytes
     request_id: str
     stream: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The caller's own for this call."""
 
 
 class Reply:
@@ -241,7 +244,7 @@ def _headers(request: Outgoing) -> dict[str, str]:
     }
     if request.settings.api_key is not None:
         headers["Authorization"] = f"Bearer {request.settings.api_key}"
-    return headers
+    return merged(headers, request.settings.headers, request.headers)
 
 
 def _timeout(settings: EndpointSettings) -> httpx.Timeout:

@@ -29,6 +29,7 @@ CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
         "timeout": "a setting bounds how long a call may wait",
         "close": "endpoints and the backend can be closed",
         "tools": "tool definitions, tool choice and tool calls",
+        "logprobs": "log probabilities of the generated tokens come back with the text",
         "grammar": "grammars and structured output",
         "img": "images as parts of chat messages, given by their URL",
         "img-bytes": "images as parts of chat messages, given as bytes or as a path",

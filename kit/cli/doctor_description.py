@@ -14,7 +14,7 @@ from tgi_conformance.contracts.tgi.requests.request_types import REQUESTS
 #: Fields of a request that are no generation parameters: the kit hands them over otherwise.
 _NO_PARAMETERS: Final = frozenset({"model", "messages", "prompt", "stream"})
 #: Names that an adapter's calls may take beside the names of the wire.
-_OF_THE_CONTRACT: Final = frozenset({"deadline", "request_id"})
+_OF_THE_CONTRACT: Final = frozenset({"deadline", "headers", "request_id"})
 #: Capability of each call.
 _CAPABILITIES: Final = {"generate": "native", "chat": "chat", "completions": "completions"}
 _AUXILIARY: Final = re.compile(r"[A-Z]+ /\S*")
@@ -142,6 +142,10 @@ def _of_claims(about: Description) -> Iterator[Remark]:
     if "grammar" in claimed and "grammar" not in generate and "response_format" not in chat:
         declared = 'grammar in parameters["generate"], or response_format in parameters["chat"]'
         yield _empty_claim("grammar", declared, "cases that send a grammar")
+    details = "details" in generate or about.defaults.parameters.get("details") is True
+    if "logprobs" in claimed and "logprobs" not in chat and not details:
+        declared = 'logprobs in parameters["chat"], or details in parameters["generate"]'
+        yield _empty_claim("logprobs", declared, "cases that ask for log probabilities")
     offered = frozenset().union(*about.parameters.values())
     if "timeout" in claimed and "timeout" not in about.settings and "deadline" not in offered:
         yield _empty_claim("timeout", "timeout in settings", "cases that set one")

@@ -68,6 +68,7 @@ def test_default_parameters_by_method_are_a_problem() -> None:
     [
         ("tools", 'note: claims tools without tool_choice, tools in parameters["chat"]'),
         ("grammar", 'note: claims grammar without grammar in parameters["generate"], or response_format'),
+        ("logprobs", 'note: claims logprobs without logprobs in parameters["chat"], or details in'),
         ("timeout", "note: claims timeout without timeout in settings"),
         ("reqid", "bad: claims reqid without request_id_header"),
         ("queue", "note: claims queue without max_concurrent_requests, queue_size in settings"),

@@ -22,14 +22,14 @@ RETRIED = (429, 503)
 FAULTS = ("refused", "reset", "closed")
 LONGEST_WAIT = 30.0
 JITTER = (0.9, 1.0)
-SAMPLING = {"temperature", "top_p", "seed", "stop", "frequency_penalty"}
+SAMPLING = {"temperature", "top_p", "seed", "stop", "frequency_penalty", "headers"}
 PARAMETERS = {
     "generate": SAMPLING
     | {"max_new_tokens", "top_k", "typical_p", "repetition_penalty", "do_sample", "watermark", "truncate"}
     | {"details", "decoder_input_details", "top_n_tokens", "return_full_text", "grammar", "best_of"},
     "chat": SAMPLING
-    | {"max_tokens", "max_completion_tokens", "presence_penalty", "logprobs", "tools", "tool_choice"}
-    | {"response_format"},
+    | {"max_tokens", "max_completion_tokens", "presence_penalty", "logprobs", "top_logprobs"}
+    | {"tools", "tool_choice", "response_format"},
     "completions": SAMPLING | {"max_tokens", "repetition_penalty"},
 }
 ROUTES = {"generate": "/generate", "chat": "/v1/chat/completions", "completions": "/v1/completions"}
@@ -55,6 +55,7 @@ class Endpoint:
         self.factor = retry.get("backoff_factor", 2.0)
         self.most = retry.get("max_retry_delay", 8.0)
         self.timeout = retry.get("timeout", 60.0)
+        self.headers = sendable(retry.get("headers"))
         self.changed, self.waiting, self.running = threading.Condition(), deque(), 0
         self.books, self.exchanges, self.closed = Counter(), set(), False
 
@@ -118,18 +119,19 @@ class Endpoint:
 class Exchange:
     """One request and its answer, on a connection of its own."""
 
-    def __init__(self, endpoint, path, body, request_id):
+    def __init__(self, endpoint, path, body, request_id, own):
         kind = http.client.HTTPSConnection if endpoint.url.scheme == "https" else http.client.HTTPConnection
         self.secure = {"context": ssl.create_default_context()} if endpoint.url.scheme == "https" else {}
         self.connection = kind(
             endpoint.url.hostname, endpoint.url.port, timeout=endpoint.timeout, **self.secure
         )
         self.endpoint, self.socket = endpoint, None
-        headers = {"Content-Type": "application/json", "Connection": "close"}
+        headers = {"content-type": "application/json", "connection": "close"}
         if endpoint.key is not None:
-            headers["Authorization"] = f"Bearer {endpoint.key}"
+            headers["authorization"] = f"Bearer {endpoint.key}"
+        headers |= endpoint.headers | own
         if request_id is not None:
-            headers["X-Request-Id"] = request_id
+            headers["x-request-id"] = request_id
         with self.faults():
             self.ready()
             self.connection.connect()
@@ -204,6 +206,7 @@ class Second:
 
     def describe(self):
         capabilities = "core native chat completions stream retry queue keys stats reqid close tools grammar"
+        capabilities += " logprobs"
         return {
             "name": "second",
             "capabilities": [*capabilities.split(), "img", "img-bytes"],
@@ -215,7 +218,7 @@ class Second:
             "defaults": {"parameters": {"details": True}, "max_concurrent_requests": 16, "queue_size": 64},
             "settings": [
                 "model", "max_concurrent_requests", "queue_size", "max_retries", "initial_retry_delay",
-                "backoff_factor", "max_retry_delay", "timeout",
+                "backoff_factor", "max_retry_delay", "timeout", "headers",
             ],
             "parameters": {method: sorted(names) for method, names in PARAMETERS.items()},
             "request_id_header": "X-Request-Id",
@@ -241,13 +244,14 @@ class Second:
             raise SecondError("closed", "there is no such endpoint")
         if request_id is not None and re.search(r"[^\x20-\x7e]", request_id):
             raise SecondError("invalid_argument", "the request id cannot stand in a header")
+        own = sendable(given.pop("headers", None))
         request_id = request_id or f"second-{next(self.numbers)}-{random.getrandbits(64):x}"
-        work = self.attempts(endpoint, method, subject, stream, request_id, given)
+        work = self.attempts(endpoint, method, subject, stream, request_id, own, given)
         if stream:
             return work
         return list(work)[-1]
 
-    def attempts(self, endpoint, method, subject, stream, request_id, given):
+    def attempts(self, endpoint, method, subject, stream, request_id, own, given):
         """Yield what the call gives: an answer, or pieces. Counts the call and holds its slot."""
         endpoint.count(total_requests=1)
         try:
@@ -258,7 +262,7 @@ class Second:
                 delivered = exchange = None
                 usage = {}
                 try:
-                    exchange = Exchange(endpoint, path, body, request_id)
+                    exchange = Exchange(endpoint, path, body, request_id, own)
                     if stream:
                         for piece in pieces(method, exchange.parts()):
                             delivered, usage = True, piece.get("usage", usage)
@@ -309,6 +313,14 @@ class Second:
     def close(self):
         for name in list(self.endpoints):
             self.close_endpoint(name)
+
+
+def sendable(headers):
+    """The caller's headers by lower-case name; the caller has the last word on each."""
+    for name, value in (headers or {}).items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[^\t\x20-\x7e]", value):
+            raise SecondError("invalid_argument", "a header cannot be sent")
+    return {name.lower(): value for name, value in (headers or {}).items()}
 
 
 def tokens_of(usage):

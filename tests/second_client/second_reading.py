@@ -122,6 +122,7 @@ def pieces(method, parts):
                 "text": token.get("text"),
                 "special": token.get("special") is True,
                 "done": final is not None,
+                "logprobs": [native_logprob(token, value.get("top_tokens"))],
             }
             if final is not None:
                 return
@@ -146,6 +147,7 @@ def openai_piece(method, choice, calls):
         "text": text or "",
         "index": choice.get("index") or 0,
         "finish_reason": choice.get("finish_reason"),
+        "logprobs": chat_logprobs(choice),
     }
 
 
@@ -160,6 +162,35 @@ def closing(calls, finished, usage):
     made = [tool_call(c["name"], c["text"], c["id"], finished) for _, c in sorted(calls.items())]
     if made or usage:
         yield {"text": "", "done": True, "tool_calls": made, **({"usage": usage} if usage else {})}
+
+
+def native_logprob(token, likeliest):
+    found = {"token": token.get("text"), "logprob": token.get("logprob")}
+    top = [{"token": one.get("text"), "logprob": one.get("logprob")} for one in likeliest or ()]
+    return {**found, "top": top} if top else found
+
+
+def native_logprobs(details):
+    """The generated tokens of an answer, and those of its prompt."""
+    tokens, likeliest = details.get("tokens") or (), details.get("top_tokens") or ()
+    pairs = itertools.zip_longest(tokens, likeliest[: len(tokens)])
+    made = [native_logprob(token, top) for token, top in pairs]
+    return {
+        "logprobs": made,
+        "prompt_logprobs": [native_logprob(token, None) for token in details.get("prefill") or ()],
+    }
+
+
+def chat_logprobs(choice):
+    content = (choice.get("logprobs") or {}).get("content") or ()
+    return [
+        {
+            "token": one.get("token"),
+            "logprob": one.get("logprob"),
+            "top": [{"token": t["token"], "logprob": t["logprob"]} for t in one.get("top_logprobs") or ()],
+        }
+        for one in content
+    ]
 
 
 def counts_in(value):
@@ -202,6 +233,7 @@ def answer_of(method, content, headers):
             found = {"text": value["generated_text"], "raw": value}
             details = value.get("details") or {}
             found["usage"] = native_counts(details, headers)
+            found |= native_logprobs(details)
         else:
             found = openai_answer(method, value)
     except (KeyError, TypeError, IndexError, AttributeError):
@@ -227,4 +259,5 @@ def openai_answer(method, value):
         for one in ([calls] if isinstance(calls, dict) else calls)
     ]
     text = message.get("content")
-    return {"text": "" if text is None and made else text, "tool_calls": made, **finish}
+    text = "" if text is None and made else text
+    return {"text": text, "tool_calls": made, "logprobs": chat_logprobs(choice), **finish}

@@ -8,11 +8,11 @@ import { invalid, TGIError } from "./errors.mjs";
 import { POLICY } from "./retry.mjs";
 import { sum } from "./stats.mjs";
 
-const COMMON = ["deadline", "frequency_penalty", "seed", "stop", "temperature", "top_p"];
+const COMMON = ["deadline", "frequency_penalty", "headers", "seed", "stop", "temperature", "top_p"];
 const SETTINGS = {
   max_concurrent_requests: "maxConcurrentRequests", queue_size: "queueSize", queue_enabled: "queueEnabled", max_retries: "maxRetries",
   initial_retry_delay: "initialRetryDelay", backoff_factor: "backoffFactor", max_retry_delay: "maxRetryDelay", timeout: "timeout",
-  model: "model",
+  model: "model", headers: "headers",
 };
 
 class Adapter {
@@ -27,7 +27,7 @@ class Adapter {
       version: "0.1.0",
       capabilities: [
         "core", "native", "chat", "completions", "stream", "retry", "queue", "keys", "rotate", "stats", "reset", "update", "reqid",
-        "probe", "async", "cancel", "timeout", "close", "tools", "grammar", "img", "img-bytes", "img-native",
+        "probe", "async", "cancel", "timeout", "close", "tools", "logprobs", "grammar", "img", "img-bytes", "img-native",
       ],
       retry: {
         statuses: POLICY.statuses, faults: POLICY.faults, jitter: POLICY.jitter, max_retry_after: POLICY.maxRetryAfter,
@@ -79,10 +79,10 @@ class Adapter {
   }
 
   // async, so that what the client throws at once is a rejection like any other
-  async #call(method, subject, { [subject]: asked, endpoint_id, request_id, stream, deadline, ...given }, { signal }) {
+  async #call(method, subject, { [subject]: asked, endpoint_id, request_id, headers, stream, deadline, ...given }, { signal }) {
     const parameters = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
     if (typeof parameters.stop === "string") parameters.stop = [parameters.stop];
-    const options = { stream, signal, requestId: request_id ?? undefined, deadline: deadline ?? undefined };
+    const options = { stream, signal, requestId: request_id ?? undefined, headers: headers ?? undefined, deadline: deadline ?? undefined };
     return this.#endpoint(endpoint_id)[method](asked, parameters, options);
   }
 

@@ -11,7 +11,9 @@ export function readAnswer(value, shape, expected) {
 
 function native(value) {
   if (!isObject(value) || typeof value.generated_text !== "string") return undefined;
-  return { text: value.generated_text, ...detailed(value.details) };
+  const { tokens, top_tokens: top, prefill } = value.details ?? {};
+  const likely = { logprobs: listed(tokens, (token, place) => scored(token, top?.[place])), prompt_logprobs: listed(prefill, (token) => scored(token)) };
+  return { text: value.generated_text, ...likely, ...detailed(value.details) };
 }
 
 // TGI counts a native prompt in a stream's last event only, and in a header otherwise.
@@ -20,6 +22,17 @@ function detailed(details) {
   const { finish_reason: said, generated_tokens: made, input_length: read } = details;
   const counted = typeof made === "number" && typeof read === "number";
   return { finish_reason: reason(said), usage: counted ? { prompt_tokens: read, completion_tokens: made, total_tokens: read + made } : undefined };
+}
+
+const listed = (list, each) => (Array.isArray(list) ? list.map(each) : undefined);
+
+// A native token, and the likeliest ones at its place.
+function scored({ text: token, logprob }, top) {
+  return { token, logprob, top: listed(top, ({ text, logprob: number }) => ({ token: text, logprob: number })) };
+}
+
+function chatLogprobs({ logprobs }) {
+  return listed(logprobs?.content, ({ token, logprob, top_logprobs: top }) => ({ token, logprob, top: listed(top, (one) => ({ token: one.token, logprob: one.logprob })) }));
 }
 
 // A word, or nothing: what a proxy puts there may be anything.
@@ -40,7 +53,7 @@ function chat(value) {
   const { content, tool_calls: calls } = choice.message;
   if (typeof content !== "string" && !calls) return undefined;
   const tools = (Array.isArray(calls) ? calls : calls ? [calls] : []).map(toolCall);
-  return { text: content ?? "", finish_reason: reason(choice.finish_reason), usage: usage(value.usage), tool_calls: tools };
+  return { text: content ?? "", finish_reason: reason(choice.finish_reason), usage: usage(value.usage), tool_calls: tools, logprobs: chatLogprobs(choice) };
 }
 
 function completions(value, expected) {
@@ -87,10 +100,10 @@ export function readEvent(value, shape) {
   return shape === "chat" ? chatEvent(choice, counted) : completionsEvent(choice, counted);
 }
 
-function nativeEvent({ token, generated_text: whole, details }) {
+function nativeEvent({ token, top_tokens: top, generated_text: whole, details }) {
   if (!isObject(token) || typeof token.text !== "string") return undefined;
   const done = typeof whole === "string";
-  return { exposed: { text: token.text, special: token.special === true, done, ...detailed(details) }, done };
+  return { exposed: { text: token.text, special: token.special === true, done, logprobs: [scored(token, top)], ...detailed(details) }, done };
 }
 
 function chatEvent(choice, counted) {
@@ -98,7 +111,7 @@ function chatEvent(choice, counted) {
   const text = typeof delta.content === "string" ? delta.content : "";
   const finish = reason(choice.finish_reason);
   const calls = Array.isArray(delta.tool_calls) ? delta.tool_calls : delta.tool_calls ? [delta.tool_calls] : [];
-  const exposed = { text, role: delta.role, finish_reason: finish, usage: counted, tool_call_delta: calls.length ? calls.map(toolDelta) : undefined };
+  const exposed = { text, role: delta.role, finish_reason: finish, usage: counted, tool_call_delta: calls.length ? calls.map(toolDelta) : undefined, logprobs: chatLogprobs(choice) };
   return { exposed, done: Boolean(finish), empty: text === "" && finish === undefined && counted === undefined && calls.length === 0 };
 }
 

@@ -29,26 +29,29 @@ export class Endpoint {
   #url;
   #key;
   #model;
+  #headers;
   #settings;
   #agent;
   #queue;
   #running = new Set();
   #closed = false;
 
-  constructor({ baseUrl, apiKey, model, ...settings }) {
+  constructor({ baseUrl, apiKey, model, headers, ...settings }) {
     this.#url = new URL(baseUrl.replace(/\/+$/, "").replace(/\/v1$/, ""));
     if (!["http:", "https:"].includes(this.#url.protocol)) throw invalid(`no http URL: ${baseUrl}`);
     this.#key = apiKey === undefined ? undefined : usable(apiKey);
     this.#model = model;
+    this.#headers = sendable(headers);
     this.#agent = agentFor(this.#url);
     this.#queue = new Queue(1, 0);
     this.update({ ...DEFAULTS, ...settings });
   }
 
-  /** Changes settings, the model or the key; calls made before keep their key. */
-  update({ model, apiKey, ...settings }) {
+  /** Changes settings, the model, the caller's headers or the key; calls made before keep their key. */
+  update({ model, apiKey, headers, ...settings }) {
     if (apiKey !== undefined) this.#key = usable(apiKey);
     if (model !== undefined) this.#model = model;
+    if (headers !== undefined) this.#headers = sendable(headers);
     this.#settings = checked({ ...this.#settings, ...settings });
     const { maxConcurrentRequests, queueSize, queueEnabled } = this.#settings;
     this.#queue.resize(maxConcurrentRequests, queueEnabled ? queueSize : 0);
@@ -83,7 +86,7 @@ export class Endpoint {
   }
 
   // One call, from the first attempt to its answer, or to the end of its stream.
-  async #call(shape, path, makeBody, { stream = false, requestId, deadline, signal, expected = 1 }) {
+  async #call(shape, path, makeBody, { stream = false, requestId, headers, deadline, signal, expected = 1 }) {
     if (this.#closed) throw new TGIError("closed", "the endpoint is closed");
     const ended = this.stats.begin();
     const life = this.#begin(deadline, signal);
@@ -96,6 +99,7 @@ export class Endpoint {
     };
     try {
       if (requestId !== undefined && !/^[\x21-\x7e]+$/.test(requestId)) throw invalid("a request id is visible ASCII");
+      call.headers = { ...this.#headers, ...sendable(headers) };
       call.body = this.#encode(call, makeBody());
       const answer = await this.#attempts(call);
       if (stream) return watched(answer, settle);
@@ -241,6 +245,7 @@ export class Endpoint {
     const headers = { accept: call.stream ? "text/event-stream" : "application/json" };
     if (call.key !== undefined) headers.authorization = `Bearer ${call.key}`;
     if (call.requestId !== undefined) headers["x-request-id"] = call.requestId;
+    Object.assign(headers, call.headers);
     const url = new URL(this.#url);
     url.pathname = url.pathname.replace(/\/+$/, "") + call.path;
     try {
@@ -300,6 +305,19 @@ async function* watched(pieces, settle) {
 function usable(key) {
   if (!/^[\x21-\x7e]+$/.test(key)) throw invalid("the key has characters that no header may have");
   return key;
+}
+
+// Headers that the client sets by itself; a second word on them is refused.
+const OWN = ["authorization", "content-type", "content-length", "host", "connection", "transfer-encoding", "x-request-id"];
+
+// The caller's headers by their lower-case names, checked.
+function sendable(headers = {}) {
+  const named = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  for (const [name, value] of named) {
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) || !/^[\t\x20-\x7e]*$/.test(value)) throw invalid("a header cannot be sent");
+    if (OWN.includes(name)) throw invalid(`the header ${name} is set by this client`);
+  }
+  return Object.fromEntries(named);
 }
 
 function linger(response) {
