@@ -59,9 +59,9 @@ KEY_COUNTS = {
     "test_endpoint": 1,
     "test_endpoint_params": 15,
     "post_request": 16,
-    "post_request_headers": 5,
+    "post_request_headers": 6,
     "request_id_tracking": 4,
-    "chat_method": 7,
+    "chat_method": 8,
     "streaming": 34,
     "error_handling_auth": 1,
     "error_handling_rate_limit": 7,
@@ -88,10 +88,10 @@ CATALOGUE = load_catalogue()
 def test_totals() -> None:
     levels = Counter(clause.level for clause in CATALOGUE)
     grounds = Counter(mark for clause in CATALOGUE for mark in clause.grounds)
-    assert len(CATALOGUE) == 187
-    assert levels == {Level.MUST: 153, Level.SHOULD: 31, Level.MAY: 3}
-    assert grounds == {"public-issue": 105, "shipped-code": 34}
-    assert sum(bool(clause.grounds) for clause in CATALOGUE) == 128
+    assert len(CATALOGUE) == 193
+    assert levels == {Level.MUST: 156, Level.SHOULD: 34, Level.MAY: 3}
+    assert grounds == {"public-issue": 111, "shipped-code": 34}
+    assert sum(bool(clause.grounds) for clause in CATALOGUE) == 134
 
 
 @pytest.mark.parametrize("area", CATALOGUE.areas, ids=lambda area: area.name)
