@@ -1,5 +1,6 @@
 """STAT: usage statistics, held against what the server saw and sent."""
 
+import copy
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,7 +14,7 @@ from tgi_conformance.suites.areas.answers import serve_each
 from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.clause import clause, load
+from tgi_conformance.suites.harness.clause import clause, each_form, load
 from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text, only_request
 from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.harness.rulings import NotApplicable
@@ -25,22 +26,26 @@ _NO_COUNTER = 1_000_000
 NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
-@clause("STAT-01", ways="chat")
-def test_at_rest_the_total_is_what_succeeded_and_failed(case: Case) -> None:
+@clause("STAT-01", case="at-rest-the-total-is-what-succeeded-and-failed", ways="chat")
+@each_form
+def test_at_rest_the_total_is_what_succeeded_and_failed(case: Case, *, stream: bool) -> None:
     """Whatever the endings, the counters add up."""
-    case.needs("stats")
+    case.needs("stats", *(("stream",) if stream else ()))
     shape = case.shape()
     replies = {
-        "one": shape.plain("one"),
+        "one": shape.reply("one", streaming=stream),
         "status-500": status(500, text="x"),
         "status-422": status(422, text="x"),
         "reset": silence("rst"),
-        "two": shape.plain("two"),
+        "two": shape.reply("two", streaming=stream),
     }
     prompts = serve_each(case, replies)
     endpoint = case.endpoint()
     before = _at_rest(case, endpoint)
-    endings = [case.call(prompt, endpoint=endpoint, shape=shape).returned for prompt in prompts.values()]
+    endings = [
+        case.call(prompt, endpoint=endpoint, shape=shape, stream=stream).returned
+        for prompt in prompts.values()
+    ]
 
     seen = _counts(case, endpoint, before)
     succeeded = sum(endings)
@@ -132,6 +137,32 @@ def test_streamed_usage_is_taken_once_as_a_total(case: Case, where: str) -> None
     _expect_tokens(case, endpoint, 7, 3, before)
 
 
+@clause("STAT-04", case="last")
+@pytest.mark.parametrize("shape", [COMPLETIONS, NATIVE], ids=lambda shape: shape.name)
+def test_the_last_event_of_a_stream_tells_its_tokens(case: Case, shape: Shape) -> None:
+    """TGI counts more tokens than it hands out texts: the end of the text is a token too."""
+    case.needs("stats", "stream", shape.capability)
+    case.serve(_counted_stream(shape, prompt=7, completion=3))
+    endpoint = case.endpoint()
+    before = _at_rest(case, endpoint)
+    expect_success(case.call(endpoint=endpoint, shape=shape, stream=True))
+
+    if shape is COMPLETIONS:
+        _expect_tokens(case, endpoint, 7, 3, before)
+        return
+    # The length of the prompt stands in a field that only TGI 3 has.
+    shown = case.statistics(endpoint).get("output_tokens")
+    seen = shown - before.get("output_tokens", 0) if isinstance(shown, int) else None
+    if not seen and shape.parameters_of(only_request(case.journal()).json()).get("details") is not True:
+        raise NotApplicable("the client counts no tokens of native streams, and asks for no details")
+    expect(
+        seen == 3,
+        expected="details.generated_tokens: output 3",
+        observed=f"output {seen}",
+        journal=case.journal(),
+    )
+
+
 @clause("STAT-05")
 @pytest.mark.parametrize("shape", [CHAT, NATIVE], ids=lambda shape: shape.name)
 def test_a_client_that_counts_streamed_tokens_asks_for_them(case: Case, shape: Shape) -> None:
@@ -217,19 +248,22 @@ def test_no_update_is_lost_under_concurrency(case: Case) -> None:
     _expect_tokens(case, endpoint, 7 * count, 3 * count)
 
 
-@clause("STAT-08", ways="chat")
-def test_counts_belong_to_the_endpoint_and_add_up(case: Case) -> None:
+@clause("STAT-08", case="counts-belong-to-the-endpoint-and-add-up", ways="chat")
+@each_form
+def test_counts_belong_to_the_endpoint_and_add_up(case: Case, *, stream: bool) -> None:
     """Each endpoint has its own counters; the aggregate is their sum; input and output make the total."""
-    case.needs("stats", "keys")
-    shape = case.shape()
-    case.serve(_counted(shape, prompt=7, completion=3).times(6))
+    case.needs("stats", "keys", *(("stream",) if stream else ()))
+    # A native stream tells the length of its prompt in a field that only TGI 3 has.
+    shape = case.shape(CHAT, COMPLETIONS) if stream else case.shape()
+    counted = _counted_stream if stream else _counted
+    case.serve(counted(shape, prompt=7, completion=3).times(6))
     arguments: dict[str, Any] = {"details": True} if _can_ask_details(case, shape) else {}
     before = _aggregate(case)
     loads = {"A": 1, "B": 2, "C": 3}
     endpoints = {alias: case.endpoint(key=alias) for alias in loads}
     for alias, calls in loads.items():
         for _ in range(calls):
-            expect_success(case.call(endpoint=endpoints[alias], shape=shape, **arguments))
+            expect_success(case.call(endpoint=endpoints[alias], shape=shape, stream=stream, **arguments))
 
     for alias, calls in loads.items():
         seen = _counts(case, endpoints[alias])
@@ -248,17 +282,18 @@ def test_counts_belong_to_the_endpoint_and_add_up(case: Case) -> None:
     )
 
 
-@clause("STAT-09", ways="chat")
-def test_a_call_counts_once_however_many_attempts(case: Case) -> None:
+@clause("STAT-09", case="a-call-counts-once-however-many-attempts", ways="chat")
+@each_form
+def test_a_call_counts_once_however_many_attempts(case: Case, *, stream: bool) -> None:
     """The caller made one call; two refusals on the way are no failures of it."""
-    case.needs("stats", "retry")
+    case.needs("stats", "retry", *(("stream",) if stream else ()))
     code = retried_status(case)
     case.needs_setting("max_retries")
     shape = case.shape()
-    case.serve(refusal(code).times(2), shape.plain("granted"))
+    case.serve(refusal(code).times(2), shape.reply("granted", streaming=stream))
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
     before = _at_rest(case, endpoint)
-    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
+    expect_text(case.call(endpoint=endpoint, shape=shape, stream=stream), "granted")
     seen = _counts(case, endpoint, before)
     expect(
         seen["total_requests"] == 1 and seen["failed_requests"] == 0,
@@ -344,6 +379,30 @@ def _counted(shape: Shape, *, prompt: int, completion: int) -> Reply:
     headers = (("x-prompt-tokens", str(prompt)), ("x-generated-tokens", str(completion)))
     body = shape.body(text, usage=(prompt, completion))
     return status(200, *headers, json=body)
+
+
+def _counted_stream(shape: Shape, *, prompt: int, completion: int) -> Reply:
+    """A healthy stream whose counts the server states at its end, as TGI does on that route."""
+    usage: JSON = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    if shape is CHAT:
+        *chunks, last = _drafts("chat-stream-include-usage")
+        return shape.frames(*_frames([*chunks, last | {"usage": usage}]))
+    if shape is COMPLETIONS:
+        *chunks, last = _drafts("cmpl-stream-length")
+        return shape.frames(*_frames([*chunks, last | {"usage": usage}]))
+    one, two, *_, end = _drafts("gens-details-eos")
+    end["index"], end["generated_text"] = 3, one["token"]["text"] + two["token"]["text"]
+    end["details"] |= {"generated_tokens": completion, "input_length": prompt}
+    return shape.frames(*(data(value) for value in (one, two, end)))
+
+
+def _drafts(example: str) -> list[dict[str, Any]]:
+    """The events of a recorded stream, to be changed."""
+    return [dict(copy.deepcopy(event)) for event in wire_example(example).events]
 
 
 def _uncounted(shape: Shape, where: str) -> tuple[Reply, Reply]:

@@ -189,7 +189,7 @@ BY_CLAUSE: Final[Mapping[str, Binding]] = {
     "IMG-07": NATIVE,
     "STAT-02": STREAMS,
     "STAT-03": WHOLES,
-    "STAT-04": COUNTED_STREAMS,
+    "STAT-04": STREAMS,
     "STAT-05": COUNTED_STREAMS,
     "STAT-07": ANY_CALL,
     "STAT-10": ANY_CALL,

@@ -123,6 +123,7 @@ def pieces(method, parts):
                 "special": token.get("special") is True,
                 "done": final is not None,
                 "logprobs": [native_logprob(token, value.get("top_tokens"))],
+                **({"usage": native_counts(value["details"], {})} if value.get("details") else {}),
             }
             if final is not None:
                 return
