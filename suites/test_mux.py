@@ -9,9 +9,10 @@ from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import Server, always, echo
 from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
+from tgi_conformance.suites.areas.streams import ALL
 from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_turned_away
-from tgi_conformance.suites.harness.case import ALIASES, Case
-from tgi_conformance.suites.harness.clause import clause, load
+from tgi_conformance.suites.harness.case import ALIASES, Case, Running
+from tgi_conformance.suites.harness.clause import clause, each_form, load, needed
 from tgi_conformance.suites.harness.expect import (
     describe,
     expect,
@@ -49,21 +50,22 @@ def test_each_request_carries_exactly_its_endpoints_key(case: Case, form: str) -
         expect_success(outcome)
 
 
-@clause("MUX-02", ways="chat")
-def test_one_endpoints_life_leaves_another_as_it_was(case: Case) -> None:
+@clause("MUX-02", case="one-endpoints-life-leaves-another-as-it-was", ways="chat")
+@each_form
+def test_one_endpoints_life_leaves_another_as_it_was(case: Case, *, stream: bool) -> None:
     """Creating, changing and closing B must not touch A's key, URL, headers or limits."""
-    case.needs("keys")
+    case.needs("keys", *needed(stream=stream))
     space = case.serve_healthy()
     first = case.endpoint(key="A")
     for _ in range(2):
-        expect_success(case.call(case.prompt("same"), endpoint=first))
+        expect_success(case.call(case.prompt("same"), endpoint=first, stream=stream))
     other = case.endpoint(key="B")
     expect_success(case.call(endpoint=other))
     if case.claims("update"):
         case.ask("update_endpoint", endpoint_id=other, api_key=case.key("C"))
     if "close_endpoint" in case.driver.implemented:
         case.close_endpoint(other)
-    expect_success(case.call(case.prompt("same"), endpoint=first))
+    expect_success(case.call(case.prompt("same"), endpoint=first, stream=stream))
 
     sent = [e for e in space.journal().generations if e.key == "A"]
     expect_requests(sent, 3, because="three calls of the first endpoint", journal=space.journal())
@@ -128,15 +130,16 @@ def test_no_cross_talk_under_concurrency(case: Case) -> None:
     )
 
 
-@clause("MUX-04", ways="chat")
-def test_a_retried_call_keeps_its_key(case: Case) -> None:
+@clause("MUX-04", case="a-retried-call-keeps-its-key", ways="chat")
+@each_form
+def test_a_retried_call_keeps_its_key(case: Case, *, stream: bool) -> None:
     """An attempt under another key is failover nobody asked for."""
-    case.needs("keys", "retry")
+    case.needs("keys", "retry", *needed(stream=stream))
     code = retried_status(case)
     case.needs_setting("max_retries")
     space = case.serve(refusal(code).times(2), healthy().times(0, None))
     first = case.endpoint(key="A", max_retries=2, initial_retry_delay=0.03, backoff_factor=1.0)
-    running = case.start(endpoint=first)
+    running = _begun(case, first, stream=stream)
     expect_received(case, space)
     case.endpoint(key="B")
 
@@ -147,10 +150,11 @@ def test_a_retried_call_keeps_its_key(case: Case) -> None:
     )
 
 
-@clause("MUX-05", ways="chat")
-def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
+@clause("MUX-05", case="a-rate-limited-key-delays-no-other", ways="chat")
+@each_form
+def test_a_rate_limited_key_delays_no_other(case: Case, *, stream: bool) -> None:
     """Backoff is per endpoint: a ban on one key is no ban on the next."""
-    case.needs("keys", "retry")
+    case.needs("keys", "retry", *needed(stream=stream))
     code = retried_status(case)
     case.needs_setting("max_retries")
     space = case.serve(
@@ -161,10 +165,10 @@ def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
     )
     free = case.endpoint(key="B", max_concurrent_requests=2, queue_size=2)
     for _ in range(4):
-        case.start(endpoint=limited)
+        _begun(case, limited, stream=stream)
     expect_turned_away(case, space, key="A")
 
-    outcome = case.start(endpoint=free).wait_briefly(case.patience(space.journal()).soon())
+    outcome = _begun(case, free, stream=stream).wait_briefly(case.patience(space.journal()).soon())
 
     expect(
         outcome is not None and outcome.returned,
@@ -175,9 +179,10 @@ def test_a_rate_limited_key_delays_no_other(case: Case) -> None:
 
 
 @clause("MUX-06", case="retries", ways="chat")
-def test_each_endpoints_retries_take_effect(case: Case) -> None:
+@each_form
+def test_each_endpoints_retries_take_effect(case: Case, *, stream: bool) -> None:
     """Stored settings that the wire never sees are no settings."""
-    case.needs("keys", "retry")
+    case.needs("keys", "retry", *needed(stream=stream))
     code = retried_status(case)
     case.needs_setting("max_retries")
     quick: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0}
@@ -185,7 +190,8 @@ def test_each_endpoints_retries_take_effect(case: Case) -> None:
     counts = {"A": 1, "B": 3}
     for alias, retries in counts.items():
         endpoint = case.endpoint(key=alias, max_retries=retries, **quick)
-        expect_error(case.call(endpoint=endpoint), because=f"the server always answers {code}")
+        outcome = case.call(endpoint=endpoint, stream=stream)
+        expect_error(outcome, because=f"the server always answers {code}")
 
     journal = space.journal()
     sent = {alias: len([e for e in journal.generations if e.key == alias]) for alias in counts}
@@ -220,14 +226,15 @@ def test_each_endpoints_cap_takes_effect(case: Case) -> None:
     )
 
 
-@clause("MUX-07", ways="chat")
-def test_an_unknown_endpoint_is_an_error(case: Case) -> None:
+@clause("MUX-07", case="an-unknown-endpoint-is-an-error", ways="chat")
+@each_form
+def test_an_unknown_endpoint_is_an_error(case: Case, *, stream: bool) -> None:
     """A typing error must not send the prompt under the default key."""
-    case.needs("keys")
+    case.needs("keys", *needed(stream=stream))
     space = case.serve_healthy()
     case.endpoint(key="A")
 
-    outcome = case.call(endpoint="no-such-endpoint", attempts=0)
+    outcome = case.call(endpoint="no-such-endpoint", attempts=0, stream=stream)
 
     expect_error(outcome, because="there is no such endpoint")
     expect_requests(
@@ -258,9 +265,10 @@ def test_endpoint_ids_are_unique(case: Case) -> None:
 
 
 @clause("MUX-09", case="fair", ways="chat")
-def test_rotation_is_fair(case: Case) -> None:
+@each_form
+def test_rotation_is_fair(case: Case, *, stream: bool) -> None:
     """With all keys healthy each gets its share, give or take one."""
-    case.needs("rotate", "keys")
+    case.needs("rotate", "keys", *needed(stream=stream))
     space = case.serve_healthy()
     shape = case.shape()
     # In a process of its own: endpoints that another case left behind would take their turns too.
@@ -269,7 +277,8 @@ def test_rotation_is_fair(case: Case) -> None:
             arguments = {"base_url": space.base_url, "api_key": case.key(alias)}
             expect_success(driver.run("create_endpoint", arguments), "create_endpoint")
         for _ in range(9):
-            expect_success(driver.run(shape.method, shape.arguments(case.prompt())))
+            asked = shape.arguments(case.prompt()) | ({"stream": True} if stream else {})
+            expect_success(driver.run(shape.method, asked, stream=stream))
     counts = {alias: len([e for e in space.journal().generations if e.key == alias]) for alias in ALIASES[:3]}
     expect(
         max(counts.values()) - min(counts.values()) <= 1,
@@ -299,6 +308,14 @@ def test_without_a_key_there_is_no_authorization(case: Case) -> None:
 
 
 # --- what the tests above share ---------------------------------------------------------------------------
+
+
+def _begun(case: Case, endpoint: str, *, stream: bool) -> Running:
+    """A call under way; a stream is read, as clients may send nothing before that."""
+    running = case.start(endpoint=endpoint, stream=stream)
+    if stream:
+        running.call.ask(ALL)
+    return running
 
 
 def _outlasts_one(case: Case) -> bool:

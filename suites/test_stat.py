@@ -14,7 +14,7 @@ from tgi_conformance.suites.areas.answers import serve_each
 from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.clause import clause, each_form, load
+from tgi_conformance.suites.harness.clause import clause, each_form, load, needed
 from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text, only_request
 from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.harness.rulings import NotApplicable
@@ -30,7 +30,7 @@ NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 @each_form
 def test_at_rest_the_total_is_what_succeeded_and_failed(case: Case, *, stream: bool) -> None:
     """Whatever the endings, the counters add up."""
-    case.needs("stats", *(("stream",) if stream else ()))
+    case.needs("stats", *needed(stream=stream))
     shape = case.shape()
     replies = {
         "one": shape.reply("one", streaming=stream),
@@ -252,7 +252,7 @@ def test_no_update_is_lost_under_concurrency(case: Case) -> None:
 @each_form
 def test_counts_belong_to_the_endpoint_and_add_up(case: Case, *, stream: bool) -> None:
     """Each endpoint has its own counters; the aggregate is their sum; input and output make the total."""
-    case.needs("stats", "keys", *(("stream",) if stream else ()))
+    case.needs("stats", "keys", *needed(stream=stream))
     # A native stream tells the length of its prompt in a field that only TGI 3 has.
     shape = case.shape(CHAT, COMPLETIONS) if stream else case.shape()
     counted = _counted_stream if stream else _counted
@@ -286,7 +286,7 @@ def test_counts_belong_to_the_endpoint_and_add_up(case: Case, *, stream: bool) -
 @each_form
 def test_a_call_counts_once_however_many_attempts(case: Case, *, stream: bool) -> None:
     """The caller made one call; two refusals on the way are no failures of it."""
-    case.needs("stats", "retry", *(("stream",) if stream else ()))
+    case.needs("stats", "retry", *needed(stream=stream))
     code = retried_status(case)
     case.needs_setting("max_retries")
     shape = case.shape()
