@@ -23,7 +23,7 @@ VARIABLES: Final = (
 )
 
 
-@clause("MUX-10")
+@clause("MUX-10", ways=("chat", "chat stream"))
 def test_an_explicit_key_wins_over_the_environment(case: Case, tmp_path: Path) -> None:
     """What the caller passes is what is sent."""
     file = tmp_path / "token"
@@ -33,7 +33,7 @@ def test_an_explicit_key_wins_over_the_environment(case: Case, tmp_path: Path) -
     _expect_given_key(case, **dict.fromkeys(VARIABLES, case.key("B")), **login)
 
 
-@clause("MUX-10", case="netrc")
+@clause("MUX-10", case="netrc", ways=("chat", "chat stream"))
 def test_an_explicit_key_wins_over_netrc(case: Case, tmp_path: Path) -> None:
     """Some libraries put the file's login for the server's host in place of the header they were given."""
     file = tmp_path / ".netrc"

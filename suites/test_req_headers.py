@@ -56,7 +56,7 @@ def test_the_callers_headers_arrive_as_given(case: Case, shape: Shape, *, stream
     expect_success(outcome)
 
 
-@clause("REQ-16", case="every-attempt")
+@clause("REQ-16", case="every-attempt", ways="chat")
 @FORM
 def test_the_callers_headers_are_in_every_attempt(case: Case, *, stream: bool) -> None:
     """A retry that is built anew is easily built without them."""
@@ -81,7 +81,7 @@ def _expect_those_given(case: Case, shape: Shape, sent: Exchange) -> None:
         expect_carried(sent, FOR_CALL)
 
 
-@clause("REQ-16", case="no-further")
+@clause("REQ-16", case="no-further", ways="chat")
 @FORM
 def test_the_callers_headers_go_no_further_than_they_were_meant(case: Case, *, stream: bool) -> None:
     """Defaults that are one object for all endpoints, or that a call adds to, show one tenant to another."""
@@ -109,7 +109,7 @@ def test_the_callers_headers_go_no_further_than_they_were_meant(case: Case, *, s
 _CLIENTS_OWN: Final = {"CONTENT-TYPE": "application/json", "authorization": "Basic dXNlcjpwYXNzd29yZA=="}
 
 
-@clause("REQ-16", case="the-clients-own")
+@clause("REQ-16", case="the-clients-own", ways="chat")
 @FORM
 @pytest.mark.parametrize("name", sorted(_CLIENTS_OWN), ids=str.lower)
 def test_a_header_that_the_client_sets_is_not_there_twice(case: Case, name: str, *, stream: bool) -> None:

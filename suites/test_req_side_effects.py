@@ -91,7 +91,7 @@ def _expect_untouched(outcome: Outcome) -> None:
     )
 
 
-@clause("REQ-14", ways="chat")
+@clause("REQ-14", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("no_proxy", ["127.0.0.1,localhost,::1", "127.0.0.1"], ids=["list", "address"])
 def test_no_proxy_is_honoured_where_proxies_are(case: Case, no_proxy: str) -> None:
     """Prompts for a server on this machine would go, in clear, to whatever the proxy variable names."""

@@ -40,7 +40,7 @@ def test_each_generated_token_comes_back_with_its_log_probability(
     )
 
 
-@clause("RESP-13", case="likeliest")
+@clause("RESP-13", case="likeliest", ways=("plain", "stream"))
 @SHAPE
 def test_the_likeliest_tokens_of_each_place_come_back(case: Case, shape: Shape) -> None:
     """They are asked for by number; a client that hands them out does so for streams too."""
@@ -63,7 +63,7 @@ def test_the_likeliest_tokens_of_each_place_come_back(case: Case, shape: Shape) 
         )
 
 
-@clause("RESP-13", case="prompt")
+@clause("RESP-13", case="prompt", ways="native")
 def test_the_tokens_of_the_prompt_come_back(case: Case) -> None:
     """The first token of a prompt has no probability: null there is no mistake of the server's."""
     case.needs("native")

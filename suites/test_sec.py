@@ -254,14 +254,14 @@ def _expect_masked(case: Case, outcome: Outcome, what: str) -> None:
     expect(alias is None, expected=f"no key in {what}", observed=f"key:{alias} in {what}")
 
 
-@clause("SEC-09", case="variable", ways="chat")
+@clause("SEC-09", case="variable", ways=("chat", "chat stream"))
 def test_an_ambient_hub_token_stays_at_home(case: Case) -> None:
     """The token opens the Hub; a server that somebody named as base URL has no business with it."""
     token = case.key("H")
     _expect_no_token(case, HF_TOKEN=token, HUGGING_FACE_HUB_TOKEN=token, HUGGINGFACEHUB_API_TOKEN=token)
 
 
-@clause("SEC-09", case="cached-login", ways="chat")
+@clause("SEC-09", case="cached-login", ways=("chat", "chat stream"))
 def test_a_cached_hub_login_stays_at_home(case: Case, tmp_path: Path) -> None:
     """``huggingface-cli login`` leaves the token in a file that libraries read unasked."""
     file = tmp_path / "token"

@@ -51,7 +51,7 @@ def test_a_cookie_goes_to_no_other_host(case: Case, shape: Shape, *, stream: boo
         )
 
 
-@clause("SEC-11")
+@clause("SEC-11", ways="chat")
 @FORM
 def test_a_cookie_set_for_one_key_is_not_sent_with_another(case: Case, *, stream: bool) -> None:
     """Two keys are two users: a session of one is not to be continued by the other.

@@ -24,7 +24,7 @@ PLACE = pytest.mark.parametrize("place", ["endpoint", "call"])
 _SECRET: Final = "own-credential-of-the-caller"
 
 
-@clause("SEC-04", case="own-header")
+@clause("SEC-04", case="own-header", ways="chat")
 @FORM
 @pytest.mark.parametrize("code", [302, 307])
 def test_a_credential_among_the_callers_headers_stays_at_its_origin(
@@ -61,7 +61,7 @@ _INJECTIONS: Final = {
 }
 
 
-@clause("SEC-06", case="own-header")
+@clause("SEC-06", case="own-header", ways="chat")
 @pytest.mark.parametrize("form", sorted(_INJECTIONS))
 @PLACE
 def test_line_ends_in_the_callers_headers_are_refused(case: Case, place: str, form: str) -> None:

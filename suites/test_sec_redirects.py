@@ -19,7 +19,7 @@ SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
-@clause("SEC-04")
+@clause("SEC-04", ways="chat")
 @pytest.mark.parametrize("code", REDIRECTS)
 @pytest.mark.parametrize("target", ["route", "elsewhere", "other-host"])
 def test_no_credentials_go_to_another_origin(case: Case, code: int, target: str) -> None:
@@ -62,7 +62,7 @@ def _expect_nothing_carried(case: Case, journal: Journal) -> None:
     )
 
 
-@clause("SEC-05", case="method")
+@clause("SEC-05", case="method", ways="chat")
 @pytest.mark.parametrize("code", REDIRECTS)
 @pytest.mark.parametrize("page", ["html", "answer"])
 def test_a_redirect_never_makes_a_get_whose_answer_counts(case: Case, code: int, page: str) -> None:
@@ -131,7 +131,7 @@ def _expect_same_post(outcome: Outcome, journal: Journal, prompt: str, path: str
 MANY: Final = 50
 
 
-@clause("SEC-05", case="loop")
+@clause("SEC-05", case="loop", ways="chat")
 @pytest.mark.parametrize("stream", [False, True], ids=["case=plain", "stream"])
 @pytest.mark.parametrize("code", [302, 307, 308])
 def test_a_redirect_to_itself_ends_in_an_error(case: Case, code: int, *, stream: bool) -> None:

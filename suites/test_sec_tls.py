@@ -17,7 +17,7 @@ SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
-@clause("SEC-07")
+@clause("SEC-07", ways="chat")
 def test_a_certificate_that_nobody_vouches_for_is_refused(case: Case) -> None:
     """Without the check anybody on the way reads prompt and key."""
     _expect_self_signed_refused(case, case.shape(), streaming=False)
@@ -49,7 +49,7 @@ def _expect_self_signed_refused(case: Case, shape: Shape, *, streaming: bool) ->
 AUTHORITIES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 
-@clause("SEC-07", case="other-name")
+@clause("SEC-07", case="other-name", ways=("chat", "chat stream"))
 def test_a_trusted_certificate_of_another_name_is_refused(case: Case, tmp_path: Path) -> None:
     """Whoever has a certificate for any name at all could stand in for the server.
 

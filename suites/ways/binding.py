@@ -98,6 +98,7 @@ OPENAI_FIELD: Final = Binding(routes=_OPENAI, not_routes=Reason.NO_FIELD)
 OPENAI_STREAMS: Final = Binding(
     routes=_OPENAI, forms=_STREAM, not_routes=Reason.DONE, not_forms=Reason.STREAM_ITSELF
 )
+NATIVE_AND_CHAT_FIELD: Final = Binding(routes=("native", "chat"), not_routes=Reason.NO_FIELD)
 COUNTED_STREAMS: Final = Binding(
     routes=("native", "chat"), forms=_STREAM, not_routes=Reason.NO_FIELD, not_forms=Reason.STREAM_ITSELF
 )
@@ -150,6 +151,7 @@ BY_CLAUSE: Final[Mapping[str, Binding]] = {
     "RESP-09": WHOLES,
     "RESP-10": WHOLES,
     "RESP-12": BATCH_WHOLE,
+    "RESP-13": NATIVE_AND_CHAT_FIELD,
     "STREAM-09": OPENAI_STREAMS,
     "STREAM-10": NATIVE_STREAM,
     "STREAM-11": NATIVE_STREAM,
@@ -195,7 +197,11 @@ BY_CLAUSE: Final[Mapping[str, Binding]] = {
     "STAT-10": ANY_CALL,
     "SEC-01": EVERY,
     "SEC-03": EVERY,
+    "SEC-04": EVERY,
+    "SEC-05": EVERY,
+    "SEC-07": EVERY,
     "SEC-08": NO_CALL,
+    "SEC-10": EVERY,
     "RES-01": ANY_STREAM,
     "RES-03": ANY_STREAM,
     "RES-04": ANY_STREAM,
