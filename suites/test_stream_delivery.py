@@ -69,6 +69,35 @@ TEXTLESS: dict[str, tuple[Event, ...]] = {
 }
 
 
+def _completion_chunk(text: str | None) -> Event:
+    """A chunk of completions whose text is exactly this."""
+    (event,) = COMPLETIONS.open_events([""])
+    draft: Draft = event.json  # type: ignore[assignment]
+    draft["choices"][0]["text"] = text
+    return data(draft)
+
+
+def _textless_completions() -> dict[str, tuple[Event, ...]]:
+    usage = dict(wire_example("chat-stream-include-usage").events[-1]) | {"object": "text_completion"}
+    one, two, *rest = COMPLETIONS.events(WORDS)
+    return {
+        "usage-chunk": (*COMPLETIONS.events(WORDS)[:-1], data(usage), done()),
+        "choices-empty": (one, two, data(usage), *rest),
+        "text-empty": (_completion_chunk(""), one, _completion_chunk(""), two, *rest),
+    }
+
+
+@clause("STREAM-18", case="completions", ways="completions stream")
+@pytest.mark.parametrize("form", ["choices-empty", "text-empty", "usage-chunk"])
+def test_a_chunk_of_completions_without_text_is_tolerated(case: Case, form: str) -> None:
+    """Servers of OpenAI's form send usage so here as well, and an empty text where a token has none."""
+    needs_stream_of(case, COMPLETIONS)
+
+    outcome = play(case, COMPLETIONS, {form: COMPLETIONS.frames(*_textless_completions()[form])})[form]
+
+    expect_end(outcome, TEXT, "chunks without text say nothing about the end")
+
+
 @clause("STREAM-18", ways="chat stream")
 @pytest.mark.parametrize("form", sorted(TEXTLESS))
 def test_a_chunk_without_text_is_tolerated_and_is_not_the_end(case: Case, form: str) -> None:

@@ -12,6 +12,7 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.stream_checks import TEXT, WORDS, expect_done_ends
 from tgi_conformance.suites.areas.streams import (
     ALL,
+    chat_and_completions,
     each_openai_shape,
     each_shape,
     ends_by_itself,
@@ -237,12 +238,13 @@ def test_any_stream_cut_anywhere_is_an_error_after_its_prefix(case: Case) -> Non
 # --- marks that are enough --------------------------------------------------------------------------------
 
 
-@clause("STREAM-13", case="tokens", ways="chat stream")
-def test_done_without_any_finish_reason_is_a_complete_stream(case: Case) -> None:
+@clause("STREAM-13", case="tokens")
+@chat_and_completions
+def test_done_without_any_finish_reason_is_a_complete_stream(case: Case, shape: Shape) -> None:
     """Where EOS is a token of its own TGI never gives a finish_reason to a stream of tools."""
-    needs_stream_of(case, CHAT)
+    needs_stream_of(case, shape)
 
-    outcome = play(case, CHAT, {"none": CHAT.frames(*CHAT.open_events(WORDS), Event(done=True))})["none"]
+    outcome = play(case, shape, {"none": shape.frames(*shape.open_events(WORDS), Event(done=True))})["none"]
 
     expect_end(outcome, TEXT, "[DONE] is mark enough")
 
@@ -259,14 +261,17 @@ def test_a_recorded_tool_stream_ends_normally(case: Case) -> None:
     expect(outcome.returned, expected="a normal end: [DONE] is mark enough", observed=describe(outcome))
 
 
-@clause("STREAM-14", ways="chat stream")
+@clause("STREAM-14")
 @pytest.mark.parametrize("framing", ["chunked", "close"])
-def test_a_finish_reason_and_a_clean_end_are_a_complete_stream(case: Case, framing: str) -> None:
+@chat_and_completions
+def test_a_finish_reason_and_a_clean_end_are_a_complete_stream(
+    case: Case, shape: Shape, framing: str
+) -> None:
     """Some servers leave ``[DONE]`` out; the answer is whole all the same."""
-    needs_stream_of(case, CHAT)
-    events = CHAT.events(WORDS)[:-1]
+    needs_stream_of(case, shape)
+    events = shape.events(WORDS)[:-1]
 
-    outcome = play(case, CHAT, {framing: CHAT.frames(*events, framing=framing)})[framing]
+    outcome = play(case, shape, {framing: shape.frames(*events, framing=framing)})[framing]
 
     expect_end(outcome, TEXT, "a finish_reason, then a proper end of the body")
 

@@ -18,6 +18,10 @@ from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 each_shape = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 #: The shapes whose streams end with ``[DONE]``.
 each_openai_shape = pytest.mark.parametrize("shape", [CHAT, COMPLETIONS], ids=lambda shape: shape.name)
+#: Those shapes, of a case that was chat's alone and has its name from then.
+chat_and_completions = pytest.mark.parametrize(
+    "shape", [CHAT, COMPLETIONS], ids=[pytest.HIDDEN_PARAM, COMPLETIONS.name]
+)
 
 #: "As many pieces as come".
 ALL: Final = 1 << 30
