@@ -61,14 +61,15 @@ MEANINGS: Final[Mapping[ErrorKind, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class StatusRule:
-    """The kinds that are right for one status, and why."""
+    """The kinds that are right for one status, and why. Of a ``seldom`` one a client may not know them."""
 
     kinds: frozenset[ErrorKind]
     reason: str
+    seldom: bool = False
 
 
-def _rule(*kinds: ErrorKind, reason: str) -> StatusRule:
-    return StatusRule(frozenset(kinds), reason)
+def _rule(*kinds: ErrorKind, reason: str, seldom: bool = False) -> StatusRule:
+    return StatusRule(frozenset(kinds), reason, seldom)
 
 
 STATUS_RULES: Final[Mapping[int, StatusRule]] = MappingProxyType(
@@ -78,6 +79,12 @@ STATUS_RULES: Final[Mapping[int, StatusRule]] = MappingProxyType(
             reason="TGI: the body is not JSON (text/plain); RFC 9110 15.5.1",
         ),
         401: _rule(ErrorKind.AUTH, reason="TGI: wrong or no key, empty body; RFC 9110 15.5.2"),
+        402: _rule(
+            ErrorKind.BAD_REQUEST,
+            ErrorKind.AUTH,
+            reason="not TGI's own: routers say so for an account without credits; RFC 9110 15.5.3",
+            seldom=True,
+        ),
         403: _rule(
             ErrorKind.AUTH,
             reason="not TGI's own: gateways say so for a key without rights; RFC 9110 15.5.4",
@@ -92,6 +99,12 @@ STATUS_RULES: Final[Mapping[int, StatusRule]] = MappingProxyType(
             ErrorKind.TIMEOUT,
             ErrorKind.BAD_REQUEST,
             reason="not TGI's own: a gateway waited too long for the request; RFC 9110 15.5.9",
+        ),
+        410: _rule(
+            ErrorKind.NOT_FOUND,
+            ErrorKind.BAD_REQUEST,
+            reason="not TGI's own: providers say so for a model that was retired; RFC 9110 15.5.11",
+            seldom=True,
         ),
         413: _rule(
             ErrorKind.PAYLOAD_TOO_LARGE,
@@ -113,6 +126,18 @@ STATUS_RULES: Final[Mapping[int, StatusRule]] = MappingProxyType(
             ErrorKind.RATE_LIMITED,
             ErrorKind.OVERLOADED,
             reason="TGI: error_type overloaded, no permit left; gateways: quota; RFC 6585 4",
+        ),
+        431: _rule(
+            ErrorKind.BAD_REQUEST,
+            ErrorKind.PAYLOAD_TOO_LARGE,
+            reason="not TGI's own: the header fields are too large; RFC 6585 5",
+            seldom=True,
+        ),
+        451: _rule(
+            ErrorKind.BAD_REQUEST,
+            ErrorKind.AUTH,
+            reason="not TGI's own: denied by law in the caller's country; RFC 7725 3",
+            seldom=True,
         ),
         500: _rule(
             ErrorKind.SERVER_ERROR,
@@ -137,6 +162,9 @@ STATUS_RULES: Final[Mapping[int, StatusRule]] = MappingProxyType(
 KINDS_FOR_STATUS: Final[Mapping[int, frozenset[ErrorKind]]] = MappingProxyType(
     {status: rule.kinds for status, rule in STATUS_RULES.items()}
 )
+
+JUDGED_STATUSES: Final = tuple(sorted(status for status, rule in STATUS_RULES.items() if not rule.seldom))
+"""The statuses whose kind every client must tell."""
 
 _CLASS_KINDS: Final[Mapping[int, frozenset[ErrorKind]]] = MappingProxyType(
     {4: frozenset({ErrorKind.BAD_REQUEST}), 5: frozenset({ErrorKind.SERVER_ERROR})}

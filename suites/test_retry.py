@@ -1,11 +1,10 @@
 """RETRY: backoff and retry. The server's clock decides; lower bounds and counts are asserted."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from tgi_conformance.contracts.adapter import RetryPolicy
-from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, always, silence, status, stream
 from tgi_conformance.suites.areas.refusals import (
     FORMS,
@@ -18,10 +17,14 @@ from tgi_conformance.suites.areas.refusals import (
     retrying,
     takes_deadline,
 )
-from tgi_conformance.suites.areas.retry_after import (
+from tgi_conformance.suites.areas.retry_waits import (
+    BAD_RETRY_AFTER,
     as_header,
+    expect_backoff_afresh,
     expect_gap_at_least,
     expect_none_before,
+    expect_waits_capped,
+    expect_waits_to_grow,
     moment_ahead,
 )
 from tgi_conformance.suites.areas.waits import expect_received
@@ -30,19 +33,16 @@ from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import (
     expect,
     expect_error,
-    expect_in_time,
     expect_requests,
     expect_text,
 )
 from tgi_conformance.suites.harness.policy import (
     EARLY,
-    JITTER_UNDECLARED,
-    PERMANENT,
     in_seconds,
     wait_band,
 )
 from tgi_conformance.suites.harness.rulings import Advice, NotApplicable
-from tgi_conformance.suites.shapes.calls import Shape
+from tgi_conformance.suites.shapes.calls import COMPLETIONS, NATIVE, Shape
 
 
 @clause("RETRY-01", case="always", ways="chat")
@@ -102,8 +102,12 @@ def test_a_rate_limit_is_declared_retryable(case: Case) -> None:
         )
 
 
+#: Permanent statuses that TGI itself or any gateway answers; ``RETRY-03/every-status`` has the others too.
+REFUSED: Final = (400, 401, 403, 404, 405, 413, 415, 422)
+
+
 @clause("RETRY-03", ways="chat")
-@pytest.mark.parametrize("code", PERMANENT)
+@pytest.mark.parametrize("code", REFUSED)
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_status_that_blames_the_request_is_not_retried(case: Case, code: int, form: str) -> None:
     """Sending the same request again cannot mend it; it costs the caller minutes and the server load."""
@@ -180,20 +184,6 @@ def test_retry_after_as_a_date_is_a_lower_bound(case: Case) -> None:
     expect_none_before(case, space.journal(), moment)
 
 
-#: Headers that say no wait: the client's own backoff applies.
-BAD_RETRY_AFTER: dict[str, tuple[tuple[str, str], ...]] = {
-    "empty": (("retry-after", ""),),
-    "words": (("retry-after", "soon"),),
-    "negative": (("retry-after", "-5"),),
-    "past-date": (("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"),),
-    "nan": (("retry-after", "nan"),),
-    "inf": (("retry-after", "inf"),),
-    "overflow": (("retry-after", "1e10000"),),
-    "arabic-digits": (("retry-after", "Ù¡Ù¢"),),
-    "two-lines": (("retry-after", "soon"), ("retry-after", "later")),
-}
-
-
 @clause("RETRY-06", ways="chat")
 @pytest.mark.parametrize("form", sorted(BAD_RETRY_AFTER))
 def test_a_bad_retry_after_leaves_the_backoff_to_the_client(case: Case, form: str) -> None:
@@ -252,15 +242,7 @@ def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case)
 @ahead
 def test_waits_grow_from_the_initial_delay_by_the_factor(case: Case) -> None:
     """Without Retry-After the client spaces its attempts: base, base x factor, base x factor^2."""
-    code = retried_status(case)
-    case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries")
-    shape = case.shape()
-    space = case.serve(refusal(code).times(3), shape.plain("granted"))
-    endpoint = case.endpoint(max_retries=3, initial_retry_delay=0.1, backoff_factor=2.0)
-
-    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
-
-    _expect_gaps_in_band(case, case.policy(endpoint), space.journal(), base=0.1, factor=2.0)
+    expect_waits_to_grow(case, stream=False)
 
 
 @clause("RETRY-09", case="capped", ways="chat")
@@ -268,32 +250,7 @@ def test_waits_grow_from_the_initial_delay_by_the_factor(case: Case) -> None:
 @ahead
 def test_the_wait_is_capped(case: Case) -> None:
     """A factor of ten is in days after seven retries; the cap keeps the caller's wait bounded."""
-    code = retried_status(case)
-    case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries", "max_retry_delay")
-    shape = case.shape()
-    space = case.serve(refusal(code).times(4), shape.plain("granted"))
-    endpoint = case.endpoint(
-        max_retries=4, initial_retry_delay=0.02, backoff_factor=10.0, max_retry_delay=0.2
-    )
-
-    expect_text(case.call(endpoint=endpoint, shape=shape), "granted")
-
-    journal = space.journal()
-    gaps = journal.gaps()
-    # The last wait is the cap times its jitter; with no declared band, at most that of most clients.
-    low, high = wait_band(case.policy(endpoint), 3) or (0.05, 0.2 * JITTER_UNDECLARED)
-    expect_in_time(
-        max(gaps) <= high + case.patience(journal).late(),
-        expected="no wait above the cap of 0.2 s (and its jitter)",
-        observed=in_seconds(gaps),
-        journal=journal,
-    )
-    expect(
-        max(gaps) >= low - EARLY,
-        expected=f"waits that grew towards the cap of 0.2 s with the factor 10, to {low:.3f} s or more",
-        observed=in_seconds(gaps),
-        journal=journal,
-    )
+    expect_waits_capped(case, stream=False)
 
 
 @clause("RETRY-09", case="factor", ways="chat")
@@ -344,7 +301,19 @@ BREAKS = ("rst", "fin", "error-event")
 def test_nothing_is_replayed_once_output_was_handed_out(case: Case, ending: str) -> None:
     """A replay doubles text and merges tool arguments; the caller decides whether to ask again."""
     case.needs("retry", "stream")
-    shape = case.shape()
+    _expect_no_replay(case, case.shape(), ending)
+
+
+@clause("RETRY-11")
+@pytest.mark.parametrize("shape", [NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+def test_nothing_is_replayed_on_the_other_routes(case: Case, shape: Shape) -> None:
+    """Each route's stream is often read by code of its own."""
+    case.needs("retry", "stream", shape.capability)
+    for ending in BREAKS:
+        _expect_no_replay(case, shape, ending)
+
+
+def _expect_no_replay(case: Case, shape: Shape, ending: str) -> None:
     space = case.serve(_broken_stream(shape, ending).times(1, None))
     endpoint = case.endpoint(max_retries=2, **QUICK)
 
@@ -396,28 +365,7 @@ def test_each_declared_fault_is_retried_until_a_good_answer(case: Case, fault: s
 @ahead
 def test_backoff_starts_afresh_after_a_success(case: Case) -> None:
     """A call must not wait for the failures of an earlier one."""
-    code = retried_status(case)
-    case.needs_setting("initial_retry_delay", "backoff_factor", "max_retries")
-    shape = case.shape()
-    again = refusal(code).named("second-refusal")
-    space = case.serve(refusal(code).times(2), shape.plain("first"), again, shape.plain("second"))
-    # A wait that goes on from the earlier failures is 36 times the first: it shows whatever the client takes.
-    base = max(0.05, round(case.patience().late() / 15, 2))
-    endpoint = case.endpoint(max_retries=3, initial_retry_delay=base, backoff_factor=6.0)
-    expect_text(case.call(endpoint=endpoint, shape=shape), "first")
-    expect_text(case.call(endpoint=endpoint, shape=shape), "second")
-
-    journal = space.journal()
-    expect_requests(journal.generations, 5, because=f"2 x {code} and a 200, 1 x {code} and a 200")
-    (gap,) = journal.gaps(journal.generations[3:])
-    band = wait_band(case.policy(endpoint), 0)
-    high = base * JITTER_UNDECLARED if band is None else band[1]
-    expect_in_time(
-        gap <= high + case.patience(journal).late(),
-        expected=f"a first wait of at most {high:.3f} s again",
-        observed=f"{gap:.3f} s",
-        journal=journal,
-    )
+    expect_backoff_afresh(case, stream=False)
 
 
 # --- what the tests above share ---------------------------------------------------------------------------
@@ -433,30 +381,3 @@ def _broken_stream(shape: Shape, ending: str) -> Reply:
     if ending == "error-event":
         return stream(*events, *shape.error_frames("Request failed during generation"))
     return stream(*events).cut(ending, event=2)
-
-
-def _expect_gaps_in_band(
-    case: Case, policy: RetryPolicy, journal: Journal, *, base: float, factor: float
-) -> None:
-    gaps, late = journal.gaps(), case.patience(journal).late()
-    bands = [wait_band(policy, k) for k in range(len(gaps))]
-    if all(band is not None for band in bands):
-        pairs = [(gap, band) for gap, band in zip(gaps, bands, strict=True) if band is not None]
-        shown = "; ".join(f"{low:.3f}-{high:.3f}" for _, (low, high) in pairs)
-        told: dict[str, Any] = {
-            "expected": f"waits inside {shown} s",
-            "observed": in_seconds(gaps),
-            "journal": journal,
-        }
-        expect(all(gap >= low - EARLY for gap, (low, _) in pairs), **told)
-        expect_in_time(all(gap <= high + late for gap, (_, high) in pairs), **told)
-        return
-    # With no declared band full jitter is assumed, and more of it upwards than clients are known to have.
-    high = JITTER_UNDECLARED
-    over = [gap for k, gap in enumerate(gaps) if gap > high * base * factor**k + late]
-    expect_in_time(
-        not over,
-        expected=f"no wait above {high} x base x factor^k",
-        observed=in_seconds(gaps),
-        journal=journal,
-    )

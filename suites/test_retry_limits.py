@@ -5,7 +5,6 @@ from typing import Any, Final
 import pytest
 
 from tgi_conformance.contracts.adapter import RetryPolicy
-from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import always, overloaded, silence, status
@@ -14,11 +13,17 @@ from tgi_conformance.fake_server.client import Space, WaitTimeout, connections_c
 from tgi_conformance.suites.areas.refusals import (
     LONGEST,
     QUICK,
+    RATE_LIMITS,
     needs_deadline,
     refusal,
     retried_status,
     retries,
     retrying,
+)
+from tgi_conformance.suites.areas.retry_waits import (
+    GRAIN,
+    expect_no_attempt_after_deadline,
+    within_deadline,
 )
 from tgi_conformance.suites.areas.waits import expect_open, expect_turned_away
 from tgi_conformance.suites.harness.case import Case, Running
@@ -35,12 +40,7 @@ from tgi_conformance.suites.harness.expect import (
 from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.harness.policy import effective_breaker, longest_waits, most_attempts
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
-
-RATE_LIMITS: Final = (ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED)
-#: Grain of the clocks and of scheduling (seconds), beside ten times the server's lag.
-GRAIN: Final = 0.05
-
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
 #: Calls that wait side by side.
 AT_ONCE: Final = 5
@@ -94,29 +94,7 @@ def test_waits_are_jittered(case: Case) -> None:
 @ahead
 def test_no_attempt_starts_after_the_deadline(case: Case) -> None:
     """A deadline for each attempt, or none for the sleeps between them, is no deadline."""
-    code = retried_status(case)
-    shape = case.shape()
-    needs_deadline(case, shape)
-    space = case.serve(refusal(code))
-    # So many that they would go on well beyond any bound.
-    endpoint = case.endpoint(max_retries=60, initial_retry_delay=0.2, backoff_factor=1.0, max_retry_delay=0.2)
-    deadline = case.patience().limit(0.5)
-
-    running = case.start(endpoint=endpoint, shape=shape, deadline=deadline)
-    outcome = _within_deadline(case, running, space, deadline)
-
-    expect_error(outcome, because="the deadline is over")
-    begun = outcome.entered_at or 0.0
-    journal = space.journal()
-    bound = case.patience(journal).soon(deadline + GRAIN)
-    starts = [exchange.received_at - begun for exchange in journal.generations]
-    late = [at for at in starts if at > bound]
-    expect(
-        not late,
-        expected=f"no attempt after the deadline of {deadline} s",
-        observed=f"attempts at {', '.join(f'{at:.3f}' for at in late)} s",
-        journal=space.journal(),
-    )
+    expect_no_attempt_after_deadline(case, stream=False)
 
 
 @clause("RETRY-12", case="queue", ways="chat")
@@ -135,7 +113,7 @@ def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
 
     deadline = case.patience().limit(0.3)
     running = case.start(endpoint=endpoint, shape=shape, deadline=deadline)
-    outcome = _within_deadline(case, running, space, deadline)
+    outcome = within_deadline(case, running, space, deadline)
     space.release("go")
 
     expect_error(outcome, because="the only slot was held beyond the deadline")
@@ -317,7 +295,7 @@ def test_after_the_limit_the_error_carries_retry_after(case: Case) -> None:
 
 
 @clause("RETRY-18")
-@pytest.mark.parametrize("shape", [CHAT, NATIVE], ids=lambda shape: shape.name)
+@pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 def test_a_stream_that_begins_with_overloaded_is_a_rate_limit(case: Case, shape: Shape) -> None:
     """TGI answers 200 before it knows; its in-band code is 422 whatever happened."""
     case.needs("retry", "stream", shape.capability)
@@ -437,17 +415,6 @@ def _fitting(case: Case) -> tuple[int, float]:
 
 
 # --- what the tests above share -----------------------------------------------------------------------
-
-
-def _within_deadline(case: Case, running: Running, space: Space, deadline: float) -> Outcome:
-    """The outcome of a call, which must end by its deadline; one that does not is given up."""
-    outcome = running.wait_briefly(deadline + case.patience(space.journal()).soon())
-    if outcome is None:
-        running.call.abandon()
-        raise ClauseFailed(
-            f"the call ends by its deadline of {deadline} s", "it goes on", timeline(space.journal())
-        )
-    return outcome
 
 
 def _cancellable(case: Case, endpoint: str, shape: Shape) -> Running:

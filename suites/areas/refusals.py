@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tgi_conformance.contracts.adapter import RetryPolicy
+from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.script import Reply, overloaded, status, tgi_error
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import ClauseFailed
@@ -17,6 +18,8 @@ from tgi_conformance.suites.shapes.calls import Shape
 QUICK: Final[Mapping[str, Any]] = MappingProxyType(
     {"initial_retry_delay": 0.02, "backoff_factor": 1.0, "max_retry_delay": 0.05}
 )
+#: Kinds of a 429, which are one to a caller: come back later.
+RATE_LIMITS: Final = (ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED)
 #: Seconds that a case may spend in the waits of one call.
 LONGEST: Final = 6.0
 

@@ -4,7 +4,7 @@ What is sent is judged on every way: a stream's request is often built by other 
 Where the plain call is tried value by value, a stream gets one case for all values, at a tenth of the time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pytest
@@ -12,7 +12,9 @@ import pytest
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply
-from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.areas.answers import serve_each
+from tgi_conformance.suites.areas.streams import ALL
+from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.expect import describe, expect, expect_requests
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 
@@ -26,6 +28,22 @@ STREAM: Final = pytest.mark.parametrize("stream", [True], ids=["stream"])
 
 #: Makes a call; gives its outcome, and its request, or None where nothing was sent.
 Ask = Callable[..., tuple[Outcome, Exchange | None]]
+
+
+#: Route and form; streams, and each route, are often built and read by code of their own.
+WAYS: Final = tuple((shape, stream) for shape in (CHAT, NATIVE, COMPLETIONS) for stream in (False, True))
+
+
+def on_ways(*left_out: str) -> pytest.MarkDecorator:
+    """Parameters ``shape`` and ``stream``: a case for each way but those, by their ids (``chat-plain``)."""
+    return pytest.mark.parametrize(
+        ("shape", "stream"),
+        [
+            pytest.param(shape, stream, id=name)
+            for shape, stream in WAYS
+            if (name := f"{shape.name}-{'stream' if stream else 'plain'}") not in left_out
+        ],
+    )
 
 
 def needs_way(case: Case, shape: Shape, *, stream: bool) -> None:
@@ -54,3 +72,28 @@ def asking(case: Case, shape: Shape, *, stream: bool, reply: Reply | None = None
         return outcome, sent[0]
 
     return ask
+
+
+def is_claimed(case: Case, shape: Shape, *, stream: bool) -> bool:
+    """Whether calls of that way are claimed, and healthy ones of them work."""
+    claimed = case.claims(shape.capability, *(("stream",) if stream else ()))
+    return claimed and case.probes.works(shape, streaming=stream)
+
+
+def begin(case: Case, prompt: str, endpoint: str, shape: Shape, *, stream: bool, **given: object) -> Running:
+    """Start a call of that way; a stream is asked for its pieces at once, for clients send nothing before."""
+    running = case.start(prompt, endpoint=endpoint, shape=shape, stream=stream, **given)  # type: ignore[arg-type]
+    if stream:
+        running.call.pull(ALL)
+    return running
+
+
+def call_each(case: Case, shape: Shape, replies: Mapping[str, Reply], *, stream: bool) -> dict[str, Outcome]:
+    """Make one call a reply on that way, one after the other; the outcomes by slug."""
+    needs_way(case, shape, stream=stream)
+    prompts = serve_each(case, {f"form-{slug}": reply for slug, reply in replies.items()})
+    endpoint = case.endpoint()
+    return {
+        slug: case.call(prompt, endpoint=endpoint, shape=shape, stream=stream)
+        for slug, prompt in zip(replies, prompts.values(), strict=True)
+    }

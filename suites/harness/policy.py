@@ -9,8 +9,8 @@ from typing import Final
 
 from tgi_conformance.contracts.adapter import Breaker, Description, RetryPolicy
 
-#: Statuses that blame the request: never retried (RETRY-03).
-PERMANENT: Final = (400, 401, 403, 404, 405, 413, 415, 422)
+#: Statuses that the same request meets again: never retried (RETRY-03).
+PERMANENT: Final = (400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 417, 422, 431, 451)
 #: With nothing declared no call may make more attempts than this.
 ATTEMPTS_UNDECLARED: Final = 10
 #: How far above its nominal length a wait may be where the jitter is not declared.

@@ -87,6 +87,8 @@ OUTSIDE: Final[Mapping[str, str]] = {
     "RESP-08": "what is no answer is none in any generation's words",
     "RESP-10": _BELOW,
     "RESP-11": _BELOW,
+    "RESP-14": _BELOW,
+    "ERR-11": "no persona's answers have the field, and null says the same in each",
     "ERR-07": _BELOW,
     "ERR-08": _BELOW,
     "STREAM-25": _BELOW,

@@ -103,7 +103,8 @@ class Small:
         time.sleep(self.AFTER_ANSWER)
         if status != 200:
             words = answer.decode("utf-8", "replace")[:2000]
-            raise CallError(KIND_OF_STATUS.get(status, "server_error"), words, status)
+            other = "bad_request" if 400 <= status < 500 else "server_error"
+            raise CallError(KIND_OF_STATUS.get(status, other), words, status)
         return _read(answer)
 
     def classify(self, error: BaseException) -> dict[str, Any] | None:
@@ -171,7 +172,7 @@ def _read(answer: bytes) -> dict[str, Any]:
     try:
         told = json.loads(answer)
         told = told[0] if isinstance(told, list) else told
-        failed = "error" in told
+        failed = told.get("error") is not None
         choice = None if failed else told["choices"][0]
         read = None if choice is None else {"text": _text(choice), "finish_reason": choice["finish_reason"]}
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:

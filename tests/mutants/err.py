@@ -7,7 +7,7 @@ from typing import Any
 
 from seams import Broken, BrokenCalls, exchange
 
-from tgi_conformance.backends.reference import engine, errors, transport
+from tgi_conformance.backends.reference import engine, errors, responses, stream_reader, transport
 from tgi_conformance.contracts.adapter import Answer, ErrorInfo
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.unset import UNSET
@@ -170,3 +170,14 @@ class SwallowsInterrupt(BrokenCalls):
             return super()._changed(method, subject, parameters)
         except KeyboardInterrupt:
             return Answer(text="")
+
+
+class TakesNullForAnError(Broken):
+    """``if "error" in answer``."""
+
+    breaks = "ERR-11"
+    key = "post_request"
+
+    def damage(self) -> None:
+        for reader in (responses, stream_reader):
+            exchange(reader, "is_error_object", lambda _: lambda value: "error" in (value or ()))

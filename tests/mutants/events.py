@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from stream import BrokenStream
 
-from tgi_conformance.backends.reference import answers, errors
+from tgi_conformance.backends.reference import answers, errors, failures, stream_reader
 from tgi_conformance.backends.reference.stream_reader import StreamReader
 from tgi_conformance.contracts.sse import ServerSentEvent, SSEDecoder
 
@@ -69,3 +69,14 @@ class SkipsWithoutAWord(BrokenStream):
                 yield from super()._event(event)
             except errors.ProtocolError:
                 return
+
+
+class OverlooksErrorsBesideChunks(BrokenStream):
+    """A chunk that has choices is a chunk; the error beside them is a field that nobody asked for."""
+
+    breaks = "STREAM-16"
+
+    def __init__(self) -> None:
+        super().__init__()
+        right = failures.is_error_object
+        stream_reader.is_error_object = lambda value: right(value) and "choices" not in value

@@ -203,3 +203,33 @@ class ByPosition(Broken):
             return json_values.as_list(json_values.as_object(value).get("choices"))
 
         exchange(responses, "_by_index", lambda _: as_listed)
+
+
+class KnowsJsonInLowerCase(Broken):
+    """Compares the media type of an answer letter by letter."""
+
+    breaks = "RESP-14"
+    key = "post_request"
+
+    def damage(self) -> None:
+        def strict(right: Any) -> Any:
+            def parse(kind: Any, body: bytes, headers: Any, request_id: str) -> Any:
+                label = headers.get("content-type", "")
+                if label.lower().startswith("application/json") and not label.startswith("application/json"):
+                    raise ProtocolError(f"an answer of type {label}", status=200)
+                return right(kind, body, headers, request_id)
+
+            return parse
+
+        exchange(engine, "parse_answer", strict)
+
+
+class KnowsEventStreamsInLowerCase(Broken):
+    """Compares the media type of a stream letter by letter: any other is a whole answer."""
+
+    breaks = "RESP-14"
+    key = "post_request"
+
+    def damage(self) -> None:
+        strict = property(lambda reply: reply.headers.get("content-type", "").startswith("text/event-stream"))
+        exchange(transport.Reply, "is_event_stream", lambda _: strict)

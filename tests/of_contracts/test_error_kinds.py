@@ -3,6 +3,7 @@
 import pytest
 
 from tgi_conformance.contracts.error_kinds import (
+    JUDGED_STATUSES,
     KINDS_FOR_STATUS,
     MEANINGS,
     STATUS_RULES,
@@ -40,8 +41,12 @@ def test_kinds_for_a_status(status: int, kinds: set[str]) -> None:
 def test_a_status_that_blames_the_request_is_never_a_server_failure() -> None:
     """ERR-06: auth, not-found, bad-request, rate-limit and server failures stay apart."""
     blames_server = {ErrorKind.SERVER_ERROR, ErrorKind.REMOTE_ERROR, ErrorKind.OVERLOADED}
-    for status in (400, 401, 403, 404, 405, 413, 415, 422):
+    for status in (400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 431, 451):
         assert not KINDS_FOR_STATUS[status] & blames_server, status
+
+
+def test_statuses_that_a_client_need_not_know_are_not_judged_by_their_kind() -> None:
+    assert set(STATUS_RULES) - set(JUDGED_STATUSES) == {402, 410, 431, 451}
 
 
 @pytest.mark.parametrize("status", [100, 200, 302, 399, 600])

@@ -64,7 +64,7 @@ def error_of(status, content, lines=()):
 
 def told(value):
     """Message and type of an error object."""
-    if not isinstance(value, dict) or "error" not in value:
+    if not isinstance(value, dict) or value.get("error") is None:
         return None, None
     error = value["error"]
     if isinstance(error, dict):

@@ -187,7 +187,7 @@ export class Endpoint {
   // A stream is open once its first piece is there: until then nothing was handed out, and it may be tried again.
   async #stream(call) {
     const response = await this.#send(call);
-    const isStream = (response.headers["content-type"] ?? "").startsWith("text/event-stream");
+    const isStream = /^\s*text\/event-stream\s*(;|$)/i.test(response.headers["content-type"] ?? "");
     const pieces = isStream ? this.#pieces(response, call) : inOnePiece(this.#read(await this.#text(response, call), response, call));
     return startingWith(await pieces.next(), pieces);
   }

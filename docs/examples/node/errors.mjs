@@ -17,9 +17,10 @@ export class TGIError extends Error {
 
 /** The message and type of an error object in any of the shapes that servers use; undefined: it is none. */
 export function errorObject(value) {
-  if (value === null || typeof value !== "object" || Array.isArray(value) || !("error" in value)) return undefined;
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return undefined;
   const { error } = value;
-  if (error !== null && typeof error === "object" && !Array.isArray(error)) {
+  if (error === undefined || error === null) return undefined;
+  if (typeof error === "object" && !Array.isArray(error)) {
     return { message: asText(error.message ?? error), type: error.type, status: error.http_status_code };
   }
   return { message: asText(error), type: value.error_type };
