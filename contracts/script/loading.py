@@ -7,7 +7,7 @@ from typing import Final
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema.registry import problems
-from tgi_conformance.contracts.script import Reply, Response, Script, When
+from tgi_conformance.contracts.script import EventStream, Reply, Response, Script, When
 from tgi_conformance.contracts.script.places import origins_named
 
 #: (pointer, what is wrong)
@@ -100,6 +100,11 @@ def _tls_origins_listen(script: Script) -> Iterator[Problem]:
             yield f"/tls/{index}", f"{name!r} is none of the origins that listen: {list(script.origins)}"
 
 
+def _alpn_is_over_tls(script: Script) -> Iterator[Problem]:
+    if script.alpn and not script.tls:
+        yield "/alpn", "it is offered over TLS, and `tls` names no origin"
+
+
 def _inner_replies_fit(script: Script) -> Iterator[Problem]:
     """Replies inside limits and chaos: chosen there, so they choose no requests themselves."""
     for at, reply in _inner_replies(script):
@@ -143,18 +148,24 @@ def _reply_problems(reply: Reply, at: str, script: Script) -> Iterator[Problem]:
         yield f"{at}/when/origin", f"{origin!r} is none of the origins {list(script.origins)}"
     if reply.response is not None:
         yield from _response_problems(reply.response, f"{at}/response")
-    for kind, headers in (
-        ("response", reply.response.headers if reply.response else ()),
-        ("stream", reply.stream.headers if reply.stream else ()),
-    ):
-        for number, (name, value) in enumerate(headers):
-            if not (name + value).isascii() and not _is_latin1(name + value):
-                yield f"{at}/{kind}/headers/{number}", "headers go out as latin-1; use raw for other bytes"
-        for number, name in origins_named(headers):
-            if name not in script.origins:
-                known = f"the origins are {list(script.origins)}"
-                yield f"{at}/{kind}/headers/{number}/1", f"{{origin:{name}}}: {known}"
+    for kind, said in (("response", reply.response), ("stream", reply.stream)):
+        if said is not None:
+            yield from _field_problems(said, f"{at}/{kind}", script)
     yield from _place_problems(reply, f"{at}/delivery")
+
+
+def _field_problems(said: Response | EventStream, at: str, script: Script) -> Iterator[Problem]:
+    """Headers and trailers: those that cannot go out, and origins that the script does not have."""
+    for field, pairs in (("headers", said.headers), ("trailers", said.trailers)):
+        for number, (name, value) in enumerate(pairs):
+            if not _is_latin1(name + value):
+                yield f"{at}/{field}/{number}", f"{field} go out as latin-1; use raw for other bytes"
+    for number, name in origins_named(said.headers):
+        if name not in script.origins:
+            known = f"the origins are {list(script.origins)}"
+            yield f"{at}/headers/{number}/1", f"{{origin:{name}}}: {known}"
+    if said.trailers and said.framing != "chunked":
+        yield f"{at}/trailers", "only the framing chunked has trailers"
 
 
 def _response_problems(response: Response, at: str) -> Iterator[Problem]:
@@ -172,7 +183,7 @@ def _place_problems(reply: Reply, at: str) -> Iterator[Problem]:
     fault = reply.delivery.fault
     if fault is not None and fault.head_byte is not None and reply.raw is not None:
         yield f"{at}/fault/head_byte", "raw bytes have no head of their own: use byte"
-    if fault is not None and fault.at == "accept" and reply.when.method is not None:
+    if fault is not None and fault.at == "accept" and (reply.when.method is not None or reply.when.headers):
         yield f"{at}/fault/at", "nothing is known of the request at accept: `when` can only name an origin"
 
 
@@ -184,6 +195,7 @@ _RULES: Final[tuple[Callable[[Script], Iterator[Problem]], ...]] = (
     _names_are_unique,
     _one_origin_listens,
     _tls_origins_listen,
+    _alpn_is_over_tls,
     _replies_fit,
     _inner_replies_fit,
     _nonce_is_a_pattern,

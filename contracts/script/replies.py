@@ -10,6 +10,25 @@ from tgi_conformance.contracts.unset import UNSET, Unset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderMatch:
+    """A header of the request, by its name in any case.
+
+    It has this ``value``, or this text in its value (any of them where it comes more than once), or is
+    ``absent``; with none of these it has to be there.
+    """
+
+    name: str
+    value: str | None = None
+    contains: str | None = None
+    absent: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a condition of two kinds."""
+        if (self.value is not None) + (self.contains is not None) + self.absent > 1:
+            raise ValueError("a header is matched by one of value, contains, absent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class When:
     """Which requests a reply is for; all given conditions must hold."""
 
@@ -21,6 +40,7 @@ class When:
     #: Text that the request body contains (as decoded UTF-8, JSON escapes undone where it is JSON).
     contains: str | None = None
     origin: str | None = None
+    headers: tuple[HeaderMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +118,8 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
     body: Body = field(default_factory=Body)
     framing: Literal["content-length", "chunked", "close"] = "content-length"
+    #: Fields after a chunked body, as given; a header `trailer` that announces them is the script's to write.
+    trailers: tuple[tuple[str, str], ...] = ()
     #: A content-length that lies; default the true one.
     content_length: int | None = None
     #: Compress the body if the request offers gzip.
@@ -156,6 +178,8 @@ class EventStream:
     content_type: str | None = "text/event-stream"
     encoding: Encoding = field(default_factory=Encoding)
     framing: Literal["chunked", "content-length", "close"] = "chunked"
+    #: As those of a plain answer.
+    trailers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +220,12 @@ class Reply:
 
     def where(self, **conditions: str) -> Self:
         """The same reply for requests that meet these conditions too (see :class:`When`)."""
-        return replace(self, when=replace(self.when, **conditions))
+        return replace(self, when=replace(self.when, **conditions))  # type: ignore[arg-type]
+
+    def where_header(self, name: str, **condition: object) -> Self:
+        """The same reply for requests with such a header too (see :class:`HeaderMatch`)."""
+        match = HeaderMatch(name=name, **condition)  # type: ignore[arg-type]
+        return replace(self, when=replace(self.when, headers=(*self.when.headers, match)))
 
     def times(self, least: int, most: int | None = -1) -> Self:
         """The same reply for that many requests; without ``most``, exactly ``least``."""

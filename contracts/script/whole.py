@@ -150,8 +150,12 @@ class Script:
     mount: str = ""
     #: Origins that speak TLS, with a certificate that nobody vouches for but the control API.
     tls: tuple[str, ...] = ()
+    #: Protocols offered over TLS (ALPN), the preferred one first; a client that agrees on h2 must speak it.
+    alpn: tuple[Literal["h2", "http/1.1"], ...] = ()
     limits: Limits = field(default_factory=Limits)
     chaos: Chaos | None = None
     reading: Reading | None = None
     #: Leave Nagle's algorithm on, as TGI does (on a reused connection events come some 40 ms late, at once).
     nagle: bool = False
+    #: Keep-alive timeout: a connection that was silent for so long after an answer is closed without a word.
+    idle_ms: float | None = None

@@ -21,6 +21,8 @@ class Answer:
     #: A content-length that lies.
     content_length: int | None = None
     streamed: bool = False
+    #: Fields after a chunked body.
+    trailers: tuple[tuple[str, str], ...] = ()
 
 
 #: An answer, bytes that stand in place of a whole one, or a fault that lets none begin.

@@ -71,6 +71,17 @@ def interim_write(answer: Interim, *, http_2: bool) -> Write:
     return Write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace"), interim=True)
 
 
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+def last_chunk(trailers: Iterable[tuple[str, str]]) -> bytes:
+    """The end of a chunked body, with the fields that come after it."""
+    if not trailers:
+        return LAST_CHUNK
+    lines = "".join(f"{name}: {value}\r\n" for name, value in trailers)
+    return f"0\r\n{lines}\r\n".encode("latin-1", "replace")
+
+
 #: Names as hyper writes them where the standard library's differ.
 _REASONS: Final = {413: "Payload Too Large", 422: "Unprocessable Entity", 416: "Range Not Satisfiable"}
 

@@ -14,10 +14,10 @@ from tgi_conformance.fake_server.engine.heads import (
     head_fields,
     http2_fields,
     interim_write,
+    last_chunk,
 )
 from tgi_conformance.fake_server.engine.plans import Ending, Gate, Http2Head, Plan, Step, Wait, Write
 
-LAST_CHUNK: Final = b"0\r\n\r\n"
 _DEFAULT_DELIVERY: Final = Delivery()
 
 
@@ -45,8 +45,10 @@ def plan_answer(answer: Answer, exchange: Exchange, delivery: Delivery = _DEFAUL
     parts = () if has_no_body(answer, exchange) else answer.parts
     if parts and chunked and answer.streamed and delivery == _DEFAULT_DELIVERY:
         chunks = [Write(b"%X\r\n%b\r\n" % (len(part), part)) for part in parts if part]
-        return Plan((Write(head), *chunks, Write(LAST_CHUNK)), ending, answer.status)
-    layout = _Layout(parts, delivery, chunked=chunked and not has_no_body(answer, exchange))
+        return Plan((Write(head), *chunks, Write(last_chunk(answer.trailers))), ending, answer.status)
+    chunked = chunked and not has_no_body(answer, exchange)
+    tail = Write(last_chunk(answer.trailers)) if chunked else None
+    layout = _Layout(parts, delivery, chunked=chunked, tail=tail)
     return layout.plan(Write(head), ending, answer, merge=not answer.streamed)
 
 
@@ -54,12 +56,14 @@ def _plan_http2(answer: Answer, exchange: Exchange, delivery: Delivery) -> Plan:
     """Lay out an answer for a stream of HTTP/2: the head as fields, no chunks, and the stream's own end.
 
     The last write of an unbroken plan ends the stream. As hyper has it, that is the last of a body whose
-    length is known, and an empty frame of its own after any other.
+    length is known, and an empty frame of its own after any other; trailers are the end where there are any.
     """
     head = Http2Head(answer.status, http2_fields(head_fields(answer, exchange, delivery)))
     ending: Ending = "keep" if delivery.close is None else "close"
     parts = () if has_no_body(answer, exchange) else answer.parts
-    tail = b"" if answer.framing != "content-length" and parts else None
+    tail = Write(b"") if answer.framing != "content-length" and parts else None
+    if answer.trailers and not has_no_body(answer, exchange):
+        tail = Write(b"", head=Http2Head(None, http2_fields(answer.trailers)))
     layout = _Layout(parts, delivery, chunked=False, tail=tail, broken="reset-stream")
     return layout.plan(Write(b"", head=head), ending, answer, merge=not answer.streamed)
 
@@ -90,7 +94,7 @@ class _Layout:
         delivery: Delivery,
         *,
         chunked: bool,
-        tail: bytes | None = None,
+        tail: Write | None = None,
         broken: Ending = "fin",
     ) -> None:
         self._payload = b"".join(parts)
@@ -99,7 +103,7 @@ class _Layout:
         self._begins = frozenset(self._starts)
         self._delivery = delivery
         self._chunked = chunked
-        self._tail = LAST_CHUNK if chunked else tail
+        self._tail = tail
         self._broken = broken
         self._limit = self._cut_at()
 
@@ -111,7 +115,7 @@ class _Layout:
         if fault is None or fault.ending == "no-last-chunk":
             steps += self._before_end()
         if fault is None and self._tail is not None:
-            steps.append(Write(self._tail))
+            steps.append(self._tail)
         merged = _merge(steps) if merge or self._delivery.splits == "whole" else steps
         repeat = self._repeat(fault) if fault is not None and fault.ending == "endless" else ()
         if fault is not None:
@@ -222,7 +226,7 @@ def _merge(steps: Iterable[Step]) -> list[Step]:
     merged: list[Step] = []
     for step in steps:
         last = merged[-1] if merged else None
-        if len(merged) <= 1 and isinstance(step, Write) and isinstance(last, Write):
+        if len(merged) <= 1 and isinstance(step, Write) and step.head is None and isinstance(last, Write):
             merged[-1] = Write(last.data + step.data, head=last.head)
         else:
             merged.append(step)

@@ -14,9 +14,12 @@ Ending: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Http2Head:
-    """The head of an HTTP/2 answer as fields; ``cut``: only so many bytes of its frame go out."""
+    """The head of an HTTP/2 answer as fields; ``cut``: only so many bytes of its frame go out.
 
-    status: int
+    Without a status they are trailers, which end the stream.
+    """
+
+    status: int | None
     fields: tuple[tuple[str, str], ...] = ()
     cut: int | None = None
 

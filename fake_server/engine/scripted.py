@@ -36,6 +36,7 @@ def as_response(response: Response, request: Request, state: State) -> Outcome:
         reason=response.reason,
         framing=response.framing,
         content_length=response.content_length,
+        trailers=response.trailers,
     )
     return Outcome(answer)
 
@@ -47,7 +48,15 @@ def as_stream(stream: EventStream, request: Request, state: State) -> Outcome:
     if stream.encoding.bom:
         parts = [_BOM + parts[0], *parts[1:]] if parts else [_BOM]
     headers = _typed_headers(stream.headers, stream.content_type)
-    return Outcome(Answer(stream.status, headers, tuple(parts), framing=stream.framing, streamed=True))
+    answer = Answer(
+        stream.status,
+        headers,
+        tuple(parts),
+        framing=stream.framing,
+        streamed=True,
+        trailers=stream.trailers,
+    )
+    return Outcome(answer)
 
 
 def _typed_headers(

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from tgi_conformance.contracts.journal import GENERATION_ROUTES, ReplyUse
-from tgi_conformance.contracts.script import Reply, When
+from tgi_conformance.contracts.script import HeaderMatch, Reply, When
 from tgi_conformance.fake_server.http.parsing import Request
 
 
@@ -144,8 +144,20 @@ def matches(when: When, request: Request, path: str, *, key: str, origin: str) -
         and when.method in {None, request.method}
         and when.key in {None, key}
         and when.origin in {None, origin}
+        and (not when.headers or all(header_matches(each, request.headers) for each in when.headers))
         and (when.contains is None or body_contains(request.body, when.contains))
     )
+
+
+def header_matches(match: HeaderMatch, headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether the request's headers are as a condition wants one of them."""
+    wanted = match.name.lower()
+    values = [value for name, value in headers if name.lower() == wanted]
+    if match.value is not None:
+        return match.value in values
+    if match.contains is not None:
+        return any(match.contains in value for value in values)
+    return bool(values) is not match.absent
 
 
 def body_contains(body: bytes, text: str) -> bool:

@@ -14,9 +14,12 @@ from tgi_conformance.fake_server.http1.answering import HTTP2_PREFACE, Answering
 from tgi_conformance.fake_server.http1.closing import Closing
 from tgi_conformance.fake_server.http1.exchange import CurrentExchange
 from tgi_conformance.fake_server.http1.states import ENDED, LEFT, LIFE, Life, LifeMove, Turn, TurnMove
+from tgi_conformance.fake_server.http1.windowed import Windowed
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
+from tgi_conformance.fake_server.space.idleness import Idleness
 from tgi_conformance.fake_server.space.readiness import Readiness
 from tgi_conformance.fake_server.space.space import Space
+from tgi_conformance.fake_server.space.tls_listening import agreed_protocol
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MAX_PIPELINED: Final = 1000
@@ -31,12 +34,8 @@ MAX_CONNECTIONS: Final = 16_384
 _READY: Final = Turn.READY
 _OPEN: Final = Life.OPEN
 
-#: Where every connection's bytes are read to: each takes them out before the next is read. (What asyncio
-#: allots for each read by itself costs a mapping of memory and its end.)
-_WINDOW: Final = memoryview(bytearray(256 * 1024))
 
-
-class Connection(asyncio.BufferedProtocol):
+class Connection(Windowed):
     """Serves the requests of one connection one after another, each by its plan."""
 
     #: Whether its bytes may be read in the order and the amount in which they come.
@@ -86,6 +85,7 @@ class Connection(asyncio.BufferedProtocol):
             self._socket,
             self._space.gate,
             direct=self._readiness is not None,
+            idleness=Idleness(self._space.script.idle_ms, self._idle),
             played=self._played,
             impossible=self._closing.impossible,
         )
@@ -103,15 +103,6 @@ class Connection(asyncio.BufferedProtocol):
             self._silent, plan = accepted
             self._end(plan.ending)
         self._rest()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Give asyncio room for the bytes that may be read now."""
-        del sizehint
-        return _WINDOW
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read."""
-        self.data_received(bytes(_WINDOW[:nbytes]))
 
     def read(self, data: bytes, now: float) -> None:
         """Take what was read in the transport's place; no bytes: the client has shut its side."""
@@ -158,6 +149,8 @@ class Connection(asyncio.BufferedProtocol):
             self._space.journal.note(f"connection {self._record.id}: {error}: {self._reader.raw[:2000]!r}")
             self._exchange.write(self._answering.refuse(error.status))
             self._close()
+            return
+        if self._agreed_on_http2(requests):
             return
         if self._reader.awaited is not None and not requests and self._answer_early():
             return
@@ -379,6 +372,14 @@ class Connection(asyncio.BufferedProtocol):
             self._hand_over(raw)
         return True
 
+    def _agreed_on_http2(self, requests: list[Request]) -> bool:
+        """Whether requests of HTTP/1 came where ALPN chose HTTP/2: no server answers those."""
+        if not (self._tls and requests and agreed_protocol(self._transport) == "h2"):
+            return False
+        self._space.journal.note(f"connection {self._record.id}: HTTP/1 where ALPN chose h2")
+        self._end("close")
+        return True
+
     def _hand_over(self, received: bytes) -> None:
         self._space.connections.discard(self)
         self._space.disconnects.remove(self._socket.fileno(), self)
@@ -479,6 +480,11 @@ class Connection(asyncio.BufferedProtocol):
         self._move(LifeMove.END)
         self._exchange.wake()
         self._closing.close()
+
+    def _idle(self) -> None:
+        """End a connection that has been silent for long enough, unless a request has begun."""
+        if self._life is Life.OPEN and not self._exchange.busy and not self._reader.pending:
+            self._end("close")
 
     def _client_went(self, how: ClosedBy, at: float | None = None) -> None:
         if self._life in LEFT or self._record.closed_at is not None:

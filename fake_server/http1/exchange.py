@@ -13,12 +13,14 @@ from tgi_conformance.fake_server.http1.pauses import Pauses
 from tgi_conformance.fake_server.http1.states import BUSY, TURNS, Turn, TurnMove
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
 from tgi_conformance.fake_server.space.gates import SpaceGate
+from tgi_conformance.fake_server.space.idleness import Idleness
 
 
 class CurrentExchange:
     """Plays the plan of one request after another.
 
-    ``direct``: writes go to the socket itself, not through the transport. ``played`` is called with a plan
+    ``direct``: writes go to the socket itself, not through the transport. ``idleness`` is told when nothing
+    goes on. ``played`` is called with a plan
     that has come to its end; ``impossible`` with a move that no table has.
     """
 
@@ -29,6 +31,7 @@ class CurrentExchange:
         gate: Callable[[str], SpaceGate],
         *,
         direct: bool,
+        idleness: Idleness,
         played: Callable[[Plan], None],
         impossible: Callable[[str], None],
     ) -> None:
@@ -36,6 +39,7 @@ class CurrentExchange:
         self.record: ExchangeRecord | None = None
         self._transport = transport
         self._send = wire.send if direct else None
+        self._idleness = idleness
         self._played = played
         self._impossible = impossible
         self._plan: Plan | None = None
@@ -75,6 +79,7 @@ class CurrentExchange:
     def take_up(self, record: ExchangeRecord) -> None:
         """Begin with a request that was booked."""
         self.move(TurnMove.TAKE_UP)
+        self._idleness.end()
         self.record = record
 
     def answer(self, plan: Plan) -> None:
@@ -147,6 +152,7 @@ class CurrentExchange:
         if ending != "client" and record.gone_at is None:
             record.replied_at = now
             record.ending = "fault" if ending == "fault" else "complete"
+            self._idleness.begin()
         else:
             record.ending = "client"
             record.gone_at = record.gone_at or now
@@ -160,6 +166,7 @@ class CurrentExchange:
     def stop(self) -> None:
         """Wait no more."""
         self._pauses.stop()
+        self._idleness.end()
 
     # --- writing -----------------------------------------------------------------------------------
 

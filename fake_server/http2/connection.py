@@ -4,10 +4,8 @@ It takes over from HTTP/1 once the client's preface is there. The h2 library kee
 this module keeps the connection: frames in, requests to the script, frames out, and the bounds.
 """
 
-import asyncio
 from collections.abc import Sequence
 from time import monotonic
-from typing import Final
 
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
@@ -19,6 +17,7 @@ from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.http1.answering import HTTP2_PREFACE, Handover
 from tgi_conformance.fake_server.http1.closing import Closing
 from tgi_conformance.fake_server.http1.states import ENDED, LEFT, LIFE, Life, LifeMove
+from tgi_conformance.fake_server.http1.windowed import Windowed
 from tgi_conformance.fake_server.http2.frames import GOAWAY, Frame, FrameCutter, FrameError
 from tgi_conformance.fake_server.http2.requests import (
     MAX_HEADER_LIST,
@@ -32,11 +31,10 @@ from tgi_conformance.fake_server.http2.settings import MAX_STREAMS, server_side
 from tgi_conformance.fake_server.http2.stream import Http2Stream
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
 from tgi_conformance.fake_server.space.gates import SpaceGate
+from tgi_conformance.fake_server.space.idleness import Idleness
 
-_WINDOW: Final = memoryview(bytearray(256 * 1024))
 
-
-class Http2Connection(asyncio.BufferedProtocol):
+class Http2Connection(Windowed):
     """Serves the streams of one connection side by side, each by its plan."""
 
     def __init__(self, handed: Handover) -> None:
@@ -55,6 +53,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._life = Life.OPEN
         #: Bytes of bodies that are still to be served.
         self._held = 0
+        self._idleness = Idleness(handed.space.script.idle_ms, self.drain)
         self._h2 = server_side(HTTP2_PREFACE)
         self.sending = Sending(handed.transport, self._h2, mute=handed.silent is not None)
 
@@ -67,15 +66,6 @@ class Http2Connection(asyncio.BufferedProtocol):
         self.data_received(received[len(HTTP2_PREFACE) :])
 
     # --- what asyncio calls ------------------------------------------------------------------------
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Give asyncio room for the bytes that may be read now."""
-        del sizehint
-        return _WINDOW
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read."""
-        self.data_received(bytes(_WINDOW[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Read frames and serve what they ask for."""
@@ -115,6 +105,7 @@ class Http2Connection(asyncio.BufferedProtocol):
             self._closing.book("server")
         self._let_go("fault" if self._life in ENDED else "client")
         self._move(LifeMove.LOSE)
+        self._idleness.end()
         self.sending.lose()
         self._space.connections.discard(self)
         self._space.disconnects.remove(self._socket.fileno(), self)
@@ -173,6 +164,8 @@ class Http2Connection(asyncio.BufferedProtocol):
             self._space.observe(self._space, record)
         if record is not None and record.ending != "client":
             self._cutter.answered()
+        if not self._streams:
+            self._idleness.begin()
         if self._life is Life.DRAINING and not self._streams:
             self._close()
 
@@ -221,6 +214,7 @@ class Http2Connection(asyncio.BufferedProtocol):
             if event.stream_ended is None:
                 self._refuse(stream_id, ErrorCodes.PROTOCOL_ERROR)
             return
+        self._idleness.end()
         stream = Http2Stream(self, stream_id, request_from(fields, now))
         self._streams[stream_id] = stream
         length = stream.request.first.get("content-length", "0")

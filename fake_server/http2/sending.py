@@ -57,7 +57,7 @@ class Sending:
     def head(self, stream: Sender, head: Http2Head, *, ends: bool) -> int:
         """Send a HEADERS frame, or the beginning of one; returns its size. It leaves with the next flush."""
         self._collect()
-        fields = [(b":status", str(head.status).encode())]
+        fields = [] if head.status is None else [(b":status", str(head.status).encode())]
         fields += ((_bytes(name), _bytes(value)) for name, value in head.fields)
         self._h2.send_headers(stream.id, fields, end_stream=ends)
         frames = self._h2.data_to_send()

@@ -39,6 +39,17 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
         help="a key, and the alias that scripts and journals use for it; repeatable",
     )
     group.add_argument("--tls", action="store_true", help="speak TLS with a self-signed certificate")
+    group.add_argument(
+        "--alpn",
+        metavar="NAMES",
+        help="protocols to offer over TLS, the preferred one first: h2,http/1.1 (default: no ALPN)",
+    )
+    group.add_argument(
+        "--idle-timeout",
+        type=float,
+        metavar="MS",
+        help="close a connection that was silent for so many milliseconds after an answer (default: never)",
+    )
     group.add_argument("--nagle", action="store_true", help="delay small writes as TGI does (no TCP_NODELAY)")
     group.add_argument(
         "--live",
@@ -70,6 +81,10 @@ def read_serve_options(given: argparse.Namespace) -> ServeOptions:
         raise ValueError("--record and --upstream must be given together")
     if given.record is not None and (given.replay is not None or given.script is not None):
         raise ValueError("--record forwards everything: it cannot be combined with --script or --replay")
+    if given.alpn is not None and not given.tls and given.script is None:
+        raise ValueError("--alpn is offered over TLS: it needs --tls")
+    if given.idle_timeout is not None and given.idle_timeout <= 0:
+        raise ValueError("--idle-timeout: more than 0 milliseconds are needed")
     if given.record is not None and (given.tls or given.journal is not None or given.api_key is not None):
         raise ValueError("--record cannot be combined with --tls, --journal or --api-key")
     if given.replay is not None and given.script is not None:
@@ -108,7 +123,18 @@ def script_with_options(script: Script, given: argparse.Namespace) -> Script:
         changes["nagle"] = True
     if given.tls:
         changes["tls"] = tuple(name for name in script.origins if not name.startswith("refused:"))
+    if given.alpn is not None:
+        changes["alpn"] = _protocols(given.alpn)
+    if given.idle_timeout is not None:
+        changes["idle_ms"] = given.idle_timeout
     return replace(script, **changes) if changes else script  # type: ignore[arg-type]
+
+
+def _protocols(names: str) -> tuple[str, ...]:
+    found = tuple(name.strip() for name in names.split(","))
+    if not set(found) <= {"h2", "http/1.1"}:
+        raise ValueError(f"--alpn: h2, http/1.1 or both are needed, not {names!r}")
+    return found
 
 
 @contextlib.contextmanager

@@ -133,10 +133,13 @@ def _remembered(space: Space, served: Reply, request: Request, state: State, *, 
 def remember(space: Space, request: Request, record: ExchangeRecord, plan: Plan) -> None:
     """Cache the answer that a request got, if the next such request is to get the same.
 
-    Nothing is cached where each exchange is reported to an observer, or where chance or limits decide.
+    Nothing is cached where each exchange is reported to an observer, where chance or limits decide, or where
+    the silence after each answer is measured.
     """
     writes = only_writes(plan)
     if writes is None or space.unsettled or space.observe is not None or space.closed:
+        return
+    if space.script.idle_ms is not None:
         return
     if request.method != "POST" or not is_whole(request):
         return

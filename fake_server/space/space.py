@@ -105,6 +105,8 @@ class Space:
                 made = certificate()
                 self.certificate = made.pem
                 context = made.server_context()
+                if self.script.alpn:
+                    context.set_alpn_protocols(list(self.script.alpn))
                 self._servers.append(TLSListener(listener, context, made_for, self.journal, origin, BACKLOG))
             else:
                 self._servers.append(await loop.create_server(made_for, sock=listener, backlog=BACKLOG))

@@ -85,6 +85,12 @@ class TLSListener:
         self._journal.close_connection(record, by, monotonic())
 
 
+def agreed_protocol(transport: asyncio.BaseTransport) -> str | None:
+    """The protocol that client and server agreed on in the TLS handshake (ALPN); None: on none."""
+    over_tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    return None if over_tls is None else over_tls.selected_alpn_protocol()
+
+
 def failure(error: OSError) -> tuple[ClosedBy, str]:
     """Who closed a connection whose handshake failed with an error, and what it means."""
     if isinstance(error, ssl.SSLError):

@@ -20,6 +20,7 @@ from h2.events import (
     ResponseReceived,
     StreamEnded,
     StreamReset,
+    TrailersReceived,
 )
 from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
@@ -35,6 +36,7 @@ class Stream:
     interim: list[list[tuple[str, str]]] = field(default_factory=list)
     #: The payload of each DATA frame, empty ones too.
     data: list[bytes] = field(default_factory=list)
+    trailers: list[tuple[str, str]] = field(default_factory=list)
     ended: bool = False
     reset: int | None = None
 
@@ -148,6 +150,8 @@ class Http2Wire:
             self.streams[event.stream_id].headers = _text(event.headers)
         elif isinstance(event, InformationalResponseReceived):
             self.streams[event.stream_id].interim.append(_text(event.headers))
+        elif isinstance(event, TrailersReceived):
+            self.streams[event.stream_id].trailers = _text(event.headers)
         elif isinstance(event, DataReceived):
             self.streams[event.stream_id].data.append(event.data)
             self.order.append(event.stream_id)

@@ -91,18 +91,19 @@ class Wire:
         lines = head.decode("latin-1").split("\r\n")[:-2]
         headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines[1:]))
         values = {name.lower(): value for name, value in headers}
-        body, chunks = b"", []
+        body, chunks, trailers = b"", [], b""
         if values.get("transfer-encoding") == "chunked":
             while size := int(self.read_until(b"\r\n"), 16):
                 chunks.append(self.read(size))
                 assert self.read(2) == b"\r\n"
-            assert self.read(2) == b"\r\n"
+            while (line := self.read_until(b"\r\n")) != b"\r\n":
+                trailers += line
             body = b"".join(chunks)
         elif values.get("connection") == "close" and "content-length" not in values:
             body, _ = self.read_to_end()
         else:
             body = self.read(int(values.get("content-length", "0")))
-        return Answered(int(lines[0].split()[1]), headers, body, tuple(chunks), lines[0])
+        return Answered(int(lines[0].split()[1]), headers, body, tuple(chunks), lines[0], trailers)
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Answered:
     body: bytes
     chunks: tuple[bytes, ...]
     status_line: str
+    trailers: bytes = b""
 
     @property
     def names(self) -> list[str]:

@@ -9,7 +9,8 @@ from plan_parts import deliveries, parts, payload
 
 from tgi_conformance.contracts.script import Delivery, Fault, Hold, Pause
 from tgi_conformance.fake_server.engine.answers import Answer, Exchange
-from tgi_conformance.fake_server.engine.layout import LAST_CHUNK, plan_answer
+from tgi_conformance.fake_server.engine.heads import LAST_CHUNK
+from tgi_conformance.fake_server.engine.layout import plan_answer
 from tgi_conformance.fake_server.engine.plans import Gate, Plan, Wait, Write
 from tgi_conformance.fake_server.http.parsing import ParseError, RequestReader, parse_head
 
