@@ -368,6 +368,8 @@ class Connection(Windowed):
         begun = raw.startswith(HTTP2_PREFACE) or HTTP2_PREFACE.startswith(raw)
         if not begun or self._record.requests or self._exchange.busy:
             return False
+        if self._tls and self._space.script.alpn and agreed_protocol(self._transport) != "h2":
+            return False
         if len(raw) >= len(HTTP2_PREFACE):
             self._hand_over(raw)
         return True

@@ -77,7 +77,7 @@ KEY_COUNTS = {
     "new:resource_cleanup": 8,
     "new:structured_output": 2,
     "new:timeouts": 1,
-    "new:tls": 1,
+    "new:tls": 2,
     "new:tool_calls": 10,
     "new:transport_errors": 1,
 }

@@ -210,6 +210,17 @@ def test_who_agrees_on_http2_and_speaks_http1_is_not_answered(fake: FakeServer) 
         assert "HTTP/1 where ALPN chose h2" in journal.notes[0]
 
 
+def test_who_agrees_on_http1_and_speaks_http2_is_refused(fake: FakeServer) -> None:
+    with play(fake, always(answer("x"), at_least=0), tls=("a",), alpn=("http/1.1",)) as space:
+        wire, agreed = shaken(space, ["h2", "http/1.1"])
+        with contextlib.closing(wire.socket):
+            assert agreed == "http/1.1"
+            wire.send(PREFACE + b"\0\0\0\4\0\0\0\0\0")
+            refused, _ = wire.read_to_end()
+            assert refused.startswith(b"HTTP/1.1 400 ")
+        assert space.journal().exchanges == ()
+
+
 # --- idle connections ---------------------------------------------------------------------------------
 
 

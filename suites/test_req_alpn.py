@@ -1,0 +1,69 @@
+"""REQ: over TLS a client speaks the protocol that the handshake agreed on (ALPN)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tgi_conformance.backends.driver.driver import Driver
+from tgi_conformance.contracts.outcome import Outcome
+from tgi_conformance.fake_server.client import Space
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import expect, expect_text
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import Shape
+
+#: Variables by which clients are told of a certificate to trust: OpenSSL's, requests', curl's, Node's.
+_TRUSTED_BY: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+
+
+@clause("REQ-17")
+@pytest.mark.parametrize("offer", [("h2", "http/1.1"), ("http/1.1",)], ids=["h2-first", "http1-only"])
+def test_the_protocol_that_was_agreed_on_is_spoken(
+    case: Case, tmp_path: Path, offer: tuple[str, ...]
+) -> None:
+    """A server that agreed on h2 reads nothing else, and one without h2 does not understand it."""
+    shape = case.shape()
+    streams = [False, True] if case.claims("stream") else [False]
+    space = case.serve(
+        *(shape.reply("as agreed", streaming=stream) for stream in streams), tls=("a",), alpn=offer
+    )
+    file = tmp_path / "trusted.pem"
+    file.write_text(space.certificate or "", encoding="ascii")
+    case.probes.require(shape, streaming=streams[-1])
+
+    with case.fresh_process(**dict.fromkeys(_TRUSTED_BY, str(file))) as driver:
+        outcomes = list(_calls(case, driver, shape, streams))
+
+    _expect_trusted(space)
+    notes = [note for note in space.journal().notes if "ALPN" in note]
+    agreed = f"the protocol that was agreed on, of {', '.join(offer)}"
+    expect(not notes, expected=agreed, observed="; ".join(notes))
+    for outcome in outcomes:
+        expect_text(outcome, "as agreed")
+
+
+def _calls(case: Case, driver: Driver, shape: Shape, streams: list[bool]) -> Iterator[Outcome]:
+    limit = case.settings.deadline
+    given: dict[str, object] = {"base_url": case.space.base_url, "api_key": case.key()}
+    if "max_retries" in case.description.settings:
+        given["max_retries"] = 0
+    created = driver.run("create_endpoint", given, deadline=limit)
+    if not created.returned:
+        yield created
+        return
+    for stream in streams:
+        arguments = shape.arguments(case.prompt()) | {"endpoint_id": created.value}
+        arguments |= {"stream": True} if stream else {}
+        yield driver.call(shape.method, arguments, stream=stream).wait(limit)
+
+
+def _expect_trusted(space: Space) -> None:
+    """Not applicable where the client takes no certificate from these variables."""
+    journal = space.journal()
+    if not journal.exchanges and any("no TLS" in note for note in journal.notes):
+        raise NotApplicable("it trusts no certificate that " + ", ".join(_TRUSTED_BY) + " names")
+    if not journal.connections:
+        raise NotApplicable("it opened no connection to an https URL")
