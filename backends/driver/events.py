@@ -159,6 +159,8 @@ class Census:
     warnings: tuple[str, ...] | None = None
     #: Calls of the driver that have not ended.
     open_calls: int | None = None
+    #: Bytes that objects take after a collection; None where the process itself shows it (Python).
+    memory: int | None = None
 
 
 Event = Hello | Failed | Entered | Result | Stream | PieceCame | End | Left | Raised | Refused | Census

@@ -92,9 +92,10 @@ _CENSUS: Final = (
     "logs_dropped",
     "warnings",
     "open_calls",
+    "memory",
 )
-#: What is seen of the backend's process: all it printed, and how long its end took.
-_PROCESS: Final = ("output", "exit")
+#: What is seen of the backend's process: all it printed, how long its end took, and the memory that it takes.
+_PROCESS: Final = ("output", "exit", "memory")
 #: What the kit says at the end of a run.
 _VERDICT: Final = ("ruling",)
 #: What is seen of the kit's own process: where it connected to (census tells the backend's).

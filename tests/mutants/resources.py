@@ -2,6 +2,7 @@
 
 ``breaks`` is the clause that the mistake must redden, ``key`` its key of the results map.
 """
+# ruff: noqa: ARG002 - what is overridden takes more than each mistake needs
 
 import queue
 import threading
@@ -227,3 +228,66 @@ class ReadsAhead(BrokenCleanUp):
             if isinstance(taken, BaseException):
                 raise taken
             yield taken
+
+
+class _Keeps(BrokenCleanUp):
+    """Keeps something of each call for a debugger that nobody attaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[Any] = []
+
+
+class KeepsAnswers(_Keeps):
+    """Keeps each answer."""
+
+    breaks = "RES-10"
+
+    def chat(self, messages: Any, **given: Any) -> Result:
+        result = super().chat(messages, **given)
+        if isinstance(result, Answer):
+            self._kept.append(result)
+        return result
+
+
+class KeepsPieces(_Keeps):
+    """Keeps the pieces of each stream, to join them if it should ever be asked to."""
+
+    breaks = "RES-10"
+
+    def through(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        for piece in pieces:
+            self._kept.append(piece)
+            yield piece
+
+
+class KeepsFailures(_Keeps):
+    """Keeps the exceptions of refused calls, and with their tracebacks the bodies that were read."""
+
+    breaks = "RES-10"
+
+    def chat(self, messages: Any, **given: Any) -> Result:
+        try:
+            return super().chat(messages, **given)
+        except errors.StatusError as error:
+            self._kept.append(error)
+            raise
+
+
+class ConnectsAnew(_OwnClients):
+    """Makes a client for each call, and closes it after (llama_cloud_services)."""
+
+    breaks = "RES-09"
+
+    def keep(self, failed: BaseException | None) -> bool:
+        return False
+
+    def chat(self, messages: Any, **given: Any) -> Result:
+        if given.get("stream") or given.get("endpoint_id") not in self._settings:
+            return super().chat(messages, **given)
+        own = ReferenceAdapter()
+        try:
+            endpoint = own.create_endpoint(**self._settings[given["endpoint_id"]])
+            return own.chat(messages, **given | {"endpoint_id": endpoint})
+        finally:
+            own.close()

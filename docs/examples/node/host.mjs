@@ -7,6 +7,8 @@ import { codeOfAdapter, placeOf } from "./frames.mjs";
 import { readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { inspect, isDeepStrictEqual } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 const METHODS = [
   "describe", "create_endpoint", "update_endpoint", "generate", "chat", "completions", "submit", "test_endpoint", "get_stats",
@@ -54,11 +56,16 @@ class Host {
     return this.#take(JSON.parse(texts.join("")));
   }
 
+  #census({ id, collect }) {
+    const memory = collect === false ? undefined : memoryInUse();
+    this.send({ event: "census", id, at: now(), ...this.#watch.census(), open_calls: this.#calls.size, memory });
+  }
+
   #take(message) {
     const { op, id } = message;
     if (op === "hello") this.#hello(message);
     else if (op === "call") this.#calls.set(id, new Call(this, this.#adapter, message));
-    else if (op === "census") this.send({ event: "census", id, at: now(), ...this.#watch.census(), open_calls: this.#calls.size });
+    else if (op === "census") this.#census(message);
     else if (op === "bye") this.bye();
     else this.#calls.get(id)?.[op](message); // a call that has ended crossed this message
   }
@@ -264,6 +271,20 @@ function descriptors() {
   } catch {
     return undefined;
   }
+}
+
+// Bytes of the objects that are left after a collection. The collector is asked for when it is first needed: a
+// program started with --expose-gc would show it to the backend.
+let collect;
+function memoryInUse() {
+  if (!collect) {
+    setFlagsFromString("--expose-gc");
+    collect = runInNewContext("gc");
+    setFlagsFromString("--no-expose-gc");
+  }
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
 function counted(own) {

@@ -1,0 +1,39 @@
+"""RES: memory does not grow with the calls."""
+
+from tgi_conformance.suites.areas.memory import CALLS, MOST, SIZE, Calls, kinds
+from tgi_conformance.suites.areas.own_process import created_in
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import expect, expect_success
+
+
+@clause("RES-10")
+def test_memory_does_not_grow_with_the_calls(case: Case) -> None:
+    """A service that keeps something of each answer runs out of memory after days, and nobody knows why.
+
+    Whole answers, streams and refused calls are looked at one after the other: each has code of its own.
+    """
+    shape = case.shape()
+    tried = kinds(case, shape)
+    each = CALLS // len(tried)
+    grown: dict[str, float] = {}
+    with case.fresh_process() as driver:
+        for kind in tried:
+            space = case.serve(kind.reply.times(0, None))
+            created = created_in(driver, case, space.base_url, case.key())
+            expect_success(created, "create_endpoint")
+            calls = Calls(case=case, driver=driver, endpoint=created.value, shape=shape, kind=kind)
+            grown[kind.name] = calls.growth(each)
+            if (
+                grown[kind.name] > MOST
+            ):  # a heap may have been enlarged just then; what is kept goes on growing
+                grown[kind.name] = min(grown[kind.name], calls.growth(each))
+
+    over = [
+        f"{size / 1024:.0f} kB for each call that is {name}" for name, size in grown.items() if size > MOST
+    ]
+    expect(
+        not over,
+        expected=f"memory that does not grow with the calls (their answers are of {SIZE >> 10} kB)",
+        observed=f"growth of {'; '.join(over)}",
+    )
