@@ -7,9 +7,11 @@ from typing import Any, Final, cast
 import pytest
 
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Server, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
+from tgi_conformance.suites.areas.answers import outcomes_of
 from tgi_conformance.suites.areas.parameters import LIMIT_NAMES, call_with, expect_arrived
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -128,6 +130,43 @@ def test_a_stop_string_is_cut_off_only_where_it_ended_the_text(
 
     outcome = case.call(endpoint=case.endpoint(), shape=shape, stop=["STOP"])
 
+    _expect_own_text(case, outcome, text, finish)
+
+
+#: Tokens of texts that hold a stop string, which is one token or parts of two.
+_STOPPED: Final[Mapping[str, tuple[str, ...]]] = {
+    "suffix": ("one", " STOP"),
+    "suffix-in-two": ("one", " ST", "OP"),
+    "middle": ("one", " STOP", " two"),
+    "middle-in-two": ("one", " ST", "OP two"),
+    "middle-in-one": ("one STOP two",),
+}
+
+
+@clause("GEN-09")
+@pytest.mark.parametrize("stream", [True], ids=["stream"])
+@SHAPE
+def test_a_stream_is_not_cut_at_a_stop_string_in_its_middle(
+    case: Case, shape: Shape, *, stream: bool
+) -> None:
+    """Whoever ends a stream where it finds the stop string loses the rest of an answer that went on."""
+    case.needs(shape.capability, "stream")
+    case.needs_parameter(shape, "stop")
+    replies = {
+        f"{form}-{finish}": shape.stream(tokens, finish=finish)
+        for form, tokens in _STOPPED.items()
+        for finish in ("stop_sequence", "length")
+    }
+
+    outcomes = outcomes_of(case, shape, replies, stream=stream, stop=["STOP"])
+
+    for form, tokens in _STOPPED.items():
+        for finish in ("stop_sequence", "length"):
+            _expect_own_text(case, outcomes[f"{form}-{finish}"], "".join(tokens), finish)
+
+
+def _expect_own_text(case: Case, outcome: Outcome, text: str, finish: str) -> None:
+    """The text, or what is left of it where a stop string ended it and was taken off."""
     expect_success(outcome)
     right = [text]
     if finish == "stop_sequence" and text.endswith("STOP"):

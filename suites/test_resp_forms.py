@@ -4,8 +4,8 @@ Stimuli are cut from recorded answers, one thing changed at a time.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from typing import Final, cast
 
 import pytest
 
@@ -14,7 +14,7 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
-from tgi_conformance.suites.areas.answers import answer_to
+from tgi_conformance.suites.areas.answers import FINISH, Change, answer_to, everywhere
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_success, expect_text
@@ -61,20 +61,6 @@ def test_a_message_of_tool_calls_without_content_is_an_answer(case: Case, form: 
     )
 
 
-Change = Callable[[Draft], object]
-
-
-def _everywhere(value: Any) -> None:
-    """Add an unknown field to every object of a body."""
-    if isinstance(value, dict):
-        for inner in list(value.values()):
-            _everywhere(inner)
-        value["x_tgi_next"] = {"nested": [1, None, "two"]}
-    elif isinstance(value, list):
-        for inner in value:
-            _everywhere(inner)
-
-
 def _choice(body: Draft) -> Draft:
     return cast("Draft", body["choices"][0])
 
@@ -91,7 +77,7 @@ _SEQUENCE: Final = {
 #: Answers that differ from the usual in what a client has no business to insist on.
 TOLERATED: Final[Mapping[str, Mapping[str, Change]]] = {
     "native": {
-        "extra-everywhere": _everywhere,
+        "extra-everywhere": everywhere,
         "no-details": lambda body: body.pop("details", None),
         "details-null": lambda body: body.update(details=None),
         "logprob-null": lambda body: body["details"].update(tokens=[_TOKEN], prefill=[_TOKEN]),
@@ -101,7 +87,7 @@ TOLERATED: Final[Mapping[str, Mapping[str, Change]]] = {
         "seed-64-bit": lambda body: body["details"].update(seed=2**64 - 1),
     },
     "chat": {
-        "extra-everywhere": _everywhere,
+        "extra-everywhere": everywhere,
         "id-empty": lambda body: body.update(id=""),
         "object-of-text-completion": lambda body: body.update(object="text_completion"),
         "object-unknown": lambda body: body.update(object="chat.completion.v2"),
@@ -112,7 +98,7 @@ TOLERATED: Final[Mapping[str, Mapping[str, Change]]] = {
         ),
     },
     "completions": {
-        "extra-everywhere": _everywhere,
+        "extra-everywhere": everywhere,
         "id-empty": lambda body: body.update(id=""),
         "object-unknown": lambda body: body.update(object="completion.v2"),
         "no-logprobs": lambda body: _choice(body).pop("logprobs", None),
@@ -146,19 +132,6 @@ _WITHOUT_DETAILS: Final = frozenset({"native-no-details", "native-details-null"}
 
 def _asked_for_details(case: Case) -> bool:
     return any(NATIVE.parameters_of(e.json()).get("details") is True for e in case.journal().generations)
-
-
-#: Values that servers put into ``finish_reason``, by slug.
-FINISH: Final[Mapping[str, str | None]] = {
-    "stop": "stop",
-    "length": "length",
-    "eos_token": "eos_token",
-    "stop_sequence": "stop_sequence",
-    "tool_calls": "tool_calls",
-    "empty": "",
-    "null": None,
-    "unknown": "model_went_home",
-}
 
 
 def _finishing(shape: Shape, text: str, reason: str | None) -> Reply:

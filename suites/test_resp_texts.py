@@ -1,7 +1,6 @@
 """RESP: the text of an answer is handed on exactly, whatever route and coding it came by."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Final, cast
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Response, status
 from tgi_conformance.contracts.unset import UNSET
-from tgi_conformance.suites.areas.answers import TEXTS, answer_to, expect_exact
+from tgi_conformance.suites.areas.answers import NO_PREFIX, QUESTION, TEXTS, answer_to, expect_exact
 from tgi_conformance.suites.generated.texts import texts
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -59,23 +58,11 @@ def test_any_text_comes_back_exactly(case: Case, shape: Shape) -> None:
     check_property(case, texts(most=60), check)
 
 
-_QUESTION: Final = "What is Deep Learning?"
-#: Answers that do not begin with the prompt, though some look so.
-NO_PREFIX: Final[Mapping[str, str]] = {
-    "unlike": " A branch of machine learning, and a longer text than the prompt was.",
-    "shorter": " Yes.",
-    "half-of-it": "What is Deep Space? I do not know either, to be honest.",
-    "without-its-last-mark": "What is Deep Learning, really? A good question.",
-    "in-the-middle": " You ask: What is Deep Learning? Well.",
-    "other-case": "what is deep learning? You tell me.",
-}
-
-
 @clause("RESP-03", ways="native")
 @pytest.mark.parametrize("form", sorted(NO_PREFIX))
 def test_a_text_that_does_not_begin_with_the_prompt_loses_nothing(case: Case, form: str) -> None:
     """Cutting the prompt's length off an answer without it eats the answer."""
-    outcome = answer_to(case, NATIVE, NATIVE.plain(NO_PREFIX[form]), _QUESTION)
+    outcome = answer_to(case, NATIVE, NATIVE.plain(NO_PREFIX[form]), QUESTION)
 
     expect_success(outcome)
     expect(

@@ -1,7 +1,7 @@
 """One call that gets a given answer, and its text held against what was sent."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from tgi_conformance.contracts.error_kinds import kinds_for_status
 from tgi_conformance.contracts.outcome import Outcome
@@ -9,7 +9,7 @@ from tgi_conformance.contracts.script import Reply
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import expect, expect_error, expect_success, expect_text
 from tgi_conformance.suites.harness.oracles import renamed
-from tgi_conformance.suites.shapes.calls import Shape
+from tgi_conformance.suites.shapes.calls import Draft, Shape
 from tgi_conformance.suites.shapes.personas import model_served
 
 _NOT_FOUND: Final = 404
@@ -35,6 +35,19 @@ def serve_each(case: Case, replies: Mapping[str, Reply]) -> dict[str, str]:
         )
     )
     return prompts
+
+
+def outcomes_of(
+    case: Case, shape: Shape, replies: Mapping[str, Reply], *, stream: bool, **arguments: object
+) -> dict[str, Outcome]:
+    """Make one call a reply, one after the other and of this form; the outcomes by slug."""
+    case.needs(shape.capability, *(("stream",) if stream else ()))
+    prompts = serve_each(case, replies)
+    endpoint = case.endpoint()
+    return {
+        slug: case.call(prompt, endpoint=endpoint, shape=shape, stream=stream, **arguments)
+        for slug, prompt in prompts.items()
+    }
 
 
 def is_other_model(case: Case) -> bool:
@@ -71,12 +84,51 @@ TEXTS: Final[Mapping[str, str]] = {
     "byte-order-mark": "\ufeffx",
     "sse-words": "data: [DONE]\n\n",
     "special-tokens": "</s> <|endoftext|> <unk>",
+    "chat-marks": "one <|im_end|> two </s> three <end_of_turn> [/INST] <|eot_id|>",
     "markup": "<b>&amp;</b> ```json\n{}\n```",
     "json": '{"a": 1}',
     "number": "42",
     "null-word": "null",
     "astral": "😀 é e\u0301 中",
 }
+
+
+#: The prompt of the answers below.
+QUESTION: Final = "What is Deep Learning?"
+#: Answers that do not begin with the prompt, though some look so.
+NO_PREFIX: Final[Mapping[str, str]] = {
+    "unlike": " A branch of machine learning, and a longer text than the prompt was.",
+    "shorter": " Yes.",
+    "half-of-it": "What is Deep Space? I do not know either, to be honest.",
+    "without-its-last-mark": "What is Deep Learning, really? A good question.",
+    "in-the-middle": " You ask: What is Deep Learning? Well.",
+    "other-case": "what is deep learning? You tell me.",
+}
+#: Values that servers put into ``finish_reason``, by slug.
+FINISH: Final[Mapping[str, str | None]] = {
+    "stop": "stop",
+    "length": "length",
+    "eos_token": "eos_token",
+    "stop_sequence": "stop_sequence",
+    "tool_calls": "tool_calls",
+    "empty": "",
+    "null": None,
+    "unknown": "model_went_home",
+}
+
+#: A change of one JSON object, made in place.
+Change = Callable[[Draft], object]
+
+
+def everywhere(value: Any) -> None:
+    """Add an unknown field to every object of a body."""
+    if isinstance(value, dict):
+        for inner in list(value.values()):
+            everywhere(inner)
+        value["x_tgi_next"] = {"nested": [1, None, "two"]}
+    elif isinstance(value, list):
+        for inner in value:
+            everywhere(inner)
 
 
 def expect_exact(case: Case, outcome: Outcome, text: str) -> None:
