@@ -18,14 +18,14 @@ from tgi_conformance.suites.areas.request_bodies import (
     top_level_names,
     written_parameters,
 )
+from tgi_conformance.suites.areas.ways import EITHER, SHAPE, STREAM, Ask, asking, needs_way
 from tgi_conformance.suites.generated.texts import MULTI_BYTE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import CHAT, Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
@@ -63,21 +63,31 @@ def test_a_number_that_json_lacks_is_refused_or_left_out(case: Case, shape: Shap
     """``NaN`` as a token makes the whole document unreadable for a strict parser."""
     case.needs(shape.capability)
     case.needs_parameter(shape, "temperature")
-    space = case.serve(shape.plain("fine").times(0, 1))
-    endpoint = case.endpoint()
+    _expect_no_token(shape, asking(case, shape, stream=False), number)
 
-    outcome = case.call(endpoint=endpoint, shape=shape, temperature=NO_JSON_NUMBER[number])
 
-    for sent in space.journal().generations:
-        body = expect_strict(sent)
-        value = shape.parameters_of(body).get("temperature")
-        expect(
-            value is None,
-            expected=f"no temperature on the wire for {number}",
-            observed=f"temperature={value!r}",
-        )
-    if not space.journal().generations:
+@clause("REQ-01", case="no-number")
+@STREAM
+@SHAPE
+def test_a_number_that_json_lacks_is_no_token_of_a_stream(case: Case, shape: Shape, *, stream: bool) -> None:
+    """A stream's body may go another way to its bytes."""
+    case.needs_parameter(shape, "temperature")
+    ask = asking(case, shape, stream=stream)
+    for number in sorted(NO_JSON_NUMBER):
+        _expect_no_token(shape, ask, number)
+
+
+def _expect_no_token(shape: Shape, ask: Ask, number: str) -> None:
+    outcome, sent = ask(temperature=NO_JSON_NUMBER[number])
+    if sent is None:
         expect_error(outcome, because=f"temperature={number} was neither sent nor left out")
+        return
+    value = shape.parameters_of(expect_strict(sent)).get("temperature")
+    expect(
+        value is None,
+        expected=f"no temperature on the wire for {number}",
+        observed=f"temperature={value!r}",
+    )
 
 
 def _expect_framing(sent: Exchange) -> None:
@@ -107,17 +117,18 @@ def test_unset_options_are_left_out(case: Case, shape: Shape, *, stream: bool) -
 
 
 @clause("REQ-05", case="given-as-none")
+@EITHER
 @SHAPE
-def test_options_given_as_none_are_left_out(case: Case, shape: Shape) -> None:
+def test_options_given_as_none_are_left_out(case: Case, shape: Shape, *, stream: bool) -> None:
     """``None`` is how Python callers say "not set"."""
-    case.needs(shape.capability)
+    needs_way(case, shape, stream=stream)
     offered = sorted(case.description.parameters.get(shape.method, frozenset()))
     if not offered:
         raise NotApplicable(f"{shape.method} offers no parameter")
     space = case.serve_healthy()
     endpoint = case.endpoint()
 
-    outcome = case.call(endpoint=endpoint, shape=shape, **dict.fromkeys(offered))
+    outcome = case.call(endpoint=endpoint, shape=shape, stream=stream, **dict.fromkeys(offered))
 
     for sent in space.journal().generations:
         _expect_no_bad_null(sent)
@@ -153,15 +164,29 @@ def test_stop_goes_out_as_an_array_of_strings(case: Case, shape: Shape, form: st
     """TGI refuses a bare string; cut into characters it stops everywhere."""
     case.needs(shape.capability)
     case.needs_parameter(shape, "stop")
+    _expect_stops(shape, asking(case, shape, stream=False), form)
+
+
+@clause("REQ-06", case="each")
+@STREAM
+@SHAPE
+def test_stop_goes_out_as_an_array_of_strings_with_a_stream(
+    case: Case, shape: Shape, *, stream: bool
+) -> None:
+    """A stream that sends its one stop string bare is refused by TGI."""
+    case.needs_parameter(shape, "stop")
+    ask = asking(case, shape, stream=stream)
+    for form in sorted(STOPS):
+        _expect_stops(shape, ask, form)
+
+
+def _expect_stops(shape: Shape, ask: Ask, form: str) -> None:
     given, wanted = STOPS[form]
-    space = case.serve(shape.plain("fine").times(0, 1))
-    endpoint = case.endpoint()
-
-    outcome = case.call(endpoint=endpoint, shape=shape, stop=given)
-
-    if isinstance(given, str) and outcome.raised and not space.journal().generations:
+    outcome, sent = ask(stop=given)
+    if sent is None and isinstance(given, str):
         return  # refused, which the clause allows
-    stop = shape.parameters_of(sent_once(space.journal()).json()).get("stop")
+    expect(sent is not None, expected="a request", observed=describe(outcome))
+    stop = None if sent is None else shape.parameters_of(sent.json()).get("stop")
     expect(stop == wanted, expected=f"stop={json.dumps(wanted)}", observed=f"stop={json.dumps(stop)}")
     expect_success(outcome)
 
@@ -175,14 +200,17 @@ _LIMITS: Final = ("max_tokens", "max_completion_tokens")
     [{"max_tokens": 9, "max_completion_tokens": 9}, {"max_tokens": 9}, {"max_completion_tokens": 9}],
     ids=["both", "max_tokens", "max_completion_tokens"],
 )
-def test_the_two_names_of_the_length_limit_are_never_both_sent(case: Case, given: dict[str, int]) -> None:
+@EITHER
+def test_the_two_names_of_the_length_limit_are_never_both_sent(
+    case: Case, given: dict[str, int], *, stream: bool
+) -> None:
     """To TGI they are one field: two of them are a duplicate, a 422."""
-    case.needs(CHAT.capability)
+    needs_way(case, CHAT, stream=stream)
     case.needs_parameter(CHAT, *given)
-    space = case.serve(CHAT.plain("fine").times(0, 1))
+    space = case.serve(CHAT.reply("fine", streaming=stream).times(0, 1))
     endpoint = case.endpoint()
 
-    outcome = case.call(endpoint=endpoint, shape=CHAT, **given)
+    outcome = case.call(endpoint=endpoint, shape=CHAT, stream=stream, **given)
 
     if outcome.raised and not space.journal().generations and len(given) > 1:
         return  # refused as a contradiction
@@ -241,10 +269,11 @@ FRACTIONS: Final[Mapping[str, float]] = {
 
 
 @clause("REQ-09", case="integers")
+@EITHER
 @SHAPE
-def test_integers_go_out_as_json_integers(case: Case, shape: Shape) -> None:
+def test_integers_go_out_as_json_integers(case: Case, shape: Shape, *, stream: bool) -> None:
     """TGI's decoder refuses ``20.0`` and ``"20"``; a seed beyond 2^53 does not survive a double."""
-    written, given = _written(case, shape, WHOLE)
+    written, given = _written(case, shape, WHOLE, stream=stream)
     for name, value in given.items():
         lexeme = written[name]
         expect(
@@ -255,10 +284,11 @@ def test_integers_go_out_as_json_integers(case: Case, shape: Shape) -> None:
 
 
 @clause("REQ-09", case="fractions")
+@EITHER
 @SHAPE
-def test_fractions_go_out_as_json_numbers(case: Case, shape: Shape) -> None:
+def test_fractions_go_out_as_json_numbers(case: Case, shape: Shape, *, stream: bool) -> None:
     """``"0.3"`` is a type error to TGI, and an ``int()`` on the way makes it 0."""
-    written, given = _written(case, shape, FRACTIONS)
+    written, given = _written(case, shape, FRACTIONS, stream=stream)
     for name, value in given.items():
         lexeme = written[name]
         expect(
@@ -269,15 +299,15 @@ def test_fractions_go_out_as_json_numbers(case: Case, shape: Shape) -> None:
 
 
 def _written(
-    case: Case, shape: Shape, values: Mapping[str, float]
+    case: Case, shape: Shape, values: Mapping[str, float], *, stream: bool
 ) -> tuple[Mapping[str, Any], Mapping[str, float]]:
-    case.needs(shape.capability)
+    needs_way(case, shape, stream=stream)
     offered = case.description.parameters.get(shape.method, frozenset())
     given = as_passed(case, {name: value for name, value in values.items() if name in offered})
     if not given:
         raise NotApplicable(f"{shape.method} offers none of {', '.join(values)}")
-    space = case.serve(shape.plain("fine"))
-    expect_success(case.call(endpoint=case.endpoint(), shape=shape, **given))
+    space = case.serve(shape.reply("fine", streaming=stream))
+    expect_success(case.call(endpoint=case.endpoint(), shape=shape, stream=stream, **given))
     written = written_parameters(shape, sent_once(space.journal()))
     # A parameter that is lost altogether is GEN-01's.
     arrived = {name: value for name, value in given.items() if name in written}

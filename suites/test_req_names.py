@@ -11,44 +11,79 @@ from tgi_conformance.contracts.script import status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.request_bodies import sent_once
+from tgi_conformance.suites.areas.ways import EITHER, NAMING_SHAPE, SHAPE, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, error_text, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
-
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+from tgi_conformance.suites.shapes.calls import CHAT, Shape
 
 
 @clause("REQ-10", case="unnamed", ways="chat")
-def test_with_no_model_named_none_is_invented(case: Case) -> None:
+@EITHER
+@pytest.mark.parametrize("shape", [CHAT], ids=["case=chat"])
+def test_with_no_model_named_none_is_invented(case: Case, shape: Shape, *, stream: bool) -> None:
     """To TGI any name but ``tgi`` is the id of an adapter that it has not loaded."""
-    case.needs(CHAT.capability)
-    space = case.serve(CHAT.plain("fine"))
-    case.call(endpoint=case.endpoint(), shape=CHAT)
+    needs_way(case, shape, stream=stream)
+    space = case.serve(shape.reply("fine", streaming=stream))
+    case.call(endpoint=case.endpoint(), shape=shape, stream=stream)
 
-    body = cast("dict[str, Any]", sent_once(space.journal()).json())
-    expect(
-        body.get("model") in (None, "tgi"),
-        expected="model absent or 'tgi'",
-        observed=f"model {body.get('model')!r}",
-    )
+    model = _model_of(sent_once(space.journal()))
+    expect(model in (None, "tgi"), expected="model absent or 'tgi'", observed=f"model {model!r}")
 
 
-@clause("REQ-10", case="named", ways="chat")
-def test_a_named_model_is_sent_as_named(case: Case) -> None:
-    """The name chooses the adapter, or the model behind a router."""
-    case.needs(CHAT.capability)
+#: Names with what clients cut off, change to small letters, or take for something else.
+MODELS: Final = (
+    "Lab/My-LoRA_v1.2",
+    "openai/Lab/My-LoRA",
+    "huggingface/tgi",
+    "Qwen2.5:72B-Instruct-q4_K_M",
+    "ft:base:lab::8Xk2",
+    "models/merged.Q4.gguf",
+    "/data/Merged-v2",
+    "lab@main",
+    "Модель-名前",
+)
+
+
+@clause("REQ-18", case="named")
+@EITHER
+@NAMING_SHAPE
+def test_a_named_model_is_sent_as_named(case: Case, shape: Shape, *, stream: bool) -> None:
+    """The name chooses the adapter, or the model behind a router; another one is another model, or a 404."""
+    needs_way(case, shape, stream=stream)
     case.needs_setting("model")
-    space = case.serve(CHAT.plain("fine"))
-    case.call(endpoint=case.endpoint(model="Lab/My-LoRA_v1.2"), shape=CHAT)
+    space = case.serve(shape.reply("fine", streaming=stream).times(len(MODELS)))
+    for name in MODELS:
+        outcome = case.call(endpoint=case.endpoint(model=name), shape=shape, stream=stream)
+        expect_success(outcome, f"a call on an endpoint of the model {name!r}")
 
-    body = cast("dict[str, Any]", sent_once(space.journal()).json())
-    expect(
-        body.get("model") == "Lab/My-LoRA_v1.2",
-        expected="model 'Lab/My-LoRA_v1.2'",
-        observed=f"model {body.get('model')!r}",
-    )
+    sent = [_model_of(exchange) for exchange in space.journal().generations]
+    expect(sent == list(MODELS), expected=f"models {MODELS}", observed=f"models {sent}")
+
+
+@clause("REQ-18", case="of-each-endpoint")
+@EITHER
+@NAMING_SHAPE
+def test_each_endpoints_requests_name_its_own_model(case: Case, shape: Shape, *, stream: bool) -> None:
+    """A default that the last endpoint has set names its model in the requests of every other."""
+    needs_way(case, shape, stream=stream)
+    case.needs("keys")
+    case.needs_setting("model")
+    models = {"A": "lab/First", "B": "lab/Second"}
+    turns = ("A", "B", "A")
+    space = case.serve(shape.reply("fine", streaming=stream).times(len(turns)))
+    endpoints = {alias: case.endpoint(key=alias, model=model) for alias, model in models.items()}
+    for alias in turns:
+        expect_success(case.call(endpoint=endpoints[alias], shape=shape, stream=stream))
+
+    sent = [(exchange.key, _model_of(exchange)) for exchange in space.journal().generations]
+    wanted = [(alias, models[alias]) for alias in turns]
+    expect(sent == wanted, expected=f"keys and models {wanted}", observed=str(sent))
+
+
+def _model_of(exchange: Exchange) -> object:
+    return cast("dict[str, Any]", exchange.json()).get("model")
 
 
 REQUEST_ID: Final = "Req-0aF9_7:b.Z~42"
@@ -95,15 +130,16 @@ def test_a_callers_request_id_comes_back_with_each_item_of_a_stream(case: Case, 
 
 
 @clause("REQ-11", case="error")
+@EITHER
 @SHAPE
-def test_a_callers_request_id_comes_back_with_the_error(case: Case, shape: Shape) -> None:
+def test_a_callers_request_id_comes_back_with_the_error(case: Case, shape: Shape, *, stream: bool) -> None:
     """A failed call is the one that somebody will look up."""
-    case.needs(shape.capability)
+    needs_way(case, shape, stream=stream)
     case.needs("reqid")
     failure = {"error": "Incomplete generation", "error_type": "incomplete_generation"}
     space = case.serve(status(500, json=failure))
 
-    outcome = case.call(endpoint=case.endpoint(), shape=shape, request_id=REQUEST_ID)
+    outcome = case.call(endpoint=case.endpoint(), shape=shape, stream=stream, request_id=REQUEST_ID)
 
     for attempt in space.journal().generations:
         _expect_id_in(case, attempt)

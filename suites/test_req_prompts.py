@@ -1,5 +1,7 @@
 """REQ: prompts and conversations arrive as the caller wrote them. Judged on the bytes received."""
 
+import copy
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
@@ -9,15 +11,14 @@ import pytest
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.suites.areas.request_bodies import sent_once, strict
 from tgi_conformance.suites.areas.tools import EARLIER_CALL
+from tgi_conformance.suites.areas.ways import EITHER, SHAPE, asking, needs_way
 from tgi_conformance.suites.generated.texts import MULTI_BYTE, texts
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
-from tgi_conformance.suites.harness.expect import describe, expect, expect_success
+from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
-
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape, healthy
 
 #: Prompts that a client may be tempted to change.
 PROMPTS: Final[Mapping[str, str]] = {
@@ -63,6 +64,59 @@ def test_any_native_prompt_arrives_code_point_for_code_point(case: Case) -> None
         _expect_same_text(NATIVE.prompt_of(sent_once(space.journal()).json()), prompt, "inputs")
 
     check_property(case, texts(least=1, most=80), check)
+
+
+@clause("REQ-02", case="each")
+@pytest.mark.parametrize(
+    ("shape", "stream"),
+    [
+        pytest.param(NATIVE, True, id="native-stream"),
+        pytest.param(COMPLETIONS, False, id="completions"),
+        pytest.param(COMPLETIONS, True, id="completions-stream"),
+    ],
+)
+def test_a_prompt_arrives_code_point_for_code_point_on_every_way(
+    case: Case, shape: Shape, *, stream: bool
+) -> None:
+    """A ``strip()`` or a limit of characters may stand in the code of one route, or of streams, alone."""
+    ask = asking(case, shape, stream=stream)
+    for form in sorted(PROMPTS):
+        outcome, sent = ask(subject=PROMPTS[form])
+        body = None if sent is None else cast("dict[str, Any]", sent.json())
+        expect(body is not None, expected=f"a request with the prompt {form}", observed=describe(outcome))
+        _expect_same_text(shape.prompt_of(body), PROMPTS[form], form)
+        expect_success(outcome, f"a call with the prompt {form}")
+
+
+#: The routes of one text; a chat's is among its messages (REQ-03).
+PROMPT_SHAPE: Final = pytest.mark.parametrize("shape", [NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+
+
+@clause("REQ-02", case="empty")
+@EITHER
+@PROMPT_SHAPE
+def test_an_empty_prompt_is_sent_as_it_is_or_refused(case: Case, shape: Shape, *, stream: bool) -> None:
+    """TGI refuses it; a blank or a text of the client's own in its place is billed, and answers nobody."""
+    outcome, sent = asking(case, shape, stream=stream, reply=healthy())(subject="")
+
+    if sent is not None:
+        _expect_same_text(shape.prompt_of(sent.json()), "", "the prompt")
+    expect_error(outcome, because="TGI refuses an empty prompt")
+
+
+@clause("REQ-02", case="several")
+@EITHER
+@pytest.mark.parametrize("shape", [COMPLETIONS], ids=lambda shape: shape.name)
+def test_several_prompts_arrive_as_they_were_given(case: Case, shape: Shape, *, stream: bool) -> None:
+    """Joined, cut or put in order they are other prompts, and the answers are told apart by their places."""
+    prompts = ["  b \n", "a\u2028", "  b \n"]
+    outcome, sent = asking(case, shape, stream=stream, reply=healthy())(subject=list(prompts))
+    if sent is None:
+        raise NotApplicable(f"several prompts are refused: {describe(outcome)}")
+
+    observed = cast("dict[str, Any]", sent.json()).get("prompt")
+    expect(observed == prompts, expected=f"prompt {json.dumps(prompts)}", observed=json.dumps(observed))
+    expect_success(outcome)
 
 
 def _expect_same_text(observed: str, wanted: str, what: str) -> None:
@@ -115,6 +169,87 @@ CONVERSATIONS: Final[Mapping[str, list[dict[str, object]]]] = {
 MESSAGE_FIELDS: Final = frozenset({"role", "content", "name", "tool_calls"})
 
 
+#: What a client may be tempted to tidy, at both ends and in between.
+_ODD: Final = (
+    "\ufeff \t\n two  blanks\u2028\u2029\x85 e\u0301 \U0001f600 a\0b "
+    '\\u0041 \\n "q" <b> &amp; {{ x }} \r\n \r '
+)
+#: 140,000 characters of which no two parts are the same.
+_LONG: Final = " ".join(map(str, range(25_000)))
+#: Conversations whose texts must arrive as they are; True: a client may refuse such a one.
+CONTENTS: Final[Mapping[str, tuple[list[dict[str, object]], bool]]] = {
+    "odd": (
+        [
+            {"role": "system", "content": f"{_ODD}1{_ODD}"},
+            {"role": "user", "content": f"{_ODD}2{_ODD}"},
+            {"role": "assistant", "content": f"{_ODD}3{_ODD}"},
+            {"role": "user", "content": f"{_ODD}4{_ODD}"},
+        ],
+        False,
+    ),
+    "odd-result": (
+        [
+            {"role": "user", "content": "Is it raining?"},
+            {"role": "assistant", "content": None, "tool_calls": [EARLIER_CALL]},
+            {"role": "tool", "content": _ODD, "tool_call_id": "0"},
+            {"role": "user", "content": "Thanks. And tomorrow?"},
+        ],
+        False,
+    ),
+    "long": (
+        [{"role": "system", "content": f"s{_LONG}"}, {"role": "user", "content": f"u{_LONG}"}],
+        False,
+    ),
+    "parts": (
+        [{"role": "user", "content": [{"type": "text", "text": text} for text in (_ODD, "", f" 2{_ODD}")]}],
+        True,
+    ),
+    "empty": (
+        [
+            {"role": "system", "content": ""},
+            {"role": "user", "content": ""},
+            {"role": "assistant", "content": ""},
+            {"role": "user", "content": ""},
+        ],
+        True,
+    ),
+}
+
+
+@clause("REQ-03", case="contents")
+@EITHER
+@pytest.mark.parametrize("shape", [CHAT], ids=lambda shape: shape.name)
+def test_contents_arrive_as_they_were_given_on_every_way(case: Case, shape: Shape, *, stream: bool) -> None:
+    """Texts of every role, in parts, of any length, and nothing of the conversation before."""
+    ask = asking(case, shape, stream=stream)
+    rows = dict(CONTENTS)
+    if stream:  # the plain call has a case for each
+        rows |= {form: (given, False) for form, given in CONVERSATIONS.items()}
+    for form, (given, refusable) in rows.items():
+        outcome, sent = ask(subject=copy.deepcopy(given))
+        if sent is None and refusable:
+            continue
+        body = {} if sent is None else cast("dict[str, Any]", sent.json())
+        _expect_same_messages(body.get("messages"), given, form)
+        expect_success(outcome, f"a call with the messages {form}")
+
+
+def _expect_same_messages(observed: object, given: Sequence[Mapping[str, object]], form: str) -> None:
+    """The first message that differs is shown: others may be long."""
+    read, wanted = (cast("list[object]", _as_tgi_reads(said) or []) for said in (observed, given))
+    for number, (one, other) in enumerate(itertools.zip_longest(read, wanted), 1):
+        if one == other:
+            continue
+        texts = [said.get("content") if isinstance(said, Mapping) else said for said in (one, other)]
+        if all(isinstance(text, str) for text in texts):
+            _expect_same_text(str(texts[0]), str(texts[1]), f"{form}: the content of message {number}")
+        expect(
+            condition=False,
+            expected=f"{form}: message {number} of {len(wanted)}: {json.dumps(other)[:400]}",
+            observed=f"{json.dumps(one)[:400]} of {len(read)}",
+        )
+
+
 @clause("REQ-03", ways="chat")
 @pytest.mark.parametrize("form", sorted(CONVERSATIONS))
 def test_messages_arrive_as_they_were_given(case: Case, form: str) -> None:
@@ -142,29 +277,43 @@ def test_messages_arrive_as_they_were_given(case: Case, form: str) -> None:
 
 
 def _as_tgi_reads(messages: object) -> object:
-    """Leave out what the router does not read, and null members: null content is TOOL-09's to judge."""
+    """Leave out what the router does not read, and null members: null content is TOOL-09's to judge.
+
+    Parts of text are one text, as the router joins them.
+    """
     if not isinstance(messages, Sequence):
         return messages
     return [
-        {name: value for name, value in message.items() if name in MESSAGE_FIELDS and value is not None}
+        {
+            name: _joined(value)
+            for name, value in message.items()
+            if name in MESSAGE_FIELDS and value is not None
+        }
         if isinstance(message, Mapping)
         else message
         for message in messages
     ]
 
 
+def _joined(value: object) -> object:
+    parts = value if isinstance(value, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, Mapping) and part.get("type") == "text"]
+    return "".join(map(str, texts)) if texts and len(texts) == len(parts) else value
+
+
 @clause("REQ-04")
 @pytest.mark.parametrize("text", ["\ud83d", "half \udc00 done"], ids=["leading", "trailing"])
+@EITHER
 @SHAPE
 def test_a_lone_surrogate_ends_as_one_client_error_or_is_replaced(
-    case: Case, shape: Shape, text: str
+    case: Case, shape: Shape, text: str, *, stream: bool
 ) -> None:
     """It comes out of cut emoji; the encoder's own crash must not cost a slot."""
-    case.needs(shape.capability)
+    needs_way(case, shape, stream=stream)
     space = case.serve_healthy()
     endpoint = case.endpoint(max_concurrent_requests=1)
 
-    outcome = case.call(text, endpoint=endpoint, shape=shape)
+    outcome = case.call(text, endpoint=endpoint, shape=shape, stream=stream)
 
     sent = space.journal().generations
     expect(
@@ -187,7 +336,7 @@ def test_a_lone_surrogate_ends_as_one_client_error_or_is_replaced(
             expected="the surrogate replaced in what was sent",
             observed=repr(sent[0].body) if sent else "no request",
         )
-    second = case.call(endpoint=endpoint, shape=shape)
+    second = case.call(endpoint=endpoint, shape=shape, stream=stream)
     expect_success(second, "the call after it, with one slot in all,")
 
 

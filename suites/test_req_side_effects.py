@@ -10,6 +10,7 @@ from tgi_conformance.contracts.script import status
 from tgi_conformance.suites.areas.own_process import call_in, created_in, forms
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.tools import EARLIER_CALL
+from tgi_conformance.suites.areas.ways import EITHER, SHAPE, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (
@@ -19,9 +20,8 @@ from tgi_conformance.suites.harness.expect import (
     expect_success,
     expect_text,
 )
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import CHAT, Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
@@ -49,27 +49,29 @@ NESTED: Final[Mapping[str, Mapping[str, object]]] = {
 
 
 @clause("REQ-13", case="plain")
+@EITHER
 @SHAPE
-def test_a_callers_values_are_not_changed(case: Case, shape: Shape) -> None:
+def test_a_callers_values_are_not_changed(case: Case, shape: Shape, *, stream: bool) -> None:
     """A dict that grows a key here goes out changed with the caller's next request."""
-    case.needs(shape.capability)
-    case.serve(shape.plain("fine").times(0, 1))
-    _expect_untouched(_call_with_nested(case, shape, case.endpoint()))
+    needs_way(case, shape, stream=stream)
+    case.serve(shape.reply("fine", streaming=stream).times(0, 1))
+    _expect_untouched(_call_with_nested(case, shape, case.endpoint(), stream=stream))
 
 
 @clause("REQ-13", case="after-retries")
+@EITHER
 @SHAPE
-def test_a_callers_values_are_not_changed_by_retries(case: Case, shape: Shape) -> None:
+def test_a_callers_values_are_not_changed_by_retries(case: Case, shape: Shape, *, stream: bool) -> None:
     """What is popped from the caller's dict in the first attempt is missing in the second."""
-    case.needs(shape.capability)
+    needs_way(case, shape, stream=stream)
     code = retried_status(case)
     case.needs_setting("max_retries")
-    case.serve(refusal(code).times(0, 2), shape.plain("fine").times(0, 1))
+    case.serve(refusal(code).times(0, 2), shape.reply("fine", streaming=stream).times(0, 1))
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
-    _expect_untouched(_call_with_nested(case, shape, endpoint))
+    _expect_untouched(_call_with_nested(case, shape, endpoint, stream=stream))
 
 
-def _call_with_nested(case: Case, shape: Shape, endpoint: str) -> Outcome:
+def _call_with_nested(case: Case, shape: Shape, endpoint: str, *, stream: bool) -> Outcome:
     offered = case.description.parameters.get(shape.method, frozenset())
     given = {name: value for name, value in NESTED[shape.method].items() if name in offered}
     subject: object = None
@@ -80,12 +82,12 @@ def _call_with_nested(case: Case, shape: Shape, endpoint: str) -> Outcome:
             {"role": "assistant", "content": "", "tool_calls": [EARLIER_CALL]},
             {"role": "tool", "content": "{}", "tool_call_id": "0"},
         ]
-    return case.call(endpoint=endpoint, shape=shape, subject=subject, **given)
+    return case.call(endpoint=endpoint, shape=shape, stream=stream, subject=subject, **given)
 
 
 def _expect_untouched(outcome: Outcome) -> None:
     expect(
-        not outcome.mutated and outcome.ending in ("answer", "error"),
+        not outcome.mutated and outcome.ending in ("answer", "end", "error"),
         expected="arguments that are equal before and after the call",
         observed=f"changed: {', '.join(outcome.mutated)}" if outcome.mutated else describe(outcome),
     )

@@ -1,11 +1,12 @@
 """Mistakes that stand in the code of one way to make a call alone: in streams, or on one route."""
 # ruff: noqa: ARG002 - the parts exchanged take more than each mistake needs
 
+import re
 from typing import Any
 
 from seams import Broken, exchange
 
-from tgi_conformance.backends.reference import calls
+from tgi_conformance.backends.reference import calls, transport
 from tgi_conformance.backends.reference.errors import InvalidArgumentError
 
 Body = dict[str, Any]
@@ -128,3 +129,207 @@ class StreamRemembersParameters(OneStream):
         sampling = ("temperature", "top_p", "seed")
         self._kept |= {name: parameters[name] for name in sampling if name in parameters}
         return parameters | self._kept
+
+
+class StreamSendsBareStop(OneStream):
+    """Sends a single stop string of a stream as a text."""
+
+    breaks = "REQ-06"
+    key = "post_request"
+
+    def streamed(self, parameters: Body) -> Body:
+        stops = parameters.get("stop") or ()
+        return parameters | {"stop": stops[0]} if len(stops) == 1 else parameters
+
+
+class StreamSendsBothLimits(OneStream):
+    """Sends both names of the length limit with a stream."""
+
+    breaks = "REQ-07"
+    key = "chat_method"
+
+    def streamed(self, parameters: Body) -> Body:
+        if "messages" in parameters and "max_tokens" in parameters:
+            parameters["max_completion_tokens"] = parameters["max_tokens"]
+        return parameters
+
+
+class StreamFloatsIntegers(OneStream):
+    """Takes the integers of a stream through a float."""
+
+    breaks = "REQ-09"
+    key = "test_endpoint_params"
+
+    def streamed(self, parameters: Body) -> Body:
+        return {
+            name: float(value) if isinstance(value, int) and name.startswith(("max_", "top_")) else value
+            for name, value in parameters.items()
+        }
+
+
+class StreamStripsPrompt(OneWay):
+    """Tidies up the prompt of a stream."""
+
+    breaks = "REQ-02"
+    key = "post_request"
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        name = {"generate": "inputs", "completions": "prompt"}.get(kind, "")
+        if stream and isinstance(body.get(name), str):
+            body[name] = body[name].strip()
+        return route, body
+
+
+class CutsCompletionsPrompt(OneWay):
+    """Cuts the prompt of ``/v1/completions`` where it takes a context to be full."""
+
+    breaks = "REQ-02"
+    key = "post_request"
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        if kind == "completions" and isinstance(body["prompt"], str):
+            body["prompt"] = body["prompt"][:100_000]
+        return route, body
+
+
+class FillsEmptyPrompt(OneWay):
+    """Sends a blank where the prompt is empty."""
+
+    breaks = "REQ-02"
+    key = "post_request"
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        return route, {name: value or " " if name == "prompt" else value for name, value in body.items()}
+
+
+class OneMessages(OneWay):
+    """A mistake in the messages of a chat."""
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        if kind == "chat":
+            body["messages"] = [self.message(dict(said), stream=stream) for said in body["messages"]]
+        return route, body
+
+    def message(self, said: Body, *, stream: bool) -> Body:
+        """Change a message that is sent."""
+        return said
+
+
+class TidiesSystemMessages(OneMessages):
+    """Makes each run of white space in a system message one blank."""
+
+    breaks = "REQ-03"
+    key = "chat_method"
+
+    def message(self, said: Body, *, stream: bool) -> Body:
+        if said["role"] == "system" and isinstance(said["content"], str):
+            said["content"] = re.sub(r"\s+", " ", said["content"])
+        return said
+
+
+class CutsLongContents(OneMessages):
+    """Cuts the contents of a stream's messages at 32,768 characters."""
+
+    breaks = "REQ-03"
+    key = "chat_method"
+
+    def message(self, said: Body, *, stream: bool) -> Body:
+        if stream and isinstance(said.get("content"), str):
+            said["content"] = said["content"][:32_768]
+        return said
+
+
+class KeepsFirstPart(OneMessages):
+    """Keeps the first of several parts of text."""
+
+    breaks = "REQ-03"
+    key = "chat_method"
+
+    def message(self, said: Body, *, stream: bool) -> Body:
+        parts = said.get("content")
+        if isinstance(parts, list) and all(part.get("type") == "text" for part in parts):
+            said["content"] = parts[0]["text"]
+        return said
+
+
+class StreamKeepsHistory(OneWay):
+    """Sends what was said in a stream before with the next stream."""
+
+    breaks = "REQ-03"
+    key = "chat_method"
+
+    def damage(self) -> None:
+        self._said: list[Body] = []
+        super().damage()
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        if kind == "chat" and stream:
+            body["messages"] = self._said = [*self._said, *body["messages"]][-6:]
+        return route, body
+
+
+class StreamChangesMessages(Broken):
+    """Puts what the model says behind the caller's own messages, in streams."""
+
+    breaks = "REQ-13"
+    key = "post_request"
+
+    def chat(self, messages: Any, **given: Any) -> Any:
+        answer = super().chat(messages, **given)
+        return self._told(messages, answer) if given.get("stream") else answer
+
+    def _told(self, messages: Any, pieces: Any) -> Any:
+        text = ""
+        for piece in pieces:
+            text += piece.text
+            yield piece
+        messages.append({"role": "assistant", "content": text})
+
+
+class CompletionsNameNoModel(OneWay):
+    """Leaves the model out of ``/v1/completions``."""
+
+    breaks = "REQ-18"
+    key = "post_request"
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        return route, _less(body, "model") if kind == "completions" else body
+
+
+class LowersModel(OneWay):
+    """Puts the name of a model in small letters."""
+
+    breaks = "REQ-18"
+    key = "post_request"
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        return route, body | {"model": body["model"].lower()} if "model" in body else body
+
+
+class StreamForgetsModel(OneWay):
+    """Cuts a provider's prefix off the model of a stream."""
+
+    breaks = "REQ-18"
+    key = "post_request"
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        if stream and "model" in body:
+            body["model"] = body["model"].removeprefix("openai/")
+        return route, body
+
+
+class StreamSendsNoRequestId(Broken):
+    """Leaves the header of the request id out of streams."""
+
+    breaks = "REQ-11"
+    key = "request_id_tracking"
+
+    def damage(self) -> None:
+        def without(right: Any) -> Any:
+            def headers(request: Any) -> Any:
+                sent = dict(right(request))
+                return {k: v for k, v in sent.items() if not request.stream or v != request.request_id}
+
+            return headers
+
+        exchange(transport, "_headers", without)
