@@ -58,10 +58,10 @@ KEY_COUNTS = {
     "endpoint_handler": 6,
     "test_endpoint": 1,
     "test_endpoint_params": 15,
-    "post_request": 18,
+    "post_request": 19,
     "post_request_headers": 6,
     "request_id_tracking": 4,
-    "chat_method": 8,
+    "chat_method": 9,
     "streaming": 34,
     "error_handling_auth": 1,
     "error_handling_rate_limit": 7,
@@ -88,10 +88,10 @@ CATALOGUE = load_catalogue()
 def test_totals() -> None:
     levels = Counter(clause.level for clause in CATALOGUE)
     grounds = Counter(mark for clause in CATALOGUE for mark in clause.grounds)
-    assert len(CATALOGUE) == 195
-    assert levels == {Level.MUST: 157, Level.SHOULD: 35, Level.MAY: 3}
-    assert grounds == {"public-issue": 113, "shipped-code": 34}
-    assert sum(bool(clause.grounds) for clause in CATALOGUE) == 136
+    assert len(CATALOGUE) == 200
+    assert levels == {Level.MUST: 159, Level.SHOULD: 38, Level.MAY: 3}
+    assert grounds == {"public-issue": 119, "shipped-code": 34}
+    assert sum(bool(clause.grounds) for clause in CATALOGUE) == 142
 
 
 @pytest.mark.parametrize("area", CATALOGUE.areas, ids=lambda area: area.name)
