@@ -79,7 +79,7 @@ def test_run_ends_with_12_where_the_backend_does_not_start(project: Path) -> Non
         (["-n", "2", "--case", "INIT-05", "--case", "NOPE"], "there is no clause NOPE; the areas are INIT, "),
         (["-n", "0", "--case", "STRAEM-12/plain"], "there is no clause STRAEM-12; did you mean STREAM-12?"),
         (["-n", "0", "--case", "init-99"], "INIT-01 to INIT-"),
-        (["-n", "0", "--case", "RETRY-03/json-40*9"], "near it: RETRY-03/every-status-chat-plain"),
+        (["-n", "0", "--case", "RETRY-03/json-40*9"], "near it: RETRY-03/json-400"),
         (["-n", "2", "--case", "RETRY-03/nothing"], "near it: RETRY-03/every-status-chat-plain"),
         (["-n", "2", "--case", "INIT-05", "--case", "NOPE-*"], "there is no clause NOPE-*; the areas are "),
         (["-n", "0", "--case", "ERR-01/run-wide"], "--last-failed"),
