@@ -11,8 +11,9 @@ from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.streams import ALL
 from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_turned_away
+from tgi_conformance.suites.areas.ways import EITHER
 from tgi_conformance.suites.harness.case import ALIASES, Case, Running
-from tgi_conformance.suites.harness.clause import clause, each_form, load, needed
+from tgi_conformance.suites.harness.clause import clause, load
 from tgi_conformance.suites.harness.expect import (
     describe,
     expect,
@@ -51,10 +52,10 @@ def test_each_request_carries_exactly_its_endpoints_key(case: Case, form: str) -
 
 
 @clause("MUX-02", case="one-endpoints-life-leaves-another-as-it-was", ways="chat")
-@each_form
+@EITHER
 def test_one_endpoints_life_leaves_another_as_it_was(case: Case, *, stream: bool) -> None:
     """Creating, changing and closing B must not touch A's key, URL, headers or limits."""
-    case.needs("keys", *needed(stream=stream))
+    case.needs("keys", *(("stream",) if stream else ()))
     space = case.serve_healthy()
     first = case.endpoint(key="A")
     for _ in range(2):
@@ -131,10 +132,10 @@ def test_no_cross_talk_under_concurrency(case: Case) -> None:
 
 
 @clause("MUX-04", case="a-retried-call-keeps-its-key", ways="chat")
-@each_form
+@EITHER
 def test_a_retried_call_keeps_its_key(case: Case, *, stream: bool) -> None:
     """An attempt under another key is failover nobody asked for."""
-    case.needs("keys", "retry", *needed(stream=stream))
+    case.needs("keys", "retry", *(("stream",) if stream else ()))
     code = retried_status(case)
     case.needs_setting("max_retries")
     space = case.serve(refusal(code).times(2), healthy().times(0, None))
@@ -151,10 +152,10 @@ def test_a_retried_call_keeps_its_key(case: Case, *, stream: bool) -> None:
 
 
 @clause("MUX-05", case="a-rate-limited-key-delays-no-other", ways="chat")
-@each_form
+@EITHER
 def test_a_rate_limited_key_delays_no_other(case: Case, *, stream: bool) -> None:
     """Backoff is per endpoint: a ban on one key is no ban on the next."""
-    case.needs("keys", "retry", *needed(stream=stream))
+    case.needs("keys", "retry", *(("stream",) if stream else ()))
     code = retried_status(case)
     case.needs_setting("max_retries")
     space = case.serve(
@@ -179,10 +180,10 @@ def test_a_rate_limited_key_delays_no_other(case: Case, *, stream: bool) -> None
 
 
 @clause("MUX-06", case="retries", ways="chat")
-@each_form
+@EITHER
 def test_each_endpoints_retries_take_effect(case: Case, *, stream: bool) -> None:
     """Stored settings that the wire never sees are no settings."""
-    case.needs("keys", "retry", *needed(stream=stream))
+    case.needs("keys", "retry", *(("stream",) if stream else ()))
     code = retried_status(case)
     case.needs_setting("max_retries")
     quick: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0}
@@ -227,10 +228,10 @@ def test_each_endpoints_cap_takes_effect(case: Case) -> None:
 
 
 @clause("MUX-07", case="an-unknown-endpoint-is-an-error", ways="chat")
-@each_form
+@EITHER
 def test_an_unknown_endpoint_is_an_error(case: Case, *, stream: bool) -> None:
     """A typing error must not send the prompt under the default key."""
-    case.needs("keys", *needed(stream=stream))
+    case.needs("keys", *(("stream",) if stream else ()))
     space = case.serve_healthy()
     case.endpoint(key="A")
 
@@ -265,10 +266,10 @@ def test_endpoint_ids_are_unique(case: Case) -> None:
 
 
 @clause("MUX-09", case="fair", ways="chat")
-@each_form
+@EITHER
 def test_rotation_is_fair(case: Case, *, stream: bool) -> None:
     """With all keys healthy each gets its share, give or take one."""
-    case.needs("rotate", "keys", *needed(stream=stream))
+    case.needs("rotate", "keys", *(("stream",) if stream else ()))
     space = case.serve_healthy()
     shape = case.shape()
     # In a process of its own: endpoints that another case left behind would take their turns too.

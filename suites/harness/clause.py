@@ -9,10 +9,3 @@ timing = pytest.mark.timing
 load = pytest.mark.load
 #: The case mostly waits and uses no fixture but ``case``: a long run plays it before its turn, beside others.
 ahead = pytest.mark.ahead
-#: A case of each form of the call; the plain one has the name that the case has without a parameter.
-each_form = pytest.mark.parametrize("stream", [False, True], ids=[pytest.HIDDEN_PARAM, "stream"])
-
-
-def needed(*, stream: bool) -> tuple[str, ...]:
-    """The capability that a call of that form needs."""
-    return ("stream",) if stream else ()
