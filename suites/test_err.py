@@ -24,6 +24,7 @@ from tgi_conformance.suites.areas.failures import (
     recorded,
 )
 from tgi_conformance.suites.areas.waits import expect_received
+from tgi_conformance.suites.areas.ways import begin
 from tgi_conformance.suites.generated.schemas import json_values
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
@@ -359,17 +360,25 @@ def test_a_failed_generation_is_no_validation_error(case: Case, form: str) -> No
 
 
 @clause("ERR-10", ways="chat")
-@pytest.mark.parametrize("how", ["cancel", "interrupt"])
-def test_cancellation_passes_through(case: Case, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "stream"),
+    [("cancel", False), ("interrupt", False), ("cancel", True)],
+    ids=["cancel", "interrupt", "cancel-stream"],
+)
+def test_cancellation_passes_through(case: Case, how: str, *, stream: bool) -> None:
     """Swallowed, it leaves a caller waiting for a call that it had taken back."""
-    case.needs("cancel", "retry")
+    # A stream of a sync client is left, not cancelled.
+    case.needs("cancel", "retry", *(("stream", "async") if stream else ()))
     if how == "interrupt" and case.claims("async"):
         raise NotApplicable("an interrupt goes to the event loop, not into a coroutine")
     shape = case.shape()
-    space = case.serve(shape.plain("too late").held("answer"))
+    space = case.serve(shape.reply("too late", streaming=stream).held("answer"))
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
 
-    running = _cancellable(case, endpoint, shape, how)
+    if stream:
+        running = begin(case, case.prompt(), endpoint, shape, stream=True)
+    else:
+        running = _cancellable(case, endpoint, shape, how)
     expect_received(case, space)
     running.cancel(how)
     outcome = running.wait(case.patience(space.journal()).soon(2.0))

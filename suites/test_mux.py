@@ -9,10 +9,9 @@ from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import Server, always, echo
 from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
-from tgi_conformance.suites.areas.streams import ALL
 from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_turned_away
-from tgi_conformance.suites.areas.ways import EITHER
-from tgi_conformance.suites.harness.case import ALIASES, Case, Running
+from tgi_conformance.suites.areas.ways import EITHER, begin
+from tgi_conformance.suites.harness.case import ALIASES, Case
 from tgi_conformance.suites.harness.clause import clause, load
 from tgi_conformance.suites.harness.expect import (
     describe,
@@ -140,7 +139,7 @@ def test_a_retried_call_keeps_its_key(case: Case, *, stream: bool) -> None:
     case.needs_setting("max_retries")
     space = case.serve(refusal(code).times(2), healthy().times(0, None))
     first = case.endpoint(key="A", max_retries=2, initial_retry_delay=0.03, backoff_factor=1.0)
-    running = _begun(case, first, stream=stream)
+    running = begin(case, case.prompt(), first, case.shape(), stream=stream)
     expect_received(case, space)
     case.endpoint(key="B")
 
@@ -166,10 +165,11 @@ def test_a_rate_limited_key_delays_no_other(case: Case, *, stream: bool) -> None
     )
     free = case.endpoint(key="B", max_concurrent_requests=2, queue_size=2)
     for _ in range(4):
-        _begun(case, limited, stream=stream)
+        begin(case, case.prompt(), limited, case.shape(), stream=stream)
     expect_turned_away(case, space, key="A")
 
-    outcome = _begun(case, free, stream=stream).wait_briefly(case.patience(space.journal()).soon())
+    running = begin(case, case.prompt(), free, case.shape(), stream=stream)
+    outcome = running.wait_briefly(case.patience(space.journal()).soon())
 
     expect(
         outcome is not None and outcome.returned,
@@ -309,14 +309,6 @@ def test_without_a_key_there_is_no_authorization(case: Case) -> None:
 
 
 # --- what the tests above share ---------------------------------------------------------------------------
-
-
-def _begun(case: Case, endpoint: str, *, stream: bool) -> Running:
-    """A call under way; a stream is read, as clients may send nothing before that."""
-    running = case.start(endpoint=endpoint, stream=stream)
-    if stream:
-        running.call.ask(ALL)
-    return running
 
 
 def _outlasts_one(case: Case) -> bool:

@@ -19,7 +19,7 @@ from tgi_conformance.suites.shapes.calls import Shape
 _TRUSTED_BY: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 
-@clause("REQ-17")
+@clause("REQ-17", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("offer", [("h2", "http/1.1"), ("http/1.1",)], ids=["h2-first", "http1-only"])
 def test_the_protocol_that_was_agreed_on_is_spoken(
     case: Case, tmp_path: Path, offer: tuple[str, ...]

@@ -11,17 +11,17 @@ from tgi_conformance.contracts.script import status
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.request_bodies import sent_once
-from tgi_conformance.suites.areas.ways import EITHER, NAMING_SHAPE, SHAPE, needs_way
+from tgi_conformance.suites.areas.ways import EITHER, NAMING_SHAPE, SHAPE, begin, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, error_text, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, Shape
+from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, Shape
 
 
-@clause("REQ-10", case="unnamed", ways="chat")
+@clause("REQ-10", case="unnamed")
 @EITHER
-@pytest.mark.parametrize("shape", [CHAT], ids=["case=chat"])
+@pytest.mark.parametrize("shape", [CHAT, COMPLETIONS], ids=["case=chat", "completions"])
 def test_with_no_model_named_none_is_invented(case: Case, shape: Shape, *, stream: bool) -> None:
     """To TGI any name but ``tgi`` is the id of an adapter that it has not loaded."""
     needs_way(case, shape, stream=stream)
@@ -167,20 +167,21 @@ def _expect_id_in(case: Case, sent: Exchange) -> None:
     )
 
 
-@clause("REQ-12", ways="chat")
-def test_generated_request_ids_are_unique(case: Case) -> None:
+@clause("REQ-12", case="generated-request-ids-are-unique", ways="chat")
+@EITHER
+def test_generated_request_ids_are_unique(case: Case, *, stream: bool) -> None:
     """A second and a hash of the body are the same for every equal call of that second."""
-    case.needs("reqid")
-    count = 64
+    case.needs("reqid", *(("stream",) if stream else ()))
+    count = 16 if stream else 64
     shape = case.shape()
-    space = case.serve(shape.plain("fine").times(count))
+    space = case.serve(shape.reply("fine", streaming=stream).times(count))
     endpoint = case.endpoint(max_concurrent_requests=count, queue_size=count)
     prompt = case.prompt("the same")
 
     together = taken_together(case, count)
     outcomes: list[Outcome] = []
     for _ in range(count // together):
-        running = [case.start(prompt, endpoint=endpoint, shape=shape) for _ in range(together)]
+        running = [begin(case, prompt, endpoint, shape, stream=stream) for _ in range(together)]
         outcomes += [call.wait() for call in running]
 
     for outcome in outcomes:
@@ -201,5 +202,8 @@ def _generated_ids(case: Case, journal: Journal, outcomes: Sequence[Outcome]) ->
     header = case.description.request_id_header
     if header is not None:
         return [exchange.header(header) for exchange in journal.generations]
+    if any(outcome.pieces for outcome in outcomes):
+        firsts = [outcome.pieces[0].request_id for outcome in outcomes if outcome.pieces]
+        return [first if isinstance(first, str) else None for first in firsts]
     answers = [outcome.answer for outcome in outcomes if outcome.answer is not None]
     return [answer.request_id if isinstance(answer.request_id, str) else None for answer in answers]

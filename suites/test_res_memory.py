@@ -7,7 +7,7 @@ from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_success
 
 
-@clause("RES-10")
+@clause("RES-10", ways=("chat", "chat stream"))
 def test_memory_does_not_grow_with_the_calls(case: Case) -> None:
     """A service that keeps something of each answer runs out of memory after days, and nobody knows why.
 

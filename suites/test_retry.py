@@ -28,6 +28,7 @@ from tgi_conformance.suites.areas.retry_waits import (
     moment_ahead,
 )
 from tgi_conformance.suites.areas.waits import expect_received
+from tgi_conformance.suites.areas.ways import EITHER, begin
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import (
@@ -208,8 +209,10 @@ def test_a_bad_retry_after_leaves_the_backoff_to_the_client(case: Case, form: st
 
 
 @clause("RETRY-07", case="a-day", ways="chat")
-def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case) -> None:
+@EITHER
+def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case, *, stream: bool) -> None:
     """Give up with the value exposed, or wait it out; an early retry is what the server asked not to get."""
+    case.needs(*(("stream",) if stream else ()))
     code = retried_status(case)
     shape = case.shape()
     space = case.serve(refusal(code, ("retry-after", "86400")))
@@ -217,7 +220,7 @@ def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case)
     limit = case.patience().limit(1.5)
     limited: dict[str, Any] = {"deadline": limit} if takes_deadline(case, shape) else {}
 
-    running = case.start(endpoint=endpoint, shape=shape, **limited)
+    running = begin(case, case.prompt(), endpoint, shape, stream=stream, **limited)
     expect_received(case, space)
     outcome = running.wait_briefly(case.patience(space.journal()).soon() + limit)
 

@@ -17,7 +17,7 @@ FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 _IDLE: Final = 20.0
 
 
-@clause("RETRY-14", case="idle-timeout")
+@clause("RETRY-14", case="idle-timeout", ways="chat")
 @FORM
 def test_a_connection_that_timed_out_does_not_fail_the_next_call(case: Case, *, stream: bool) -> None:
     """Load balancers close what is idle after seconds; people pause for longer between two questions."""
@@ -39,7 +39,7 @@ def test_a_connection_that_timed_out_does_not_fail_the_next_call(case: Case, *, 
     expect_text(case.call(endpoint=endpoint, shape=shape, stream=stream), "second")
 
 
-@clause("RETRY-14", case="closed-on-use-stream")
+@clause("RETRY-14", case="closed-on-use-stream", ways="chat stream")
 def test_a_connection_closed_on_its_second_stream_does_not_fail_the_call(case: Case) -> None:
     """The close may cross the request on its way: nothing of a stream was handed out yet."""
     case.needs("retry", "stream")

@@ -26,6 +26,7 @@ from tgi_conformance.suites.areas.retry_waits import (
     within_deadline,
 )
 from tgi_conformance.suites.areas.waits import expect_open, expect_turned_away
+from tgi_conformance.suites.areas.ways import EITHER, begin
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import (
@@ -127,17 +128,22 @@ def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
 
 
 @clause("RETRY-13", case="cancel-in-backoff", ways="chat")
+@EITHER
 @timing
 @ahead
-def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case) -> None:
+def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case, *, stream: bool) -> None:
     """Who has gone wants no answer: not after the sleep either."""
-    case.needs("retry", "cancel")
+    case.needs("retry", "cancel", *(("stream", "async") if stream else ()))
     code = retried_status(case)
     shape = case.shape()
     # A second, so that the attempt that must not come would come while the case looks on.
-    space = case.serve(refusal(code, ("retry-after", "1")), shape.plain("granted").times(0, None))
+    granted = shape.reply("granted", streaming=stream).times(0, None)
+    space = case.serve(refusal(code, ("retry-after", "1")), granted)
     endpoint = case.endpoint(max_retries=1, initial_retry_delay=0.1, backoff_factor=1.0)
-    running = _cancellable(case, endpoint, shape)
+    if stream:
+        running = begin(case, case.prompt(), endpoint, shape, stream=True)
+    else:
+        running = _cancellable(case, endpoint, shape)
     expect_turned_away(case, space)
     if running.over:
         raise NotApplicable(f"it does not wait a Retry-After of 1 s: {describe(running.wait())}")

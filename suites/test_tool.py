@@ -25,6 +25,7 @@ from tgi_conformance.suites.areas.tools import (
     needs_streamed_calls,
     recorded_stream,
 )
+from tgi_conformance.suites.areas.ways import EITHER
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, error_text, expect
@@ -242,20 +243,23 @@ BAD_ARGUMENTS: Final[Mapping[str, str]] = {
 }
 
 
-@clause("TOOL-08", ways="chat")
+@clause("TOOL-08")
 @pytest.mark.parametrize("form", sorted(BAD_ARGUMENTS))
-def test_arguments_that_are_no_json_are_shown_as_they_came(case: Case, form: str) -> None:
+@EITHER
+def test_arguments_that_are_no_json_are_shown_as_they_came(case: Case, form: str, *, stream: bool) -> None:
     """``{}`` in their place is a call that nobody made."""
-    case.needs("chat", "tools")
+    case.needs("chat", "tools", *(("stream",) if stream else ()))
     text = BAD_ARGUMENTS[form]
-    case.serve(answer_of([call(text)]))
+    frames = [chunk([fragment]) for fragment in fragments(text, at=())]
+    case.serve(ended(*frames) if stream else answer_of([call(text)]))
 
-    outcome = ask(case)
+    outcome = ask(case, stream=stream)
 
     if outcome.raised:
         expect(text in error_text(outcome), expected=f"{text!r} in the error", observed=describe(outcome))
         return
-    seen = [(one.arguments, one.complete) for one in calls_of(outcome) or ()]
+    calls = needs_streamed_calls(outcome) if stream else calls_of(outcome)
+    seen = [(one.arguments, one.complete) for one in calls or ()]
     expect(
         [arguments for arguments, _ in seen] == [text] and all(flag is not True for _, flag in seen),
         expected=f"the raw text {text!r}, not vouched for as complete",

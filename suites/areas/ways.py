@@ -84,7 +84,7 @@ def begin(case: Case, prompt: str, endpoint: str, shape: Shape, *, stream: bool,
     """Start a call of that way; a stream is asked for its pieces at once, for clients send nothing before."""
     running = case.start(prompt, endpoint=endpoint, shape=shape, stream=stream, **given)  # type: ignore[arg-type]
     if stream:
-        running.call.pull(ALL)
+        running.call.ask(ALL)
     return running
 
 

@@ -24,7 +24,7 @@ class Reason(StrEnum):
     DONE = "no [DONE] and no choices on the native route"
     BATCH = "several prompts in one call exist on completions alone"
     STREAM_ITSELF = "a stream is what it is about"
-    WHOLE_ITSELF = "a whole answer is what it is about; of streams, STREAM says it"
+    WHOLE_ITSELF = "a whole answer is what it is about; of streams, other clauses say it"
     BELOW = "below the route: one stands for all"
     BELOW_FORM = "below the call: the same code for plain calls and streams"
 
@@ -41,12 +41,6 @@ class Binding:
     not_routes: Reason | None = None
     not_forms: Reason | None = None
     one_route: bool = False
-
-    @property
-    def only(self) -> Way | None:
-        """The one way that the clause binds on; None: there are several, or none."""
-        ways = [way for way in WAYS if self.binds(way)]
-        return ways[0] if len(ways) == 1 else None
 
     def binds(self, way: Way) -> bool:
         """Whether the clause binds on a way; of a clause for any one route, on each."""
@@ -144,6 +138,8 @@ BY_CLAUSE: Final[Mapping[str, Binding]] = {
     "REQ-10": OPENAI_FIELD,
     "REQ-12": EACH_FORM,
     "REQ-14": EACH_FORM,
+    "REQ-17": EACH_FORM,
+    "REQ-18": OPENAI_FIELD,
     "RESP-01": NATIVE_WHOLE,
     "RESP-03": NATIVE,
     "RESP-04": CHAT_WHOLE,
@@ -206,6 +202,7 @@ BY_CLAUSE: Final[Mapping[str, Binding]] = {
     "RES-03": ANY_STREAM,
     "RES-04": ANY_STREAM,
     "RES-08": ANY_STREAM,
+    "TOOL-04": CHAT_WHOLE,
     "TOOL-05": CHAT_STREAM,
     "TOOL-11": NATIVE,
     "REAL-02": EVERY,

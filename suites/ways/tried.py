@@ -26,11 +26,12 @@ def tried(binding: Binding, parameters: Mapping[str, object], given: Sequence[st
     """The ways of a case of a clause that binds so: by its parameters, and what its marker says.
 
     Where no form is said, it is that of the clause, if it binds one form alone, else plain, as for a call.
-    Where nothing is said at all, it is the clause's way, if it binds one way alone, else none.
+    Where no route is said, it is that of the clause, if it binds one route alone and the form is known.
     """
-    only = binding.only
-    route = _route_of(parameters) or (None if only is None else only.route)
     form = _form_of(parameters)
+    known = form is not None or len(binding.forms) == 1
+    only = binding.routes[0] if known and len(binding.routes) == 1 else None
+    route = _route_of(parameters) or only
     usual: Form = binding.forms[0] if len(binding.forms) == 1 else "plain"
     parts: Iterable[_Parts] = map(_read, given) if given else [(None, None)]
     return frozenset(_ways(parts, route, form, usual))

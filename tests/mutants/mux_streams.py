@@ -43,7 +43,7 @@ class StreamsRetryAlike(Broken):
     """Gives streams a number of attempts of their own, whatever the endpoint was told."""
 
     breaks = "MUX-06"
-    key = KEY
+    key = "max_retries"
 
     def damage(self) -> None:
         def fixed(right: Callable[..., float | None]) -> Callable[..., float | None]:

@@ -14,6 +14,9 @@ from tgi_conformance.suites.ways.binding import (
     Reason,
     binding_of,
 )
+from tgi_conformance.suites.ways.binding import (
+    CHAT as CHAT_ROUTE,
+)
 from tgi_conformance.suites.ways.tried import WaysProblem, check, tried
 from tgi_conformance.suites.ways.words import EVERY_WAY, FORMS, ROUTES, WAY_BY_NAME, WAYS
 
@@ -68,6 +71,8 @@ def test_what_a_case_tries_is_said_by_its_parameters_and_its_mark(
 def test_what_a_clause_leaves_no_choice_of_need_not_be_said() -> None:
     assert tried(STREAMS, {"shape": CHAT}) == {WAY_BY_NAME["chat stream"]}
     assert tried(STREAMS, {}) == set()
+    assert tried(CHAT_ROUTE, {"stream": True}) == {WAY_BY_NAME["chat stream"]}
+    assert tried(CHAT_ROUTE, {"form": "stream"}) == set()
     assert tried(NATIVE_STREAM, {}) == {WAY_BY_NAME["native stream"]}
 
 
