@@ -94,7 +94,7 @@ def test_a_whole_run_writes_the_guides_map_strictly_and_everything_else_beside_i
     assert json.loads((tmp_path / "alpha_test_results.json").read_bytes()) == {"streaming": "Failed"}
     more = json.loads((tmp_path / "alpha_more_results.json").read_bytes())
     assert more["results"] == {"new:declarations": "Success"}
-    assert more["claims"] == "claims 1 of 23 capabilities"
+    assert more["claims"] == "claims 1 of 24 capabilities"
     assert set(more["left_out"]) >= set(RESULTS_KEYS) - {"streaming"}
     assert json.loads((tmp_path / "run.json").read_bytes())["exit_code"] == 1
 
