@@ -61,7 +61,7 @@ _INJECTIONS: Final = {
 }
 
 
-@clause("SEC-06", case="own-header", ways="chat")
+@clause("SEC-06", case="own-header", ways=("chat", "chat stream"))
 @pytest.mark.parametrize("form", sorted(_INJECTIONS))
 @PLACE
 def test_line_ends_in_the_callers_headers_are_refused(case: Case, place: str, form: str) -> None:
@@ -72,14 +72,15 @@ def test_line_ends_in_the_callers_headers_are_refused(case: Case, place: str, fo
     own: dict[str, Any] = {"headers": {name: value}}
 
     created = case.try_endpoint(**own) if place == "endpoint" else case.try_endpoint()
-    outcome = created
+    outcomes = [created]
     if created.returned:
-        outcome = case.call(
-            endpoint=case.made(created), shape=shape, stream=False, **(own if place == "call" else {})
-        )
+        endpoint, given = case.made(created), own if place == "call" else {}
+        forms = [False, True] if case.claims("stream") else [False]
+        outcomes = [case.call(endpoint=endpoint, shape=shape, stream=stream, **given) for stream in forms]
 
     journal = space.journal()
-    if form == "nul" and outcome.raised and not journal.generations and journal.notes:
+    refused = all(outcome.raised for outcome in outcomes)
+    if form == "nul" and refused and not journal.generations and journal.notes:
         raise Advice("NUL in a header value was sent, and refused by the server alone (RFC 9110 section 5.5)")
     injected = [e for e in journal if b"evil" in e.head.lower() or b"\0" in e.head]
     expect(
@@ -88,7 +89,8 @@ def test_line_ends_in_the_callers_headers_are_refused(case: Case, place: str, fo
         observed="; ".join([*(repr(e.head[:300]) for e in injected), *journal.notes]),
         journal=journal,
     )
-    expect_error(outcome, because="a header cannot hold line ends or NUL")
+    for outcome in outcomes:
+        expect_error(outcome, because="a header cannot hold line ends or NUL")
     expect_requests(journal.generations, 0, because="the header was refused", journal=journal)
 
 
