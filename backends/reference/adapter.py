@@ -44,10 +44,11 @@ _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
     },
     "chat": _COMMON
     | {
-        "guideline", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "n", "presence_penalty",
-        "response_format", "stream_options", "tool_choice", "tool_prompt", "tools", "top_logprobs",
+        "guideline", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "model", "n",
+        "presence_penalty", "response_format", "stream_options", "tool_choice", "tool_prompt", "tools",
+        "top_logprobs",
     },
-    "completions": _COMMON | {"max_tokens", "repetition_penalty", "suffix"},
+    "completions": _COMMON | {"max_tokens", "model", "repetition_penalty", "suffix"},
 }  # fmt: skip
 
 #: The first class that an exception is an instance of decides its kind.

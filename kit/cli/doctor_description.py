@@ -14,7 +14,7 @@ from tgi_conformance.contracts.tgi.requests.request_types import REQUESTS
 #: Fields of a request that are no generation parameters: the kit hands them over otherwise.
 _NO_PARAMETERS: Final = frozenset({"model", "messages", "prompt", "stream"})
 #: Names that an adapter's calls may take beside the names of the wire.
-_OF_THE_CONTRACT: Final = frozenset({"deadline", "headers", "request_id"})
+_OF_THE_CONTRACT: Final = frozenset({"deadline", "headers", "model", "request_id"})
 #: Capability of each call.
 _CAPABILITIES: Final = {"generate": "native", "chat": "chat", "completions": "completions"}
 _AUXILIARY: Final = re.compile(r"[A-Z]+ /\S*")

@@ -29,8 +29,8 @@ PARAMETERS = {
     | {"details", "decoder_input_details", "top_n_tokens", "return_full_text", "grammar", "best_of"},
     "chat": SAMPLING
     | {"max_tokens", "max_completion_tokens", "presence_penalty", "logprobs", "top_logprobs"}
-    | {"tools", "tool_choice", "response_format"},
-    "completions": SAMPLING | {"max_tokens", "repetition_penalty"},
+    | {"tools", "tool_choice", "response_format", "model"},
+    "completions": SAMPLING | {"max_tokens", "repetition_penalty", "model"},
 }
 ROUTES = {"generate": "/generate", "chat": "/v1/chat/completions", "completions": "/v1/completions"}
 

@@ -26,7 +26,7 @@ def body_of(method, subject, stream, model, given):
     else:
         body = {"messages" if method == "chat" else "prompt": subject, "stream": stream, **given}
     if model is not None and method != "generate":
-        body["model"] = model
+        body.setdefault("model", model)
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError):

@@ -45,10 +45,10 @@ class Adapter {
           "repetition_penalty", "return_full_text", "top_k", "top_n_tokens", "truncate", "typical_p", "watermark",
         ],
         chat: [
-          ...COMMON, "logit_bias", "logprobs", "max_tokens", "n", "presence_penalty", "response_format", "stream_options",
+          ...COMMON, "logit_bias", "logprobs", "max_tokens", "model", "n", "presence_penalty", "response_format", "stream_options",
           "tool_choice", "tool_prompt", "tools", "top_logprobs",
         ],
-        completions: [...COMMON, "max_tokens", "repetition_penalty", "suffix"],
+        completions: [...COMMON, "max_tokens", "model", "repetition_penalty", "suffix"],
       },
       request_id_header: "X-Request-Id",
       full_queue: "refuse",

@@ -41,7 +41,7 @@ FIRST: Final[Mapping[str, First]] = {
     "REQ-03": _first("*white-space*", "*tool-turns*", why=_BLANKS),
     "REQ-05": _first("given-as-none-*", why="who writes null for what is not set writes it for None as well"),
     "REQ-06": _first("*one-string*", why="a list is right by itself, one string must be wrapped"),
-    "REQ-10": _first("*named*", why="names with / and : are cut, lowered or replaced"),
+    "REQ-18": _first("*named*", why="names with / and : are cut, lowered or replaced"),
     "REQ-11": _first(
         "error-*", "stream-*", why="the id is forgotten where the answer is not read to its end"
     ),
