@@ -12,7 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, TextGe
 GENERATE = """adapter_id best_of do_sample frequency_penalty grammar max_new_tokens repetition_penalty
 return_full_text seed stop temperature top_k top_n_tokens top_p truncate typical_p watermark""".split()
 CHAT = """frequency_penalty logit_bias logprobs max_tokens n presence_penalty response_format seed stop stream_options
-temperature tool_choice tool_prompt tools top_logprobs top_p""".split()
+temperature tool_choice tool_prompt tools top_logprobs top_p model""".split()
 CAPABILITIES = "core native chat stream keys timeout close tools grammar img".split()
 KINDS = {401: "auth", 403: "auth", 404: "not_found", 413: "payload_too_large", 422: "validation"}
 KINDS |= {424: "server_error", 429: "rate_limited"}
@@ -33,15 +33,15 @@ class Adapter:
             "name": f"huggingface_hub-{self.client.__name__}",
             "version": version("huggingface_hub"),
             "capabilities": [*CAPABILITIES, *self.extra],
-            "settings": ["model", "timeout"],
+            "settings": ["model", "timeout", "headers"],
             "parameters": {"generate": GENERATE, "chat": CHAT},
             "defaults": {"connect_timeout": math.inf, "read_timeout": math.inf},
         }
 
-    def create_endpoint(self, *, base_url, api_key, model=None, timeout=None):
+    def create_endpoint(self, *, base_url, api_key, model=None, **settings):
         endpoint = f"endpoint-{next(self.numbers)}"
         self.models[endpoint] = model
-        self.clients[endpoint] = self.client(base_url=base_url, api_key=api_key, timeout=timeout)
+        self.clients[endpoint] = self.client(base_url=base_url, api_key=api_key, **settings)
         return endpoint
 
     def generate(self, prompt, *, endpoint_id, stream=False, **parameters):
