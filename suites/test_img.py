@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tgi_conformance.contracts.error_kinds import kinds_for_status
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import always, status
+from tgi_conformance.suites.areas.ways import EITHER, needs_way
 from tgi_conformance.suites.generated.images import BEGINNINGS
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -28,7 +29,7 @@ from tgi_conformance.suites.harness.expect import (
     expect_success,
 )
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.shapes.calls import CHAT, NATIVE
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
 
 #: A pixel in PNG, whole and valid.
 PIXEL: Final = base64.b64decode(
@@ -57,13 +58,14 @@ def _image_url(url: str) -> dict[str, object]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _ask(case: Case, *parts: dict[str, object]) -> list[dict[str, Any]]:
+def _ask(case: Case, *parts: dict[str, object], stream: bool = False) -> list[dict[str, Any]]:
     """Send one user message of these parts, and give the content that went out."""
     given = {part["type"] for part in parts}
-    case.needs("chat", *(CAPABILITY_OF_PART[kind] for kind in CAPABILITY_OF_PART if kind in given))
-    space = case.serve(CHAT.plain("a pixel").times(0, 1))
+    needs_way(case, CHAT, stream=stream)
+    case.needs(*(CAPABILITY_OF_PART[kind] for kind in CAPABILITY_OF_PART if kind in given))
+    space = case.serve(CHAT.reply("a pixel", streaming=stream).times(0, 1))
     message = {"role": "user", "content": list(parts)}
-    outcome = case.call(endpoint=case.endpoint(), shape=CHAT, subject=[message])
+    outcome = case.call(endpoint=case.endpoint(), shape=CHAT, stream=stream, subject=[message])
     expect_success(outcome, "a call with an image")
     return _content(space.journal())
 
@@ -108,11 +110,12 @@ def _decoded(url: str) -> tuple[str, bytes]:
 
 @clause("IMG-01", ways="chat")
 @pytest.mark.parametrize("form", ["bytes", "data-url"])
-def test_images_go_out_as_parts_in_the_callers_order(case: Case, form: str) -> None:
+@EITHER
+def test_images_go_out_as_parts_in_the_callers_order(case: Case, form: str, *, stream: bool) -> None:
     """Turned into text, an image is half a megabyte of nonsense to the model."""
     image = _image(PIXEL) if form == "bytes" else _image_url(PIXEL_URL)
 
-    content = _ask(case, _text("Compare "), image, _text(" with "), image)
+    content = _ask(case, _text("Compare "), image, _text(" with "), image, stream=stream)
 
     shown = [(part.get("type"), part.get("text")) for part in content]
     expect(
@@ -139,6 +142,19 @@ def test_bytes_become_a_data_url_of_the_same_bytes(case: Case, length: int) -> N
     _, decoded = _decoded(_one_url(_ask(case, _text("See"), _image(image))))
 
     _expect_bytes(decoded, image)
+
+
+@clause("IMG-02", case="each")
+@pytest.mark.parametrize(("shape", "stream"), [pytest.param(CHAT, True, id="chat-stream")])
+def test_bytes_become_a_data_url_of_the_same_bytes_in_a_stream(
+    case: Case, shape: Shape, *, stream: bool
+) -> None:
+    """Images are often put into their form where the plain call is made."""
+    needs_way(case, shape, stream=stream)
+    for media_type, beginning in sorted(BEGINNINGS.items()):
+        image = beginning + bytes(i * 151 % 256 for i in range(1000))
+        _, decoded = _decoded(_one_url(_ask(case, _text("See"), _image(image), stream=stream)))
+        expect(decoded == image, expected=f"the bytes of the {media_type}", observed=repr(decoded[:40]))
 
 
 @clause("IMG-02", case="property-p05", ways="chat")
@@ -183,22 +199,24 @@ def test_the_media_type_is_that_of_the_bytes(case: Case, media_type: str) -> Non
     expect(url.startswith(f"data:{media_type};"), expected=f"data:{media_type};…", observed=repr(url[:60]))
 
 
-@clause("IMG-04", ways="chat")
-def test_a_ready_made_data_url_passes_once(case: Case) -> None:
+@clause("IMG-04", case="a-ready-made-data-url-passes-once")
+@EITHER
+def test_a_ready_made_data_url_passes_once(case: Case, *, stream: bool) -> None:
     """Wrapped again, it is the base64 of a URL."""
-    url = _one_url(_ask(case, _text("See"), _image_url(PIXEL_URL)))
+    url = _one_url(_ask(case, _text("See"), _image_url(PIXEL_URL), stream=stream))
 
     expect(url == PIXEL_URL, expected=PIXEL_URL, observed=url[:300])
 
 
-@clause("IMG-05", ways="chat")
-def test_a_web_url_passes_by_reference_and_survives_tgis_pattern(case: Case) -> None:
+@clause("IMG-05", case="a-web-url-passes-by-reference-and-survives-tgis-pattern")
+@EITHER
+def test_a_web_url_passes_by_reference_and_survives_tgis_pattern(case: Case, *, stream: bool) -> None:
     """TGI writes the URL into ``![](…)`` and reads it to the first closing parenthesis."""
     case.needs("img", "chat")
     pictures = case.serve(always(status(200, text="no picture"), at_least=0).where(path="/a_(1).png"))
     wanted = f"{pictures.base_url}/a_(1).png"
 
-    url = _one_url(_ask(case, _text("See"), _image_url(wanted)))
+    url = _one_url(_ask(case, _text("See"), _image_url(wanted), stream=stream))
 
     found = _MARKDOWN.search(f"![]({url})")
     recovered = found[1] if found else ""
@@ -209,16 +227,18 @@ def test_a_web_url_passes_by_reference_and_survives_tgis_pattern(case: Case) -> 
     )
 
 
-@clause("IMG-06", ways="chat")
-def test_a_payload_over_the_limit_is_reported_once(case: Case) -> None:
+@clause("IMG-06", case="a-payload-over-the-limit-is-reported-once")
+@EITHER
+def test_a_payload_over_the_limit_is_reported_once(case: Case, *, stream: bool) -> None:
     """Sending two megabytes again does not make them fewer."""
-    case.needs("img", "chat")
+    needs_way(case, CHAT, stream=stream)
+    case.needs("img")
     space = case.serve_healthy()
     image = base64.b64encode(BEGINNINGS["image/png"] + bytes(2 * 2**20)).decode()
     message = {"role": "user", "content": [_text("See"), _image_url(f"data:image/png;base64,{image}")]}
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
 
-    outcome = case.call(endpoint=endpoint, shape=CHAT, subject=[message])
+    outcome = case.call(endpoint=endpoint, shape=CHAT, stream=stream, subject=[message])
 
     info = expect_error(outcome, *kinds_for_status(413), because="the payload is over TGI's limit")
     expect(
@@ -229,14 +249,16 @@ def test_a_payload_over_the_limit_is_reported_once(case: Case) -> None:
     expect_requests(space.journal().generations, 1, because="a 413 is permanent", journal=space.journal())
 
 
-@clause("IMG-07", ways="native")
-def test_a_native_image_is_markdown_at_its_place(case: Case) -> None:
+@clause("IMG-07", case="a-native-image-is-markdown-at-its-place")
+@EITHER
+def test_a_native_image_is_markdown_at_its_place(case: Case, *, stream: bool) -> None:
     """The native route has no parts: TGI finds images by this pattern in the prompt."""
-    case.needs("img-native", "native")
-    space = case.serve(NATIVE.plain("a pixel").times(0, 1))
+    needs_way(case, NATIVE, stream=stream)
+    case.needs("img-native")
+    space = case.serve(NATIVE.reply("a pixel", streaming=stream).times(0, 1))
     parts: list[object] = ["What is ", _image(PIXEL), " here?"]
 
-    outcome = case.call(endpoint=case.endpoint(), shape=NATIVE, subject=parts)
+    outcome = case.call(endpoint=case.endpoint(), shape=NATIVE, stream=stream, subject=parts)
 
     expect_success(outcome, "a native call with an image")
     expect_requests(space.journal().generations, 1, because="one call was made", journal=space.journal())

@@ -10,7 +10,7 @@ from tgi_conformance.contracts.script import Server, always, echo
 from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_turned_away
-from tgi_conformance.suites.areas.ways import EITHER, begin
+from tgi_conformance.suites.areas.ways import EITHER, SHAPE, begin, needs_way
 from tgi_conformance.suites.harness.case import ALIASES, Case
 from tgi_conformance.suites.harness.clause import clause, load
 from tgi_conformance.suites.harness.expect import (
@@ -22,23 +22,23 @@ from tgi_conformance.suites.harness.expect import (
 )
 from tgi_conformance.suites.harness.policy import known_retries, retried_statuses
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import healthy
+from tgi_conformance.suites.shapes.calls import Shape, healthy
 
 
-@clause("MUX-01", ways=("chat", "chat stream"))
-@pytest.mark.parametrize("form", ["plain", "stream"])
-def test_each_request_carries_exactly_its_endpoints_key(case: Case, form: str) -> None:
+@clause("MUX-01")
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@SHAPE
+def test_each_request_carries_exactly_its_endpoints_key(case: Case, shape: Shape, *, stream: bool) -> None:
     """A literal, masked, empty or foreign key sends a tenant's prompt under another's name, or nowhere."""
+    needs_way(case, shape, stream=stream)
     case.needs("keys")
-    if form == "stream":
-        case.needs("stream")
     endpoints = {}
     for alias, model in _given(case):
         space = case.serve(healthy().times(0, None), server=Server(check_key=True, model_id=model))
         endpoints[alias] = (space, case.endpoint(key=alias))
 
     for alias, (space, endpoint) in endpoints.items():
-        outcome = case.call(endpoint=endpoint, stream=form == "stream")
+        outcome = case.call(endpoint=endpoint, shape=shape, stream=stream)
         sent = space.journal().generations
         values = [exchange.header_values("authorization") for exchange in sent]
         expect(
@@ -235,7 +235,7 @@ def test_an_unknown_endpoint_is_an_error(case: Case, *, stream: bool) -> None:
     space = case.serve_healthy()
     case.endpoint(key="A")
 
-    outcome = case.call(endpoint="no-such-endpoint", attempts=0, stream=stream)
+    outcome = case.call(endpoint="no-such-endpoint", stream=stream, attempts=0)
 
     expect_error(outcome, because="there is no such endpoint")
     expect_requests(
@@ -289,14 +289,17 @@ def test_rotation_is_fair(case: Case, *, stream: bool) -> None:
     )
 
 
-@clause("MUX-11", ways="chat")
-def test_without_a_key_there_is_no_authorization(case: Case) -> None:
+@clause("MUX-11", case="no-key")
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@SHAPE
+def test_without_a_key_there_is_no_authorization(case: Case, shape: Shape, *, stream: bool) -> None:
     """``Bearer None`` and ``Bearer `` are not what an anonymous request looks like."""
+    needs_way(case, shape, stream=stream)
     space = case.serve_healthy()
     outcome = case.try_endpoint(key=None)
     if outcome.raised:
         raise NotApplicable("the backend refuses an endpoint without a key")
-    case.call(endpoint=case.made(outcome))
+    case.call(endpoint=case.made(outcome), shape=shape, stream=stream)
     placeholder = case.description.defaults.placeholder_key
     allowed = [()] if placeholder is None else [(), (f"Bearer {placeholder}",)]
     values = [exchange.header_values("authorization") for exchange in space.journal().generations]

@@ -14,6 +14,7 @@ from tgi_conformance.contracts.script import Generation, Reply, ScriptedToolCall
 from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, request_of
 from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode
 from tgi_conformance.suites.areas.tools import TIME, WEATHER
+from tgi_conformance.suites.areas.ways import EITHER, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (
@@ -23,7 +24,7 @@ from tgi_conformance.suites.harness.expect import (
     expect_text,
     only_request,
 )
-from tgi_conformance.suites.shapes.calls import CHAT, NATIVE
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
 
 #: A schema that a careless copy damages: non-ASCII names, references, escapes, null among the values.
 SCHEMA: Final[Mapping[str, JSON]] = {
@@ -58,13 +59,14 @@ DEFINITIONS: Final[Mapping[str, list[JSON]]] = {
 
 @clause("TOOL-01", ways="chat")
 @pytest.mark.parametrize("form", sorted(DEFINITIONS))
-def test_tool_definitions_arrive_unchanged(case: Case, form: str) -> None:
+@EITHER
+def test_tool_definitions_arrive_unchanged(case: Case, form: str, *, stream: bool) -> None:
     """A model calls what it was told of; a schema that lost its references is another tool."""
-    _needs_tools(case)
+    _needs_tools(case, stream=stream)
     tools = copy.deepcopy(DEFINITIONS[form])
     space = case.serve(_calling("get_time", tz="CET").times(0, None))
 
-    outcome = _chat(case, tools=tools)
+    outcome = _chat(case, stream=stream, tools=tools)
 
     sent = _body(space.journal()).get("tools")
     expect(sent == DEFINITIONS[form], expected=_shown(DEFINITIONS[form]), observed=_shown(sent))
@@ -72,12 +74,13 @@ def test_tool_definitions_arrive_unchanged(case: Case, form: str) -> None:
 
 
 @clause("TOOL-01", case="without-parameters", ways="chat")
-def test_a_tool_without_parameters_still_carries_some(case: Case) -> None:
+@EITHER
+def test_a_tool_without_parameters_still_carries_some(case: Case, *, stream: bool) -> None:
     """TGI answers ``missing field`` to a function that has none."""
-    _needs_tools(case)
+    _needs_tools(case, stream=stream)
     space = case.serve(_calling("now").times(0, None))
 
-    outcome = _chat(case, tools=[_tool("now", description="The time")])
+    outcome = _chat(case, stream=stream, tools=[_tool("now", description="The time")])
 
     (sent,) = _items(_body(space.journal()).get("tools"), 1)
     function = dict(cast("Mapping[str, JSON]", sent.get("function") or {}))
@@ -92,16 +95,17 @@ def test_a_tool_without_parameters_still_carries_some(case: Case) -> None:
 
 @clause("TOOL-02", case="empty-list", ways="chat")
 @pytest.mark.parametrize("beside", ["alone", "response-format"])
-def test_an_empty_list_of_tools_is_left_out(case: Case, beside: str) -> None:
+@EITHER
+def test_an_empty_list_of_tools_is_left_out(case: Case, beside: str, *, stream: bool) -> None:
     """TGI takes ``[]`` for an offer of tools: the text is then parsed as a call, or the format refused."""
-    _needs_tools(case)
+    _needs_tools(case, stream=stream)
     more: dict[str, object] = {}
     if beside == "response-format":
         case.needs_parameter(CHAT, "response_format")
         more = {"response_format": {"type": "json_object", "value": PLAIN_SCHEMA}}
     space = case.serve(answer('{"name": "Ada"}').times(0, None))
 
-    outcome = _chat(case, tools=[], **more)
+    outcome = _chat(case, stream=stream, tools=[], **more)
 
     body = _body(space.journal())
     expect(
@@ -113,14 +117,18 @@ def test_an_empty_list_of_tools_is_left_out(case: Case, beside: str) -> None:
 
 
 @clause("TOOL-02", case="with-response-format", ways="chat")
-def test_tools_beside_a_response_format_are_refused(case: Case) -> None:
+@EITHER
+def test_tools_beside_a_response_format_are_refused(case: Case, *, stream: bool) -> None:
     """TGI takes one of them; the caller must not believe that both hold."""
-    _needs_tools(case)
+    _needs_tools(case, stream=stream)
     case.needs_parameter(CHAT, "response_format")
     space = case.serve(answer('{"name": "Ada"}').times(0, None))
 
     outcome = _chat(
-        case, tools=[dict(WEATHER)], response_format={"type": "json_object", "value": PLAIN_SCHEMA}
+        case,
+        stream=stream,
+        tools=[dict(WEATHER)],
+        response_format={"type": "json_object", "value": PLAIN_SCHEMA},
     )
 
     expect_error(outcome, because="TGI refuses tools together with a response format")
@@ -145,19 +153,20 @@ CHOICES: Final[Mapping[str, tuple[JSON, tuple[str, str | None]]]] = {
 
 @clause("TOOL-03", ways="chat")
 @pytest.mark.parametrize("choice", sorted(CHOICES))
-def test_a_tool_choice_is_read_by_tgi_as_the_same_choice(case: Case, choice: str) -> None:
+@EITHER
+def test_a_tool_choice_is_read_by_tgi_as_the_same_choice(case: Case, choice: str, *, stream: bool) -> None:
     """A form that TGI does not know is a 422; one that it reads otherwise changes what the model does."""
-    _needs_tools(case)
+    _needs_tools(case, stream=stream)
     case.needs_parameter(CHAT, "tool_choice")
     given, wanted = CHOICES[choice]
     space = case.serve(
         (_calling("get_time", tz="CET") if choice != "none" else answer("text")).times(0, None)
     )
 
-    outcome = _chat(case, tools=[dict(WEATHER), dict(TIME)], tool_choice=given)
+    outcome = _chat(case, stream=stream, tools=[dict(WEATHER), dict(TIME)], tool_choice=given)
     if choice == "named" and outcome.raised and not space.journal().generations:
         # The client takes no object; TGI reads a bare name as the same choice.
-        outcome = _chat(case, tools=[dict(WEATHER), dict(TIME)], tool_choice="get_time")
+        outcome = _chat(case, stream=stream, tools=[dict(WEATHER), dict(TIME)], tool_choice="get_time")
 
     read = _as_tgi_reads(only_request(space.journal()))
     same = (read.tool_choice, read.forced_function) == wanted
@@ -181,9 +190,11 @@ CONTENTS: Final[Mapping[str, Mapping[str, JSON]]] = {
 
 @clause("TOOL-09", ways="chat")
 @pytest.mark.parametrize("content", sorted(CONTENTS))
-def test_a_past_turn_keeps_its_tool_calls(case: Case, content: str) -> None:
+@EITHER
+def test_a_past_turn_keeps_its_tool_calls(case: Case, content: str, *, stream: bool) -> None:
     """With ``content: ""`` TGI reads the turn as text and drops its calls, without a word."""
-    case.needs("chat", "tools")
+    needs_way(case, CHAT, stream=stream)
+    case.needs("tools")
     arguments = '{"tz": "CET"}'
     made: JSON = {"id": "0", "type": "function", "function": {"name": "get_time", "arguments": arguments}}
     past: JSON = {"role": "assistant", "tool_calls": [made], **CONTENTS[content]}
@@ -195,7 +206,7 @@ def test_a_past_turn_keeps_its_tool_calls(case: Case, content: str) -> None:
     ]
     space = case.serve(answer("noon").times(0, None))
 
-    outcome = case.call(prompt, endpoint=case.endpoint(), shape=CHAT, subject=messages)
+    outcome = case.call(prompt, endpoint=case.endpoint(), shape=CHAT, stream=stream, subject=messages)
 
     read = _items(_decoded(only_request(space.journal())).get("messages"), 3)[1]
     (call,) = _items(read.get("tool_calls"), 1)
@@ -209,6 +220,60 @@ def test_a_past_turn_keeps_its_tool_calls(case: Case, content: str) -> None:
     expect_text(outcome, "noon")
 
 
+#: Ids as servers make them, and as no client may tidy them: long, odd, with blanks, empty-looking.
+IDS: Final = ("call_" + "aZ09" * 64, ' "q"\\ ü\u2028😀 ', "0", " ")
+#: Arguments as models write them: texts that no second encoding makes again.
+_ARGUMENTS: Final = ('{ "tz" :\t"CET" }', '{"größe":1.0,"a":"\\u00e9\\/"}', "{}", '{"tz": "CET"} ')
+
+
+@clause("TOOL-09", case="ids")
+@EITHER
+@pytest.mark.parametrize("shape", [CHAT], ids=["case=chat"])
+def test_a_result_goes_back_under_the_id_of_its_call(case: Case, shape: Shape, *, stream: bool) -> None:
+    """A server pairs calls and results by id, and refuses a result without one."""
+    needs_way(case, shape, stream=stream)
+    case.needs("tools")
+    made: list[JSON] = [
+        {"id": made_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        for made_id, name, arguments in zip(IDS, ("get_time", "get_weather") * 2, _ARGUMENTS, strict=True)
+    ]
+    results: list[JSON] = [
+        {"role": "tool", "tool_call_id": made_id, "name": name, "content": "fine"}
+        for made_id, name in zip(reversed(IDS), ("get_weather", "get_time") * 2, strict=True)
+    ]
+    prompt = case.prompt("What time is it?")
+    messages: list[JSON] = [
+        {"role": "user", "content": prompt},
+        {"role": "assistant", "content": None, "tool_calls": copy.deepcopy(made)},
+        *copy.deepcopy(results),
+    ]
+    space = case.serve(shape.reply("noon", streaming=stream))
+
+    outcome = case.call(prompt, endpoint=case.endpoint(), shape=shape, stream=stream, subject=messages)
+
+    sent = _items(_body(space.journal()).get("messages"), len(messages))
+    calls = _items(sent[1].get("tool_calls"), len(made))
+    expect(
+        [_call(each) for each in calls] == [_call(each) for each in made],
+        expected=_shown(made),
+        observed=_shown(calls),
+    )
+    named = [(each.get("tool_call_id"), each.get("name")) for each in sent[2:]]
+    wanted = [(each["tool_call_id"], each["name"]) for each in cast("list[dict[str, JSON]]", results)]
+    expect(named == wanted, expected=f"ids and names {wanted}", observed=str(named))
+    expect_text(outcome, "noon")
+
+
+def _call(made: JSON) -> tuple[JSON, JSON, JSON]:
+    """Id, name and arguments of a call; arguments that were decoded stand as the text they came from."""
+    call = cast("Mapping[str, JSON]", made)
+    function = cast("Mapping[str, JSON]", call.get("function") or {})
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str):
+        arguments = next((text for text in _ARGUMENTS if json.loads(text) == arguments), arguments)
+    return call.get("id"), function.get("name"), arguments
+
+
 #: Grammars of the native route.
 GRAMMARS: Final[Mapping[str, JSON]] = {
     "json": {"type": "json", "value": dict(SCHEMA)},
@@ -219,13 +284,17 @@ GRAMMARS: Final[Mapping[str, JSON]] = {
 
 @clause("TOOL-11", ways="native")
 @pytest.mark.parametrize("form", sorted(GRAMMARS))
-def test_a_grammar_arrives_intact(case: Case, form: str) -> None:
+@EITHER
+def test_a_grammar_arrives_intact(case: Case, form: str, *, stream: bool) -> None:
     """One backslash less, or a reference resolved, is another grammar."""
-    case.needs("grammar", "native")
+    needs_way(case, NATIVE, stream=stream)
+    case.needs("grammar")
     case.needs_parameter(NATIVE, "grammar")
     space = case.serve(answer("text").times(0, None))
 
-    outcome = case.call(endpoint=case.endpoint(), shape=NATIVE, grammar=copy.deepcopy(GRAMMARS[form]))
+    outcome = case.call(
+        endpoint=case.endpoint(), shape=NATIVE, stream=stream, grammar=copy.deepcopy(GRAMMARS[form])
+    )
 
     sent = NATIVE.parameters_of(only_request(space.journal()).json()).get("grammar")
     expect(sent == GRAMMARS[form], expected=_shown(GRAMMARS[form]), observed=_shown(sent))
@@ -244,12 +313,13 @@ FORMATS: Final[Mapping[str, JSON]] = {
 
 @clause("TOOL-12", case="tgi", ways="chat")
 @pytest.mark.parametrize("form", sorted(FORMATS))
-def test_a_response_format_is_read_by_tgi_or_refused_aloud(case: Case, form: str) -> None:
+@EITHER
+def test_a_response_format_is_read_by_tgi_or_refused_aloud(case: Case, form: str, *, stream: bool) -> None:
     """TGI reads ``value``; OpenAI's ``json_schema`` must be put there, or its 422 be the caller's to see."""
-    _needs_response_format(case)
+    _needs_response_format(case, stream=stream)
     space = case.serve(answer('{"name": "Ada"}').times(0, None))
 
-    outcome = _chat(case, response_format=copy.deepcopy(FORMATS[form]))
+    outcome = _chat(case, stream=stream, response_format=copy.deepcopy(FORMATS[form]))
 
     if outcome.raised and not form.startswith("tgi"):
         if space.journal().generations:
@@ -264,12 +334,13 @@ def test_a_response_format_is_read_by_tgi_or_refused_aloud(case: Case, form: str
 
 
 @clause("TOOL-12", case="openai", ways="chat")
-def test_openais_response_format_is_not_lost_on_a_server_of_its_form(case: Case) -> None:
+@EITHER
+def test_openais_response_format_is_not_lost_on_a_server_of_its_form(case: Case, *, stream: bool) -> None:
     """A proxy of OpenAI's form reads ``json_schema`` and takes no notice of ``value``."""
-    _needs_response_format(case)
-    space = case.serve(CHAT.plain('{"name": "Ada"}', finish="stop").times(0, None))
+    _needs_response_format(case, stream=stream)
+    space = case.serve(CHAT.reply('{"name": "Ada"}', streaming=stream).times(0, None))
 
-    outcome = _chat(case, response_format=copy.deepcopy(FORMATS["openai-json-schema"]))
+    outcome = _chat(case, stream=stream, response_format=copy.deepcopy(FORMATS["openai-json-schema"]))
 
     if outcome.raised:
         return  # refused aloud
@@ -281,18 +352,20 @@ def test_openais_response_format_is_not_lost_on_a_server_of_its_form(case: Case)
 # --- what the tests above share -----------------------------------------------------------------------
 
 
-def _needs_tools(case: Case) -> None:
-    case.needs("chat", "tools")
+def _needs_tools(case: Case, *, stream: bool) -> None:
+    needs_way(case, CHAT, stream=stream)
+    case.needs("tools")
     case.needs_parameter(CHAT, "tools")
 
 
-def _needs_response_format(case: Case) -> None:
-    case.needs("grammar", "chat")
+def _needs_response_format(case: Case, *, stream: bool) -> None:
+    needs_way(case, CHAT, stream=stream)
+    case.needs("grammar")
     case.needs_parameter(CHAT, "response_format")
 
 
-def _chat(case: Case, **parameters: object) -> Outcome:
-    return case.call(endpoint=case.endpoint(), shape=CHAT, **parameters)
+def _chat(case: Case, *, stream: bool, **parameters: object) -> Outcome:
+    return case.call(endpoint=case.endpoint(), shape=CHAT, stream=stream, **parameters)
 
 
 def _calling(name: str, **arguments: JSON) -> Reply:
