@@ -14,28 +14,29 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, status
 from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.refusals import refusal
+from tgi_conformance.suites.areas.ways import EITHER, SHAPE, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_success, expect_text, only_request
 from tgi_conformance.suites.harness.policy import retried_statuses
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 #: Seconds in which a call to a healthy server has settled, whatever its settings.
 SETTLED: Final = 2.0
 
 
 @clause("INIT-01", case="journal")
+@EITHER
 @SHAPE
-def test_a_call_goes_to_the_url_of_its_handler(case: Case, shape: Shape) -> None:
+def test_a_call_goes_to_the_url_of_its_handler(case: Case, shape: Shape, *, stream: bool) -> None:
     """A host built into the code gets the prompt and the key of somebody who never named it."""
-    case.needs(shape.capability)
-    elsewhere = case.serve(shape.plain("from elsewhere").times(0, None))
-    space = case.serve(shape.plain("from here"))
+    needs_way(case, shape, stream=stream)
+    elsewhere = case.serve(shape.reply("from elsewhere", streaming=stream).times(0, None))
+    space = case.serve(shape.reply("from here", streaming=stream))
     endpoint = case.endpoint()
 
-    outcome = case.call(endpoint=endpoint, shape=shape)
+    outcome = case.call(endpoint=endpoint, shape=shape, stream=stream)
 
     expect(
         not elsewhere.journal().exchanges and len(space.journal().generations) == 1,
@@ -71,69 +72,6 @@ def test_no_other_server_of_this_machine_is_connected(case: Case) -> None:
         expected=f"connections to {own} only",
         observed=f"connections to {', '.join(others)}",
     )
-
-
-@clause("INIT-02")
-@SHAPE
-def test_a_trailing_slash_on_the_base_url_changes_nothing(case: Case, shape: Shape) -> None:
-    """TGI answers a path with ``//`` with an empty 404."""
-    case.needs(shape.capability)
-    space = case.serve(shape.plain("found").times(0, 2))
-    bare, slashed = (case.endpoint(url=space.base_url.rstrip("/") + end) for end in ("", "/"))
-
-    outcomes = [case.call(endpoint=endpoint, shape=shape) for endpoint in (bare, slashed)]
-
-    paths = [exchange.target for exchange in _posts(space.journal())]
-    expect(
-        len(paths) == 2 and paths[0] == paths[1] and "//" not in paths[0],
-        expected="the same path for both, one slash between base and route",
-        observed=" and ".join(paths) or "no request",
-        journal=space.journal(),
-    )
-    for outcome in outcomes:
-        expect_text(outcome, "found")
-
-
-@clause("INIT-03", ways="chat")
-@pytest.mark.parametrize("suffix", ["", "/v1"], ids=["bare", "v1"])
-def test_a_base_url_with_or_without_v1_reaches_the_chat_route(case: Case, suffix: str) -> None:
-    """Both forms are handed around; ``/v1/v1`` is what a client makes of the other one."""
-    case.needs("chat")
-    space = case.serve(CHAT.plain("found").times(0, 1))
-    endpoint = case.endpoint(url=space.base_url.rstrip("/") + suffix)
-
-    outcome = case.call(endpoint=endpoint, shape=CHAT)
-
-    targets = [exchange.target for exchange in _posts(space.journal())]
-    expect(
-        targets == ["/v1/chat/completions"],
-        expected="one POST to /v1/chat/completions",
-        observed=", ".join(targets) or "no request",
-        journal=space.journal(),
-    )
-    expect_text(outcome, "found")
-
-
-@clause("INIT-04")
-@SHAPE
-def test_a_path_in_the_base_url_is_kept(case: Case, shape: Shape) -> None:
-    """Gateways mount TGI below a path; the root of the host is somebody else."""
-    case.needs(shape.capability)
-    mount = "/gw/tgi"
-    space = case.serve(shape.plain("behind the gateway").times(0, 1), mount=mount)
-    endpoint = case.endpoint(url=space.base_url.removesuffix("/").removesuffix(mount) + mount)
-
-    outcome = case.call(endpoint=endpoint, shape=shape)
-
-    paths = [exchange.path for exchange in _posts(space.journal())]
-    wanted = [f"{mount}{path}".rstrip("/") for path in shape.plain_paths]
-    expect(
-        len(paths) == 1 and paths[0].rstrip("/") in wanted,
-        expected=f"one POST to {' or '.join(wanted)}",
-        observed=", ".join(paths) or "no request",
-        journal=space.journal(),
-    )
-    expect_text(outcome, "behind the gateway")
 
 
 @clause("INIT-05")
@@ -326,14 +264,15 @@ def test_the_probe_names_the_model_that_it_was_given(case: Case) -> None:
 
 
 @clause("INIT-09")
+@EITHER
 @SHAPE
-def test_an_unknown_parameter_is_not_dropped_in_silence(case: Case, shape: Shape) -> None:
+def test_an_unknown_parameter_is_not_dropped_in_silence(case: Case, shape: Shape, *, stream: bool) -> None:
     """The caller believes that it works; forward it, refuse it or say so."""
-    case.needs(shape.capability)
-    space = case.serve(shape.plain("fine").times(0, 1))
+    needs_way(case, shape, stream=stream)
+    space = case.serve(shape.reply("fine", streaming=stream).times(0, 1))
     endpoint = case.endpoint()
 
-    outcome = case.call(endpoint=endpoint, shape=shape, min_p=0.1)
+    outcome = case.call(endpoint=endpoint, shape=shape, stream=stream, min_p=0.1)
 
     if _refused_locally(outcome, space.journal()) or any("min_p" in text for text in outcome.warnings):
         return
@@ -351,11 +290,6 @@ def test_an_unknown_parameter_is_not_dropped_in_silence(case: Case, shape: Shape
 
 
 # --- what the tests above share ---------------------------------------------------------------------------
-
-
-def _posts(journal: Journal) -> tuple[Exchange, ...]:
-    """All POSTs, those to paths that are no route included."""
-    return journal.select(lambda exchange: exchange.method == "POST")
 
 
 def _probe(case: Case, url: str, *, key: str = "A", model: str | None = None) -> Outcome:

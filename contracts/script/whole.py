@@ -144,7 +144,8 @@ class Script:
     #: For generation requests that no reply is for; null: a healthy TGI that echoes. Either way they are
     #: booked as unscripted.
     otherwise: Reply | None = None
-    #: Names of the listeners; each is an origin of its own. "refused:NAME" is a port where nobody listens.
+    #: Names of the listeners; each is an origin of its own. "refused:NAME" is a port where nobody listens,
+    #: "ipv6:NAME" listens on ::1.
     origins: tuple[str, ...] = ("a",)
     #: Path before all routes, as "/gw/tgi"; other paths are 404.
     mount: str = ""

@@ -26,6 +26,8 @@ from tgi_conformance.fake_server.space.tls_listening import TLSListener
 
 BACKLOG: Final = 1024
 REFUSED: Final = "refused:"
+IPV6: Final = "ipv6:"
+"""What the name of an origin begins with that listens on ::1, whatever the others listen on."""
 RECEIVE_BUFFER: Final = 4096
 """Bytes that the kernel may hold for a slow reader; with its usual megabytes no client would notice."""
 NAMES: Final = ("127.0.0.1", "localhost", "::1")
@@ -116,7 +118,7 @@ class Space:
         listeners: dict[str, socket.socket] = {}
         for origin in self.script.origins:
             try:
-                listener = _bound(host, port, shared=self.shared_port)
+                listener = _bound(_host_of(origin, host), port, shared=self.shared_port)
             except OSError:
                 for bound in listeners.values():
                     bound.close()
@@ -133,8 +135,9 @@ class Space:
 
     def _fill_in(self, host: str) -> None:
         """Put the origins' addresses where the script names them, now that their ports are known."""
-        shown = f"[{host}]" if ":" in host else host
         for origin, port in self.ports.items():
+            own = _host_of(origin, host)
+            shown = f"[{own}]" if ":" in own else own
             scheme = "https" if origin in self.script.tls else "http"
             self.origins[origin] = f"{scheme}://{shown}:{port}"
         script = script_with_origins(self.script, self.origins)
@@ -225,6 +228,11 @@ class Space:
             refusing.close()
         for connection in tuple(self.connections):
             connection.abort()
+
+
+def _host_of(origin: str, host: str) -> str:
+    """Where an origin listens, or nobody does."""
+    return "::1" if origin.startswith(IPV6) else host
 
 
 def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:

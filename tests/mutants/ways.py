@@ -1,12 +1,15 @@
 """Mistakes that stand in the code of one way to make a call alone: in streams, or on one route."""
 # ruff: noqa: ARG002 - the parts exchanged take more than each mistake needs
 
+import copy
+import json
 import re
 from typing import Any
 
+import httpx
 from seams import Broken, exchange
 
-from tgi_conformance.backends.reference import calls, transport
+from tgi_conformance.backends.reference import calls, settings, transport
 from tgi_conformance.backends.reference.errors import InvalidArgumentError
 
 Body = dict[str, Any]
@@ -333,3 +336,164 @@ class StreamSendsNoRequestId(Broken):
             return headers
 
         exchange(transport, "_headers", without)
+
+
+class StreamDropsTools(OneStream):
+    """Leaves a stream's tools out, and its choice of one."""
+
+    breaks = "TOOL-01"
+    key = "new:tool_calls"
+
+    def streamed(self, parameters: Body) -> Body:
+        return _less(parameters, "tools", "tool_choice")
+
+
+class StreamDropsToolChoice(OneStream):
+    """Leaves the choice of a tool out of streams."""
+
+    breaks = "TOOL-03"
+    key = "new:tool_calls"
+
+    def streamed(self, parameters: Body) -> Body:
+        return _less(parameters, "tool_choice")
+
+
+class StreamDropsGrammar(OneStream):
+    """Leaves the grammar out of streams."""
+
+    breaks = "TOOL-11"
+    key = "new:structured_output"
+
+    def streamed(self, parameters: Body) -> Body:
+        return _less(parameters, "grammar")
+
+
+class StreamDropsResponseFormat(OneStream):
+    """Leaves the response format out of streams."""
+
+    breaks = "TOOL-12"
+    key = "new:structured_output"
+
+    def streamed(self, parameters: Body) -> Body:
+        return _less(parameters, "response_format")
+
+
+class DropsToolCallId(OneMessages):
+    """Sends the fields of a message that TGI reads, and no other."""
+
+    breaks = "TOOL-09"
+    key = "new:tool_calls"
+
+    def message(self, said: Body, *, stream: bool) -> Body:
+        return _less(said, "tool_call_id")
+
+
+class RewritesArguments(OneMessages):
+    """Decodes the arguments of past calls and encodes them again, in streams."""
+
+    breaks = "TOOL-09"
+    key = "new:tool_calls"
+
+    def message(self, said: Body, *, stream: bool) -> Body:
+        for made in copy.deepcopy(said.get("tool_calls") or []) if stream else []:
+            made["function"]["arguments"] = json.dumps(json.loads(made["function"]["arguments"]))
+            said["tool_calls"] = [*said["tool_calls"][1:], made]
+        return said
+
+
+class StreamDropsImages(OneMessages):
+    """Sends the texts of a stream's messages, and no images."""
+
+    breaks = "IMG-01"
+    key = "image_processing"
+
+    def message(self, said: Body, *, stream: bool) -> Body:
+        if stream and isinstance(said.get("content"), list):
+            said["content"] = [part for part in said["content"] if part.get("type") == "text"]
+        return said
+
+
+class StreamSendsNoKey(Broken):
+    """Leaves the key out of streams."""
+
+    breaks = "MUX-01"
+    key = "multiplexing_endpoint_creation"
+
+    def damage(self) -> None:
+        def without(right: Any) -> Any:
+            def headers(request: Any) -> Any:
+                sent = dict(right(request))
+                kept = {k: v for k, v in sent.items() if k.lower() != "authorization"}
+                return kept if request.stream and request.route == "/v1/completions" else sent
+
+            return headers
+
+        exchange(transport, "_headers", without)
+
+
+class StreamLosesMount(Broken):
+    """Puts the route of a stream behind the host of the base URL."""
+
+    breaks = "INIT-04"
+    key = "endpoint_handler"
+
+    def damage(self) -> None:
+        def url(right: Any) -> Any:
+            def of_route(given: Any, route: str) -> str:
+                if route != "/generate_stream":
+                    return str(right(given, route))
+                return str(httpx.URL(given.base_url).copy_with(path=route))
+
+            return of_route
+
+        exchange(settings.EndpointSettings, "url", url)
+
+
+class ReplacesVersion(Broken):
+    """Takes whatever looks like a version at the end of a base URL for the one that it adds."""
+
+    breaks = "INIT-04"
+    key = "endpoint_handler"
+
+    def damage(self) -> None:
+        def root(right: Any) -> Any:
+            return lambda url: re.sub(r"/v\d+\w*$", "", right(url))
+
+        exchange(settings, "_server_root", root)
+
+
+class HostWithoutBrackets(Broken):
+    """Writes the Host header itself, from the name without its brackets."""
+
+    breaks = "INIT-10"
+    key = "endpoint_handler"
+
+    def damage(self) -> None:
+        def named(right: Any) -> Any:
+            def headers(request: Any) -> Any:
+                url = httpx.URL(request.settings.base_url)
+                return {**right(request), "Host": f"{url.host}:{url.port}"}
+
+            return headers
+
+        exchange(transport, "_headers", named)
+
+
+class GluesRouteToQuery(Broken):
+    """Appends the route to the base URL, its query included."""
+
+    breaks = "INIT-11"
+    key = "endpoint_handler"
+
+    def damage(self) -> None:
+        exchange(settings, "_server_root", lambda right: lambda url: url if "?" in url else right(url))
+
+
+class DropsQuery(Broken):
+    """Drops the query of a base URL, without a word."""
+
+    breaks = "INIT-11"
+    key = "endpoint_handler"
+
+    def damage(self) -> None:
+        exchange(settings, "_server_root", lambda right: lambda url: right(url.partition("?")[0]))

@@ -55,7 +55,7 @@ KEY_COUNTS = {
     "initial_retry_delay": 2,
     "backoff_factor": 2,
     "queue_processing": 4,
-    "endpoint_handler": 6,
+    "endpoint_handler": 8,
     "test_endpoint": 1,
     "test_endpoint_params": 15,
     "post_request": 19,

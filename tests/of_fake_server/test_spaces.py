@@ -155,6 +155,19 @@ def test_each_origin_has_a_listener_of_its_own(fake: FakeServer) -> None:
         Wire(space.url("c"))
 
 
+def test_an_origin_of_ipv6_listens_on_its_loopback(fake: FakeServer) -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as listener:
+            listener.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    space = play(fake, answer("b").where(origin="ipv6:b"), answer("a"), origins=("a", "ipv6:b"))
+    assert space.url("ipv6:b") == f"http://[::1]:{space.port('ipv6:b')}"
+    assert json.loads(ask(space.url("ipv6:b")).body)["generated_text"] == "b"
+    assert json.loads(ask(space.base_url).body)["generated_text"] == "a"
+    assert [exchange.origin for exchange in space.journal()] == ["ipv6:b", "a"]
+
+
 def test_below_a_mount_all_is_as_ever_and_beside_it_is_nothing(fake: FakeServer) -> None:
     space = play(fake, answer("ok"), mount="/gw/tgi")
     assert space.base_url.endswith("/gw/tgi")
