@@ -5,6 +5,7 @@ import pytest
 from tgi_conformance.contracts.adapter import METHODS, SETTINGS
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.script import always, status
+from tgi_conformance.suites.areas.ways import EITHER, SHAPE, STREAM, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_success, only_request
@@ -97,13 +98,14 @@ def test_a_status_not_declared_retryable_is_not_retried(case: Case, code: int) -
 
 
 @clause("DECL-01", case="defaults")
-@pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-def test_only_declared_parameters_are_sent_unasked(case: Case, shape: Shape) -> None:
+@EITHER
+@SHAPE
+def test_only_declared_parameters_are_sent_unasked(case: Case, shape: Shape, *, stream: bool) -> None:
     """A parameter that nobody asked for and nobody declared changes what the model says."""
-    case.needs(shape.capability)
-    space = case.serve(shape.plain("ok"))
+    needs_way(case, shape, stream=stream)
+    space = case.serve(shape.reply("ok", streaming=stream))
     endpoint = case.endpoint()
-    expect_success(case.call(endpoint=endpoint, shape=shape))
+    expect_success(case.call(endpoint=endpoint, shape=shape, stream=stream))
     sent = only_request(space.journal())
     given = {name for name, value in shape.parameters_of(sent.json()).items() if value is not None}
     free = {"model", "stream", "stream_options", "return_full_text", "details", "decoder_input_details"}
@@ -112,6 +114,31 @@ def test_only_declared_parameters_are_sent_unasked(case: Case, shape: Shape) -> 
         not undeclared,
         expected="no generation parameter but the declared defaults",
         observed=f"{', '.join(undeclared)} in the body",
+        journal=space.journal(),
+    )
+
+
+@clause("DECL-01", case="same-defaults")
+@STREAM
+@SHAPE
+def test_declared_defaults_are_the_same_in_a_stream(case: Case, shape: Shape, *, stream: bool) -> None:
+    """A stream without them says something else than the plain call."""
+    needs_way(case, shape, stream=stream)
+    declared = case.description.defaults.parameters
+    if not declared:
+        raise NotApplicable("no default of a parameter is declared")
+    space = case.serve(shape.plain("ok"), shape.stream([" ok"]))
+    endpoint = case.endpoint()
+    for form in (False, stream):
+        expect_success(case.call(endpoint=endpoint, shape=shape, stream=form))
+    plain, streamed = (
+        {name: value for name, value in shape.parameters_of(sent.json()).items() if name in declared}
+        for sent in space.journal().generations
+    )
+    expect(
+        plain == streamed,
+        expected=f"the declared defaults of the plain call: {plain}",
+        observed=str(streamed),
         journal=space.journal(),
     )
 

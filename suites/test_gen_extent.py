@@ -13,21 +13,22 @@ from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.answers import outcomes_of
 from tgi_conformance.suites.areas.parameters import LIMIT_NAMES, call_with, expect_arrived
+from tgi_conformance.suites.areas.ways import EITHER, SHAPE, STREAM, asking, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_error, expect_success, only_request
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
 @clause("GEN-06", case="mapped")
+@EITHER
 @SHAPE
-def test_the_length_limit_goes_into_tgis_own_field_alone(case: Case, shape: Shape) -> None:
+def test_the_length_limit_goes_into_tgis_own_field_alone(case: Case, shape: Shape, *, stream: bool) -> None:
     """A limit under another name is an unknown field to TGI: it generates on."""
-    wire = call_with(case, shape, **{shape.limit: 64})
+    wire = call_with(case, shape, {shape.limit: 64}, stream=stream)
 
     sent = {name: wire[name] for name in LIMIT_NAMES if name in wire}
     allowed = [{shape.limit: 64}, {"max_completion_tokens": 64}] if shape is CHAT else [{shape.limit: 64}]
@@ -67,10 +68,11 @@ def test_a_length_limit_that_tgi_refuses_reaches_the_caller(
 
 
 @clause("GEN-07")
+@EITHER
 @SHAPE
-def test_with_no_limit_given_none_is_sent(case: Case, shape: Shape) -> None:
+def test_with_no_limit_given_none_is_sent(case: Case, shape: Shape, *, stream: bool) -> None:
     """An invented limit of 20 cuts answers in the middle of a sentence."""
-    wire = call_with(case, shape)
+    wire = call_with(case, shape, {}, stream=stream)
 
     sent = {name: wire[name] for name in LIMIT_NAMES if wire.get(name) is not None}
     declared = case.description.defaults.parameters
@@ -97,19 +99,36 @@ STOPS: Final[Mapping[str, list[str]]] = {
 @SHAPE
 def test_stop_strings_arrive_complete_and_in_order(case: Case, shape: Shape, form: str) -> None:
     """A stop string that was changed never matches."""
-    expect_arrived(call_with(case, shape, stop=STOPS[form]), {"stop": STOPS[form]})
+    expect_arrived(call_with(case, shape, {"stop": STOPS[form]}), {"stop": STOPS[form]})
+
+
+@clause("GEN-08", case="each")
+@STREAM
+@SHAPE
+def test_stop_strings_of_a_stream_arrive_complete_and_in_order(
+    case: Case, shape: Shape, *, stream: bool
+) -> None:
+    """A filter or a set on the way of streams alone is none the better for it."""
+    case.needs_parameter(shape, "stop")
+    ask = asking(case, shape, stream=stream)
+    for form in sorted(STOPS):
+        outcome, sent = ask(stop=STOPS[form])
+        wire = {} if sent is None else shape.parameters_of(sent.json())
+        expect_arrived(wire, {"stop": STOPS[form]})
+        expect_success(outcome)
 
 
 @clause("GEN-08", case="five")
+@EITHER
 @SHAPE
-def test_more_stop_strings_than_allowed_are_never_cut(case: Case, shape: Shape) -> None:
+def test_more_stop_strings_than_allowed_are_never_cut(case: Case, shape: Shape, *, stream: bool) -> None:
     """The fifth is the one that the caller will miss."""
-    case.needs(shape.capability)
+    needs_way(case, shape, stream=stream)
     case.needs_parameter(shape, "stop")
     stops = ["a", "b", "c", "d", "e"]
     space = case.serve_healthy(server=Server(max_stop_sequences=4))
 
-    outcome = case.call(endpoint=case.endpoint(), shape=shape, stop=stops)
+    outcome = case.call(endpoint=case.endpoint(), shape=shape, stream=stream, stop=stops)
 
     for exchange in space.journal().generations:
         expect_arrived(shape.parameters_of(exchange.json()), {"stop": stops})

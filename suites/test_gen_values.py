@@ -17,6 +17,7 @@ from tgi_conformance.suites.areas.parameters import (
     offered,
     widest_integer,
 )
+from tgi_conformance.suites.areas.tools import WEATHER
 from tgi_conformance.suites.areas.ways import EITHER, SHAPE, STREAM, Ask, asking, needs_way
 from tgi_conformance.suites.generated.requests import PARAMETERS, parameters
 from tgi_conformance.suites.harness.case import Case
@@ -24,7 +25,7 @@ from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_requests, expect_success
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import Shape
+from tgi_conformance.suites.shapes.calls import CHAT, Shape
 
 
 @clause("GEN-01", case="property-p05")
@@ -37,7 +38,7 @@ def test_every_parameter_arrives_unchanged(case: Case, shape: Shape) -> None:
 
     def check(example: Case, given: dict[str, JSON]) -> None:
         truthy = {name: value for name, value in given.items() if value}
-        expect_arrived(call_with(example, shape, **given), truthy)
+        expect_arrived(call_with(example, shape, given), truthy)
 
     check_property(case, domain, check, shared=3)
 
@@ -108,7 +109,7 @@ def test_a_parameter_alone_arrives_unchanged(case: Case, row: str) -> None:
     shape, name, value = _USUAL[row]
     given = as_passed(case, {name: value})
 
-    expect_arrived(call_with(case, shape, **given), given)
+    expect_arrived(call_with(case, shape, given), given)
 
 
 #: What TGI refuses in a stream; how a client tells of that is GEN-11's.
@@ -134,6 +135,44 @@ def test_every_parameter_of_a_stream_arrives_unchanged(case: Case, shape: Shape,
         return
     expect_arrived(shape.parameters_of(sent.json()), given)
     expect_success(outcome, f"a stream with {json.dumps(given)}")
+
+
+@clause("GEN-01", case="unowned")
+@EITHER
+@pytest.mark.parametrize("shape", [CHAT], ids=lambda shape: shape.name)
+def test_a_parameter_that_no_claimed_capability_owns_arrives(
+    case: Case, shape: Shape, *, stream: bool
+) -> None:
+    """Tools and formats have clauses of their own, which bind only who claims them; the rest are numbers."""
+    needs_way(case, shape, stream=stream)
+    given = {name: value for name, value in _unowned(case).items() if name in offered(case, shape)}
+    if not given:
+        raise NotApplicable("each parameter that is offered has a clause of its own, or another case")
+    ask = asking(case, shape, stream=stream)
+    for name, value in given.items():
+        both = {"tools": given["tools"]} if name == "tool_choice" and "tools" in given else {}
+        _, sent = ask(**both, **{name: value})
+        if sent is not None:
+            wire = shape.parameters_of(sent.json())
+            expect_arrived({**wire, name: _less_added(wire.get(name), value)}, {name: value})
+
+
+def _less_added(sent: JSON, given: JSON) -> JSON:
+    """What was sent, less the keys of another server's form beside those that were given."""
+    if not isinstance(sent, dict) or not isinstance(given, dict):
+        return sent
+    return {key: value for key, value in sent.items() if key in given}
+
+
+def _unowned(case: Case) -> dict[str, JSON]:
+    """Structured parameters, by name, less those that TOOL-01, -03 and -12 judge for this backend."""
+    schema: JSON = {"type": "object", "properties": {"name": {"type": "string"}}}
+    values: dict[str, JSON] = {"logit_bias": [0.5, 1.0]}
+    if not case.claims("tools"):
+        values |= {"tools": [WEATHER], "tool_choice": "required"}
+    if not case.claims("grammar"):
+        values["response_format"] = {"type": "json_object", "value": schema}
+    return values
 
 
 def _expect_each_arrived(shape: Shape, ask: Ask, given: Mapping[str, JSON]) -> None:
@@ -178,7 +217,7 @@ def test_a_falsy_value_is_sent(case: Case, row: str) -> None:
     """``temperature=0`` dropped is sampling where greedy decoding was asked for."""
     shape, name, value = _FALSY[row]
 
-    expect_arrived(call_with(case, shape, **{name: value}), {name: value})
+    expect_arrived(call_with(case, shape, {name: value}), {name: value})
 
 
 @clause("GEN-02", case="each")

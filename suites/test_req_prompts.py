@@ -174,8 +174,8 @@ _ODD: Final = (
     "\ufeff \t\n two  blanks\u2028\u2029\x85 e\u0301 \U0001f600 a\0b "
     '\\u0041 \\n "q" <b> &amp; {{ x }} \r\n \r '
 )
-#: 140,000 characters of which no two parts are the same.
-_LONG: Final = " ".join(map(str, range(25_000)))
+#: 349,000 characters of which no two parts are the same.
+_LONG: Final = " ".join(map(str, range(60_000)))
 #: Conversations whose texts must arrive as they are; True: a client may refuse such a one.
 CONTENTS: Final[Mapping[str, tuple[list[dict[str, object]], bool]]] = {
     "odd": (
@@ -198,6 +198,10 @@ CONTENTS: Final[Mapping[str, tuple[list[dict[str, object]], bool]]] = {
     ),
     "long": (
         [{"role": "system", "content": f"s{_LONG}"}, {"role": "user", "content": f"u{_LONG}"}],
+        False,
+    ),
+    "many": (
+        [{"role": ("user", "assistant")[number % 2], "content": f"turn {number}"} for number in range(201)],
         False,
     ),
     "parts": (

@@ -70,12 +70,14 @@ def sent_parameters(shape: Shape, journal: Journal) -> Mapping[str, JSON]:
     return shape.parameters_of(journal.generations[0].json())
 
 
-def call_with(case: Case, shape: Shape, **given: object) -> Mapping[str, JSON]:
+def call_with(
+    case: Case, shape: Shape, given: Mapping[str, object], *, stream: bool = False
+) -> Mapping[str, JSON]:
     """Make a call with parameters that any server takes, and give those that went out."""
-    case.needs(shape.capability)
+    case.needs(shape.capability, *(("stream",) if stream else ()))
     case.needs_parameter(shape, *given)
-    space = case.serve(shape.plain("fine").times(0, 1))
-    outcome = case.call(endpoint=case.endpoint(), shape=shape, **given)
+    space = case.serve(shape.reply("fine", streaming=stream).times(0, 1))
+    outcome = case.call(endpoint=case.endpoint(), shape=shape, stream=stream, **given)
     expect_success(outcome, f"a call with {json.dumps(given)}")
     return sent_parameters(shape, space.journal())
 

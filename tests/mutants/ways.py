@@ -4,6 +4,7 @@
 import copy
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -497,3 +498,50 @@ class DropsQuery(Broken):
 
     def damage(self) -> None:
         exchange(settings, "_server_root", lambda right: lambda url: right(url.partition("?")[0]))
+
+
+class StreamLosesDefaults(OneWay):
+    """Puts its own defaults into plain calls alone."""
+
+    breaks = "DECL-01"
+    key = "new:declarations"
+
+    def describe(self) -> Any:
+        told = super().describe()
+        return replace(told, defaults=replace(told.defaults, parameters={"temperature": 0.5}))
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        if not stream and kind != "generate":
+            body.setdefault("temperature", 0.5)
+        return route, body
+
+
+class StreamSortsStops(OneStream):
+    """Keeps the stop strings of a stream as a set."""
+
+    breaks = "GEN-08"
+    key = "test_endpoint_params"
+
+    def streamed(self, parameters: Body) -> Body:
+        return parameters | {"stop": sorted(set(parameters["stop"]))} if "stop" in parameters else parameters
+
+
+class StreamDropsFormatUnclaimed(StreamDropsResponseFormat):
+    """Loses the response format of a stream, and does not claim that it can do grammars."""
+
+    breaks = "GEN-01"
+    key = "test_endpoint_params"
+
+    def describe(self) -> Any:
+        told = super().describe()
+        return replace(told, capabilities=told.capabilities - {"grammar"})
+
+
+class ForgetsOldTurns(OneWay):
+    """Sends the last 100 messages of a conversation."""
+
+    breaks = "REQ-03"
+    key = "chat_method"
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        return route, body | {"messages": body["messages"][-100:]} if kind == "chat" else body
