@@ -5,6 +5,7 @@ from typing import Final, cast
 
 import pytest
 
+from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Body, Reply, Response, data, done, status
 from tgi_conformance.suites.areas.stream_checks import TEXT, TOLD, WORDS
@@ -89,6 +90,42 @@ def test_an_error_beside_the_choices_of_a_chunk_is_an_error(case: Case, shape: S
             expected=f"{choices}: the {at} tokens before the error, and no more",
             observed=describe(outcome),
         )
+
+
+#: What may stand for the error of a 200 that holds nothing else.
+ODD_INSIDE: Final[Mapping[str, JSON]] = {
+    "text": MESSAGE,
+    "list": [MESSAGE, {"code": 7}],
+    "number": 502,
+    "true": True,
+    "nested": {"error": {"error": {"message": MESSAGE}}},
+    "message-object": {"message": {"en": MESSAGE}, "type": None, "code": {"a": 1}},
+    "no-message": {"code": "model_gone", "param": ["model"]},
+}
+
+
+@clause("ERR-05", case="inside")
+@on_ways()
+def test_no_error_inside_a_200_crashes_the_error_path(case: Case, shape: Shape, *, stream: bool) -> None:
+    """``error["message"]`` of a text, a list or a number is the client's own failure."""
+    replies = {
+        form: in_band_fault(_failing(shape, error, stream=stream)) for form, error in ODD_INSIDE.items()
+    }
+
+    for form, outcome in call_each(case, shape, replies, stream=stream).items():
+        info = expect_error(outcome, because=f"the 200 holds an error: {form}")
+        expect(
+            info is not None and info.kind is not ErrorKind.UNMAPPED,
+            expected=f"one of the client's own errors for an error that is: {form}",
+            observed=describe(outcome),
+        )
+
+
+def _failing(shape: Shape, error: JSON, *, stream: bool) -> Reply:
+    """A 200 that is this error, or a stream that meets it after two tokens."""
+    if not stream:
+        return status(200, json={"error": error})
+    return shape.frames(*shape.open_events(WORDS[:2]), data({"error": error}), done())
 
 
 def _with_null(shape: Shape, *, stream: bool) -> Reply:

@@ -28,7 +28,7 @@ from tgi_conformance.suites.areas.retry_waits import (
     moment_ahead,
 )
 from tgi_conformance.suites.areas.waits import expect_received
-from tgi_conformance.suites.areas.ways import EITHER, begin
+from tgi_conformance.suites.areas.ways import EITHER, begin, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import (
@@ -215,6 +215,7 @@ def test_a_retry_after_beyond_the_deadline_is_never_answered_earlier(case: Case,
     case.needs(*(("stream",) if stream else ()))
     code = retried_status(case)
     shape = case.shape()
+    needs_way(case, shape, stream=stream)
     space = case.serve(refusal(code, ("retry-after", "86400")))
     endpoint = case.endpoint(max_retries=2, **QUICK)
     limit = case.patience().limit(1.5)

@@ -26,7 +26,7 @@ from tgi_conformance.suites.areas.retry_waits import (
     within_deadline,
 )
 from tgi_conformance.suites.areas.waits import expect_open, expect_turned_away
-from tgi_conformance.suites.areas.ways import EITHER, begin
+from tgi_conformance.suites.areas.ways import EITHER, begin, needs_way
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import (
@@ -131,19 +131,18 @@ def test_the_wait_in_the_queue_counts_against_the_deadline(case: Case) -> None:
 @EITHER
 @timing
 @ahead
+@EITHER
 def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case, *, stream: bool) -> None:
     """Who has gone wants no answer: not after the sleep either."""
     case.needs("retry", "cancel", *(("stream", "async") if stream else ()))
     code = retried_status(case)
     shape = case.shape()
+    needs_way(case, shape, stream=stream)
     # A second, so that the attempt that must not come would come while the case looks on.
     granted = shape.reply("granted", streaming=stream).times(0, None)
     space = case.serve(refusal(code, ("retry-after", "1")), granted)
     endpoint = case.endpoint(max_retries=1, initial_retry_delay=0.1, backoff_factor=1.0)
-    if stream:
-        running = begin(case, case.prompt(), endpoint, shape, stream=True)
-    else:
-        running = _cancellable(case, endpoint, shape)
+    running = _cancellable(case, endpoint, shape, stream=stream)
     expect_turned_away(case, space)
     if running.over:
         raise NotApplicable(f"it does not wait a Retry-After of 1 s: {describe(running.wait())}")
@@ -161,30 +160,36 @@ def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case, *, stream: b
 
 
 @clause("RETRY-14", case="closed-while-idle", ways="chat")
-def test_a_connection_closed_while_idle_does_not_fail_the_next_call(case: Case) -> None:
+@EITHER
+def test_a_connection_closed_while_idle_does_not_fail_the_next_call(case: Case, *, stream: bool) -> None:
     """A server may close what is idle; a client that keeps connections must notice, or try again."""
     case.needs("retry")
     shape = case.shape()
-    space = case.serve(shape.plain("first").deliver(close="silent"), shape.plain("second"))
+    needs_way(case, shape, stream=stream)
+    second = shape.reply("second", streaming=stream)
+    space = case.serve(shape.plain("first").deliver(close="silent"), second)
     endpoint = case.endpoint(max_retries=1, **QUICK)
     expect_text(case.call(endpoint=endpoint, shape=shape), "first")
     _expect_closed(case, space)
 
-    expect_text(case.call(endpoint=endpoint, shape=shape), "second")
+    expect_text(case.call(endpoint=endpoint, shape=shape, stream=stream), "second")
 
 
 @clause("RETRY-14", case="closed-on-use", ways="chat")
-def test_a_connection_closed_on_its_second_request_does_not_fail_the_call(case: Case) -> None:
+@EITHER
+def test_a_connection_closed_on_its_second_request_does_not_fail_the_call(
+    case: Case, *, stream: bool
+) -> None:
     """The close may cross the request on its way: no byte was answered, and a new connection works."""
     case.needs("retry")
     shape = case.shape()
-    space = case.serve(
-        shape.plain("first"), silence("fin").named("closed-on-use"), shape.plain("second").times(0, 1)
-    )
+    needs_way(case, shape, stream=stream)
+    second = shape.reply("second", streaming=stream)
+    space = case.serve(shape.plain("first"), silence("fin").named("closed-on-use"), second.times(0, 1))
     endpoint = case.endpoint(max_retries=1, **QUICK)
     expect_text(case.call(endpoint=endpoint, shape=shape), "first")
 
-    outcome = case.call(endpoint=endpoint, shape=shape, attempts=2)
+    outcome = case.call(endpoint=endpoint, shape=shape, stream=stream, attempts=2)
 
     connections = [exchange.connection for exchange in space.journal().generations]
     if len(set(connections[:2])) == 2:
@@ -423,10 +428,12 @@ def _fitting(case: Case) -> tuple[int, float]:
 # --- what the tests above share -----------------------------------------------------------------------
 
 
-def _cancellable(case: Case, endpoint: str, shape: Shape) -> Running:
+def _cancellable(case: Case, endpoint: str, shape: Shape, *, stream: bool) -> Running:
     """Start a call that can be taken back: an async one as it is, a sync one through ``submit``."""
     if case.claims("async"):
-        return case.start(endpoint=endpoint, shape=shape)
+        return begin(case, case.prompt(), endpoint, shape, stream=stream)
+    if stream:
+        raise NotApplicable("a sync stream is left, not cancelled")
     if "submit" not in case.driver.implemented:
         raise NotApplicable("a sync call is cancelled through submit, which is not implemented")
     return case.start(endpoint=endpoint, shape=shape, method="submit", kind=shape.method)

@@ -37,6 +37,8 @@ ERROR_FRAMES: Final[Mapping[str, Event]] = {
     "json": data({"message": "upstream went away"}, fields=(("event", "error"),)),
     "text": Event(text="upstream went away", fields=(("event", "error"),)),
     "empty-object": data({}, fields=(("event", "error"),)),
+    "list": data(["upstream went away"], fields=(("event", "error"),)),
+    "name-last": raw_event(b'data: {"message": "upstream went away"}\nevent:error\n\n'),
 }
 #: Data lines that are no JSON, and what of them must not turn up as text.
 NOT_JSON: Final[Mapping[str, tuple[bytes, str]]] = {

@@ -218,29 +218,6 @@ class RetriesStreamsOutOfCredits(Broken):
         _after_failure(lambda right, course, error: _again(right, course, error, 402, 410, 431, 451))
 
 
-class FloatsTheHeaderOfStreams(Broken):
-    """``float(header)`` where a stream is retried, which dies of words."""
-
-    breaks = "RETRY-06"
-    key = "error_handling_rate_limit"
-
-    def damage(self) -> None:
-        def kept(right: Any) -> Any:
-            def lines(self: Any, name: str) -> list[str]:
-                found = right(self, name)
-                if (
-                    name == "retry-after"
-                    and found
-                    and self._response.request.headers["accept"].startswith("text")
-                ):
-                    float(found[0])
-                return list(found)
-
-            return lines
-
-        exchange(transport.Reply, "header_lines", kept)
-
-
 class NamesEachAttemptOfStreams(Broken):
     """Makes up a new request id for each attempt at a stream."""
 
@@ -296,3 +273,75 @@ class RetriesStreamsThatItDoesNotDeclare(Broken):
 
     def damage(self) -> None:
         _after_failure(lambda right, course, error: _again(right, course, error, 500))
+
+
+def _header_of_streams(change: Callable[[list[str]], list[str]]) -> None:
+    """Have the lines of a stream's Retry-After be read otherwise."""
+
+    def make(right: Any) -> Any:
+        def lines(self: Any, name: str) -> list[str]:
+            found: list[str] = right(self, name)
+            streamed = self._response.request.headers["accept"].startswith("text")
+            return change(found) if name == "retry-after" and streamed else found
+
+        return lines
+
+    exchange(transport.Reply, "header_lines", make)
+
+
+class KnowsNoDatesOnStreams(Broken):
+    """Reads seconds only where a stream is retried."""
+
+    breaks = "RETRY-05"
+    key = "error_handling_rate_limit"
+
+    def damage(self) -> None:
+        _header_of_streams(lambda lines: [line for line in lines if line.isdigit()])
+
+
+class FloatsTheHeaderOfStreams(Broken):
+    """``float(header)`` where a stream is retried, which dies of words."""
+
+    breaks = "RETRY-06"
+    key = "error_handling_rate_limit"
+
+    def damage(self) -> None:
+        _header_of_streams(lambda lines: [line for line in lines if float(line) or True])
+
+
+class ShortensLongWaitsOfStreams(Broken):
+    """Comes back to a stream after its own wait, if it was asked to stay away for longer than it likes."""
+
+    breaks = "RETRY-07"
+    key = "error_handling_rate_limit"
+
+    def damage(self) -> None:
+        _header_of_streams(lambda lines: ["0" if line == "86400" else line for line in lines])
+
+
+class RetriesStreamsAtOnce(Broken):
+    """Opens a stream in a loop without a sleep; a Retry-After is heeded."""
+
+    breaks = "RETRY-08"
+    key = "initial_retry_delay"
+
+    def damage(self) -> None:
+        def at_once(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
+            wait = right(course, error)
+            return wait if wait is None or error.retry_after else 0.0
+
+        _after_failure(at_once)
+
+
+class TrustsItsPoolForStreams(Broken):
+    """Takes a connection lost on a stream's request for the server's last word."""
+
+    breaks = "RETRY-14"
+    key = "post_request"
+
+    def damage(self) -> None:
+        def trusting(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
+            wait = right(course, error)
+            return None if isinstance(error, errors.TransportError) else wait
+
+        _after_failure(trusting)

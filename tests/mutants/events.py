@@ -1,10 +1,12 @@
 """Mistakes with what is an event of a stream, and what is none: the reference client with one each."""
 
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from stream import BrokenStream
 
 from tgi_conformance.backends.reference import answers, errors, failures, stream_reader
+from tgi_conformance.backends.reference.json_values import JSON
 from tgi_conformance.backends.reference.stream_reader import StreamReader
 from tgi_conformance.contracts.sse import ServerSentEvent, SSEDecoder
 
@@ -80,3 +82,57 @@ class OverlooksErrorsBesideChunks(BrokenStream):
         super().__init__()
         right = failures.is_error_object
         stream_reader.is_error_object = lambda value: right(value) and "choices" not in value
+
+
+class WantsAFinishReasonOfCompletions(BrokenStream):
+    """``[DONE]`` alone is not believed on this route."""
+
+    breaks = "STREAM-13"
+
+    class reader(StreamReader):  # noqa: N801
+        def _event(self, event: ServerSentEvent) -> Pieces:
+            if event.data.strip() == "[DONE]" and not self._finished and self.kind == "completions":
+                raise errors.TruncatedStreamError("no finish_reason before [DONE]")
+            return super()._event(event)
+
+
+class WantsDoneOfCompletions(BrokenStream):
+    """A finish_reason and a clean end of the body are not believed on this route."""
+
+    breaks = "STREAM-14"
+
+    class reader(StreamReader):  # noqa: N801
+        def end(self) -> Pieces:
+            if self.kind == "completions" and not self.complete:
+                raise errors.TruncatedStreamError("no [DONE]")
+            return super().end()
+
+
+class IndexesTheFirstChoiceOfCompletions(BrokenStream):
+    """``chunk["choices"][0]`` on every chunk of this route."""
+
+    breaks = "STREAM-18"
+
+    class reader(StreamReader):  # noqa: N801
+        def _openai(self, value: dict[str, JSON]) -> list[answers.Piece] | None:
+            if self.kind == "completions":
+                value["choices"][0]  # type: ignore[call-overload,index]
+            return super()._openai(value)
+
+
+class IndexesTheMessageOfErrors(BrokenStream):
+    """``event["error"]["message"]``, whatever the error is."""
+
+    breaks = "ERR-05"
+    key: ClassVar[str] = "error_handling_400"
+
+    def __init__(self) -> None:
+        super().__init__()
+        right = failures.remote_error
+
+        def remote_error(value: Any, **given: Any) -> errors.TGIError:
+            if isinstance(value, dict) and "error_type" not in value and "error" in value:
+                value["error"]["message"].strip()
+            return right(value, **given)
+
+        stream_reader.remote_error = remote_error
