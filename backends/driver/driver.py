@@ -71,6 +71,8 @@ class Driver:
         self.language = hello.language
         #: What keeps the backend on this machine.
         self.fence = hello.fence
+        #: Whether a call may ask for a fresh event loop.
+        self.fresh_loop = hello.fresh_loop
         self._went: list[Went] = []
 
     @classmethod
@@ -85,9 +87,12 @@ class Driver:
         """Start the host and have the adapter describe itself; raises :class:`BackendStartError`."""
         return cls(spec, env or {}, inproc=inproc, deadline=deadline)
 
-    def call(self, method: str, args: Mapping[str, object], *, stream: bool = False) -> Call:
+    def call(
+        self, method: str, args: Mapping[str, object], *, stream: bool = False, fresh_loop: bool = False
+    ) -> Call:
         """Begin a call and return at once; ``stream`` adds ``stream=True`` to the arguments.
 
+        ``fresh_loop`` ends the event loop of the calls so far; only where :attr:`fresh_loop` says it can.
         Raises TypeError or ValueError for arguments that cannot travel. What the backend does is an outcome.
         """
         if method not in self.implemented:
@@ -95,11 +100,11 @@ class Driver:
         if stream:
             args = {**args, "stream": True}
         try:
-            call = self._living().start_call(method, args, stream=stream)
-            # None: the host ended just now, before this call reached it.
-            return (
-                call or self._living().start_call(method, args, stream=stream) or _ended(method, crash=GONE)
-            )
+            for _ in range(2):  # None: the host ended just now, before this call reached it
+                session = self._living()
+                if call := session.start_call(method, args, stream=stream, fresh_loop=fresh_loop):
+                    return call
+            return _ended(method, crash=GONE)
         except BackendStartError as error:
             return _ended(method, crash=str(error))
 
@@ -109,10 +114,11 @@ class Driver:
         args: Mapping[str, object] | None = None,
         *,
         stream: bool = False,
+        fresh_loop: bool = False,
         deadline: float = 10.0,
     ) -> Outcome:
         """Make a call and wait for its end."""
-        return self.call(method, args or {}, stream=stream).wait(deadline)
+        return self.call(method, args or {}, stream=stream, fresh_loop=fresh_loop).wait(deadline)
 
     def census(self, deadline: float = 10.0, *, collect: bool = True) -> Census:
         """Ask what lives in the backend's process; raises :class:`BackendGoneError`.

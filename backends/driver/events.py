@@ -29,6 +29,8 @@ class Hello:
     code: AdapterCode = NOTHING_KNOWN
     #: What keeps the backend on this machine.
     fence: Fence = "none"
+    #: Whether a call may ask for a fresh event loop.
+    fresh_loop: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

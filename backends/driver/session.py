@@ -172,7 +172,9 @@ class Session:
             )
         raise BackendStartError("hello", problem, output, label=self._spec.label)
 
-    def start_call(self, method: str, args: Mapping[str, object], *, stream: bool) -> Call | None:
+    def start_call(
+        self, method: str, args: Mapping[str, object], *, stream: bool, fresh_loop: bool
+    ) -> Call | None:
         """Send a call; None where the host has ended.
 
         Raises TypeError or UnsendableError for arguments that cannot travel.
@@ -183,7 +185,8 @@ class Session:
             if self._over:
                 return None
             self._calls[call.id] = call
-        self.send({"op": "call", "id": call.id, "method": method, "args": encoded, "stream": stream})
+        message = {"op": "call", "id": call.id, "method": method, "args": encoded, "stream": stream}
+        self.send(message | {"loop": "fresh"} if fresh_loop else message)
         return call
 
     def census(self, deadline: float, *, collect: bool = True) -> Census:

@@ -131,6 +131,8 @@ class Host:
         if message["method"] not in self.implemented:
             self._refuse(message, f"the adapter has no method {message['method']!r}")
             return
+        if message.get("loop") == "fresh":
+            self.loop.renew()
         call = Call(self, message)
         self._calls[call.id] = call
         if runs_on_loop(call.target):
@@ -245,6 +247,7 @@ class Host:
             implemented=sorted(self.implemented),
             pid=os.getpid(),
             fence=self.fence.kind,
+            fresh_loop=True,
         )
 
     def _describe(self) -> Any:

@@ -83,6 +83,13 @@ class Loop:
             self._drain()
         self.loop.close()
 
+    def renew(self) -> None:
+        """End the loop, and have later calls run in a new one, as a second ``asyncio.run`` does."""
+        self.stop()
+        self.loop = asyncio.new_event_loop()
+        self._thread = self._last_tick = None
+        self.own.clear()
+
     def _drain(self) -> None:
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:

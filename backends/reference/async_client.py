@@ -57,7 +57,7 @@ class AsyncClient:
     ``create_endpoint`` gives the id under which calls go to an endpoint. A call without an id goes
     to the only endpoint, or takes turns between several. Calls return coroutines, or with
     ``stream=True`` an ``AsyncStream``; the arguments are checked at once in both cases.
-    A client belongs to the event loop in which it is used.
+    A client is used in one event loop at a time; when that has ended, it may be used in another.
     """
 
     def __init__(self) -> None:

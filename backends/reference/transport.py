@@ -130,7 +130,7 @@ class Reply:
 
 
 class Transport:
-    """The connections of one endpoint. Bound to the event loop that first uses it."""
+    """The connections of one endpoint. They belong to the event loop in use; another one gets its own."""
 
     def __init__(self, settings: EndpointSettings) -> None:
         self._connections = settings.connections

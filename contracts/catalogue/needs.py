@@ -124,6 +124,7 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "op.leave": "the driver leaves a stream: close, drop, throw",
         "op.cancel": "the driver takes a call back: cancel, interrupt",
         "op.census": "the driver asks what lives in the backend's process",
+        "op.loop": "the driver asks for a fresh event loop",
         "op.release": "a held reply is let go while the case runs",
         "op.overlap": "several calls are under way at one time",
         "beside.space": "a second server, an origin of its own",

@@ -17,7 +17,16 @@ def created_in(driver: Driver, case: Case, url: str, key: str | None) -> Outcome
     return driver.run("create_endpoint", {"base_url": url, "api_key": key}, deadline=case.settings.deadline)
 
 
-def call_in(driver: Driver, case: Case, shape: Shape, endpoint: object, *, stream: bool = False) -> Outcome:
+def call_in(
+    driver: Driver,
+    case: Case,
+    shape: Shape,
+    endpoint: object,
+    *,
+    stream: bool = False,
+    fresh_loop: bool = False,
+) -> Outcome:
     """Make a call of that process on one of its endpoints, and wait for its end."""
     arguments = shape.arguments(case.prompt()) | {"endpoint_id": endpoint}
-    return driver.run(shape.method, arguments, stream=stream, deadline=case.settings.deadline)
+    deadline = case.settings.deadline
+    return driver.run(shape.method, arguments, stream=stream, fresh_loop=fresh_loop, deadline=deadline)

@@ -1,12 +1,16 @@
-"""Mistakes of asynchronous backends: work that holds up the event loop (QUEUE-11)."""
+"""Mistakes of asynchronous backends: the event loop is held up (QUEUE-11), or never another (RES-11)."""
+# ruff: noqa: ARG002 - the parts exchanged take more than each mistake needs
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 from seams import exchange
 
-from tgi_conformance.backends.reference import engine
+from tgi_conformance.backends.reference import engine, transport
 from tgi_conformance.backends.reference.adapter import AsyncReferenceAdapter, ReferenceAdapter
 
 
@@ -62,6 +66,79 @@ class SleepsInBackoff(AsyncReferenceAdapter):
 
         exchange(engine, "wait_before_retry", sleeping)
         super().__init__()
+
+
+class _KeepsItsPool(AsyncReferenceAdapter):
+    """Makes its pool in the event loop of the first call and asks no more which loop it is."""
+
+    breaks = "RES-11"
+    key = "new:resource_cleanup"
+
+    def __init__(self) -> None:
+        def make(right: Any) -> Any:
+            @asynccontextmanager
+            async def post(pool: Any, request: Any) -> Any:
+                if not self.keeps(request):
+                    async with right(pool, request) as reply:
+                        yield reply
+                    return
+                reply = await self.sent(pool, request)
+                try:
+                    yield transport.Reply(reply)
+                finally:
+                    await reply.aclose()
+
+            return post
+
+        super().__init__()
+        self._pools: dict[int, httpx.AsyncClient] = {}
+        exchange(transport.Transport, "post", make)
+
+    def keeps(self, request: Any) -> bool:
+        """Whether a request goes through the pool that is kept."""
+        return True
+
+    async def sent(self, pool: Any, request: Any) -> httpx.Response:
+        """The head of the answer, by the pool that was made first."""
+        client = self._pools.setdefault(id(pool), httpx.AsyncClient(trust_env=False))
+        url = request.settings.url(request.route)
+        built = client.build_request(
+            "POST", url, content=request.body, headers=transport._headers(request), timeout=5.0
+        )
+        return await client.send(built, stream=True)
+
+
+class StaysWithItsFirstLoop(_KeepsItsPool):
+    """Its second ``asyncio.run`` ends with "Event loop is closed" (openai-python)."""
+
+    breaks = "RES-11"
+
+
+class StreamsStayWithTheirFirstLoop(_KeepsItsPool):
+    """The same, where streams have a pool of their own."""
+
+    breaks = "RES-11"
+
+    def keeps(self, request: Any) -> bool:
+        return bool(request.stream)
+
+
+class WaitsForItsFirstLoop(AsyncReferenceAdapter):
+    """Has a worker task in the loop of the first call; in a second loop nobody takes what it queues."""
+
+    breaks = "RES-11"
+    key = "new:resource_cleanup"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def chat(self, messages: Any, **given: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            await loop.create_future()
+        return await super().chat(messages, **given)
 
 
 async def _read(pieces: Any) -> AsyncIterator[Any]:

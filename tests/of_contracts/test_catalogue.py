@@ -38,7 +38,7 @@ COUNTS = {
     "IMG": (7, 5, 2, 0, 3),
     "STAT": (10, 6, 4, 0, 4),
     "SEC": (11, 8, 3, 0, 8),
-    "RES": (10, 6, 4, 0, 9),
+    "RES": (11, 7, 4, 0, 10),
     "TOOL": (12, 9, 3, 0, 9),
     "REAL": (5, 4, 1, 0, 3),
     "DECL": (1, 1, 0, 0, 0),
@@ -74,7 +74,7 @@ KEY_COUNTS = {
     "new:key_redaction": 3,
     "new:real_endpoint": 5,
     "new:redirect_safety": 2,
-    "new:resource_cleanup": 10,
+    "new:resource_cleanup": 11,
     "new:structured_output": 2,
     "new:timeouts": 1,
     "new:tls": 2,
@@ -88,10 +88,10 @@ CATALOGUE = load_catalogue()
 def test_totals() -> None:
     levels = Counter(clause.level for clause in CATALOGUE)
     grounds = Counter(mark for clause in CATALOGUE for mark in clause.grounds)
-    assert len(CATALOGUE) == 200
-    assert levels == {Level.MUST: 159, Level.SHOULD: 38, Level.MAY: 3}
-    assert grounds == {"public-issue": 119, "shipped-code": 34}
-    assert sum(bool(clause.grounds) for clause in CATALOGUE) == 142
+    assert len(CATALOGUE) == 201
+    assert levels == {Level.MUST: 160, Level.SHOULD: 38, Level.MAY: 3}
+    assert grounds == {"public-issue": 120, "shipped-code": 34}
+    assert sum(bool(clause.grounds) for clause in CATALOGUE) == 143
 
 
 @pytest.mark.parametrize("area", CATALOGUE.areas, ids=lambda area: area.name)
