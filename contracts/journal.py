@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.targets import path_of
 from tgi_conformance.contracts.verdict import Ruling
 
 #: The routes that make a server generate (clause REQ-15 counts POSTs to these).
@@ -72,7 +73,7 @@ class Exchange:
     @property
     def path(self) -> str:
         """The target without its query."""
-        return self.target.partition("?")[0]
+        return path_of(self.target)
 
     @property
     def scripted(self) -> bool:

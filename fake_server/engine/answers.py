@@ -38,4 +38,6 @@ class Exchange:
     #: The client wants the connection closed, or speaks HTTP/1.0.
     close: bool = False
     http_1_0: bool = False
+    #: The client of HTTP/1.0 asked for the connection to be kept.
+    asked_to_keep: bool = False
     http_2: bool = False

@@ -22,7 +22,8 @@ def head_bytes(
     reason = reason_of(answer.status) if answer.reason is None else answer.reason
     fields = head_fields(answer, exchange, delivery, chunked=chunked, closes=closes)
     lines = [f"{name}: {value}\r\n" for name, value in fields]
-    return f"HTTP/1.1 {answer.status} {reason}\r\n{''.join(lines)}\r\n".encode("latin-1", "replace")
+    version = "1.0" if exchange.http_1_0 else "1.1"
+    return f"HTTP/{version} {answer.status} {reason}\r\n{''.join(lines)}\r\n".encode("latin-1", "replace")
 
 
 def head_fields(
@@ -31,7 +32,7 @@ def head_fields(
     """The answer's own headers and those that the server adds."""
     fields = list(answer.headers)
     given = {name.lower() for name, _ in answer.headers}
-    announce = closes and delivery.close != "silent" and "connection" not in given
+    connection = None if "connection" in given else _connection(exchange, delivery, closes=closes)
     if (
         answer.framing == "content-length"
         and "content-length" not in given
@@ -40,13 +41,30 @@ def head_fields(
         length = answer.content_length
         size = sum(map(len, answer.parts)) if length is None else length
         fields.append(("content-length", str(size)))
-    if announce:
-        fields.append(("connection", "close"))
+        if connection is not None and not size and not exchange.head_only:
+            # The length of an empty body is hyper's to say, which comes after the connection.
+            fields.insert(-1, connection)
+            connection = None
+    if connection is not None:
+        fields.append(connection)
     if chunked and "transfer-encoding" not in given:
         fields.append(("transfer-encoding", "chunked"))
     if "date" not in given:
         fields.append(("date", exchange.date))
     return fields
+
+
+def _connection(exchange: Exchange, delivery: Delivery, *, closes: bool) -> tuple[str, str] | None:
+    """What the server says of the connection: only what is not the rule of the version that was asked in.
+
+    Of HTTP/1.0 hyper says "keep-alive" to whoever asked for it, even where the end of the body is the end of
+    the connection.
+    """
+    if delivery.close == "announced":
+        return "connection", "close"
+    if exchange.http_1_0:
+        return ("connection", "keep-alive") if exchange.asked_to_keep else None
+    return ("connection", "close") if closes and delivery.close is None else None
 
 
 #: Headers of one connection, which HTTP/2 does not know and hyper takes out.

@@ -42,6 +42,9 @@ def before_script(request: Request, state: State) -> Plan | None:
         answer = preflight(ROUTES.get(path))
     elif state.server.check_key and not state.known_key and wants_key(path, request.method):
         answer = keyless_answer(state.traits)
+        if request.method != "POST" and path in ROUTES and not state.traits.openai:
+            # The route has no such method, and its layer that asks for the key does not hide what it has.
+            answer = replace(answer, headers=(*answer.headers, ("allow", ROUTES[path].allow)))
     else:
         return None
     return _tgi_plan(answer, request, state)
@@ -116,6 +119,7 @@ def _laid_out(outcome: Outcome, request: Request, state: State, delivery: Delive
         head_only=request.method == "HEAD",
         close=request.version != "2" and (request.close or request.too_large or outcome.closes),
         http_1_0=request.version == "1.0",
+        asked_to_keep=request.version == "1.0" and not request.close,
         http_2=request.version == "2",
     )
     if outcome.closes and request.version != "2":

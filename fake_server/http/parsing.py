@@ -5,11 +5,14 @@ raw bytes here, so that a journal can keep a head exactly as it was received.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 import httptools
+
+from tgi_conformance.contracts.targets import is_target, path_of
 
 MAX_HEAD: Final = 417_792
 """hyper's own bound: 8 KiB and 4 KiB for each of 100 headers."""
@@ -18,6 +21,9 @@ MAX_TRAILERS: Final = 16_384
 """Bytes of all trailers of one chunked body."""
 _COMMON_HEAD: Final = 4096
 """Bytes up to which a head that was read is remembered."""
+_TOKEN: Final = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r?\n")
+_METHOD_BYTE: Final = re.compile(_TOKEN)
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
@@ -50,25 +56,26 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition("?")[0]
+        """The path of the target, without its query."""
+        return path_of(self.target)
 
     @property
     def close(self) -> bool:
         """Whether the connection ends with this exchange."""
-        tokens = self.first.get("connection", "").lower()
-        return "close" in tokens or (self.version == "1.0" and "keep-alive" not in tokens)
+        stays = self.version != "1.0"
+        if "connection" in self.first:
+            for name, value in self.headers:
+                if name.lower() == "connection":
+                    tokens = {token.strip() for token in value.lower().split(",")}
+                    stays = "close" not in tokens if stays else "keep-alive" in tokens
+        return not stays
 
 
 class _HeadReader:
     """Callbacks of httptools for one head."""
 
     def __init__(self) -> None:
-        self.target = b""
         self.headers: list[tuple[str, str]] = []
-
-    def on_url(self, url: bytes) -> None:
-        self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.decode("latin-1"), value.decode("latin-1").rstrip(" \t")))
@@ -89,6 +96,10 @@ def _read_common_head(head: bytes) -> Request:
 
 
 def _read_head(head: bytes, at: float) -> Request:
+    line = _LINE.match(head)
+    if line is None or not is_target(line[2]):
+        first_line = head.split(b"\n", 1)[0][:200]
+        raise ParseError(400, f"{first_line!r} is no request line of HTTP/1")
     reader = _HeadReader()
     parser = httptools.HttpRequestParser(reader)
     parser.set_dangerous_leniencies(
@@ -97,36 +108,15 @@ def _read_head(head: bytes, at: float) -> Request:
         lenient_chunked_length=True,
         lenient_data_after_close=True,
     )
-    try:
-        parser.feed_data(head)
-        method = parser.get_method().decode("ascii")
-    except httptools.HttpParserUpgrade:
-        method = parser.get_method().decode("ascii")
-    except httptools.HttpParserError as error:
-        return _unknown_method(head, at, error)
-    version = parser.get_http_version()
-    if version not in {"1.0", "1.1"}:
-        raise ParseError(400, f"HTTP version {version!r} is not served")
-    return _request(method, reader.target, version, tuple(reader.headers), head, at)
-
-
-def _unknown_method(head: bytes, at: float, error: httptools.HttpParserError) -> Request:
-    """Read a head whose method llhttp does not know but hyper takes; raises :class:`ParseError`."""
-    line, _, rest = head.partition(b"\n")
-    words = line.split()
-    if len(words) != 3 or not re.fullmatch(rb"[A-Za-z!#$%&'*+.^_`|~0-9-]+", words[0]):
-        raise ParseError(400, str(error)) from error
-    # A method that llhttp knows is not what it stumbled over: GET in its place would end nowhere.
-    if words[0] in _LLHTTP_METHODS:
-        raise ParseError(400, str(error)) from error
-    known = parse_head(b"GET " + words[1] + b" " + words[2] + b"\r\n" + rest, at)
-    known.method, known.head = words[0].decode("ascii"), head
-    return known
-
-
-_LLHTTP_METHODS: Final = frozenset(
-    {b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"TRACE"}
-)
+    with suppress(httptools.HttpParserUpgrade):
+        try:
+            # Which methods and targets there are is asked of the line; llhttp knows others.
+            parser.feed_data(b"GET / HTTP/1.1\r\n" + head[line.end() :])
+        except httptools.HttpParserError as error:
+            raise ParseError(400, str(error)) from error
+    return _request(
+        line[1].decode("ascii"), line[2], f"1.{line[3].decode()}", tuple(reader.headers), head, at
+    )
 
 
 def _request(
@@ -255,6 +245,8 @@ class RequestReader:
         if size > self._max_head:
             raise ParseError(431, f"a request head of more than {self._max_head} bytes")
         if end is None:
+            if not _METHOD_BYTE.match(self._buffer) and self._buffer != b"\r":
+                raise ParseError(400, f"{bytes(self._buffer[:1])!r} begins no request")
             return None
         head = bytes(self._buffer[:size])
         request = parse_head(head, self._first_byte_at)
@@ -268,6 +260,8 @@ class RequestReader:
         coding = request.first.get("transfer-encoding")
         length = request.first.get("content-length")
         if coding is not None:
+            if request.version == "1.0":
+                raise ParseError(400, "HTTP/1.0 has no transfer-encoding")
             if coding.lower().rpartition(",")[2].strip() != "chunked":
                 raise ParseError(400, f"transfer-encoding {coding!r} does not end in chunked")
             self._chunks = _ChunkReader(self._max_body)

@@ -366,7 +366,7 @@ class Connection(Windowed):
         """Whether a connection begins as HTTP/2's do; with a whole preface it is handed over."""
         raw = self._reader.raw
         begun = raw.startswith(HTTP2_PREFACE) or HTTP2_PREFACE.startswith(raw)
-        if not begun or self._record.requests or self._exchange.busy:
+        if not raw or not begun or self._record.requests or self._exchange.busy:
             return False
         if self._tls and self._space.script.alpn and agreed_protocol(self._transport) != "h2":
             return False

@@ -23,7 +23,7 @@ from tgi_conformance.contracts.tgi.requests.validation import validate_parameter
 
 ANSWERS: Final = [
     json.loads(line)
-    for line in (Path(__file__).parents[1] / "serde_answers" / "bodies.jsonl").read_text().splitlines()
+    for line in (Path(__file__).parents[1] / "crate_answers" / "bodies.jsonl").read_text().splitlines()
 ]
 KINDS: Final[Mapping[str, Type]] = {**REQUESTS, "vertex": VERTEX, "invocations": INVOCATION}
 ROUTES: Final = sorted({answer["route"] for answer in ANSWERS})

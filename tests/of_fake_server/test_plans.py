@@ -106,11 +106,13 @@ def test_a_script_that_names_framing_headers_itself_is_obeyed() -> None:
     assert data == b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: x\r\nDate: never\r\n\r\na"
 
 
-def test_http_1_0_gets_no_chunks_and_a_close() -> None:
+@pytest.mark.parametrize("asked", [False, True])
+def test_http_1_0_gets_no_chunks_and_the_end_of_the_connection(*, asked: bool) -> None:
     answer = Answer(200, parts=(b"abc",), framing="chunked", streamed=True)
-    plan = plan_answer(answer, Exchange(date="x", close=True, http_1_0=True))
+    plan = plan_answer(answer, Exchange(date="x", close=not asked, http_1_0=True, asked_to_keep=asked))
     assert plan.ending == "close"
-    assert written(plan) == b"HTTP/1.1 200 OK\r\nconnection: close\r\ndate: x\r\n\r\nabc"
+    told = b"connection: keep-alive\r\n" if asked else b""
+    assert written(plan) == b"HTTP/1.0 200 OK\r\n" + told + b"date: x\r\n\r\nabc"
 
 
 # --- requests -----------------------------------------------------------------------------------------
