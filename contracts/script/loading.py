@@ -7,7 +7,7 @@ from typing import Final
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema.registry import problems
-from tgi_conformance.contracts.script import EventStream, Reply, Response, Script, When
+from tgi_conformance.contracts.script import EventStream, Generation, Reply, Response, Script, When
 from tgi_conformance.contracts.script.places import origins_named
 
 #: (pointer, what is wrong)
@@ -148,6 +148,8 @@ def _reply_problems(reply: Reply, at: str, script: Script) -> Iterator[Problem]:
         yield f"{at}/when/origin", f"{origin!r} is none of the origins {list(script.origins)}"
     if reply.response is not None:
         yield from _response_problems(reply.response, f"{at}/response")
+    if reply.tgi is not None:
+        yield from _generation_problems(reply.tgi, f"{at}/tgi")
     for kind, said in (("response", reply.response), ("stream", reply.stream)):
         if said is not None:
             yield from _field_problems(said, f"{at}/{kind}", script)
@@ -166,6 +168,13 @@ def _field_problems(said: Response | EventStream, at: str, script: Script) -> It
             yield f"{at}/headers/{number}/1", f"{{origin:{name}}}: {known}"
     if said.trailers and said.framing != "chunked":
         yield f"{at}/trailers", "only the framing chunked has trailers"
+
+
+def _generation_problems(generation: Generation, at: str) -> Iterator[Problem]:
+    spoken = [name for name in ("text", "tokens", "echo") if getattr(generation, name) not in (None, False)]
+    if generation.tool_calls and spoken:
+        told = f"TGI answers with calls or with text ({spoken[0]}), never with both"
+        yield f"{at}/tool_calls", f"{told}: spell such an answer out as a response or a stream"
 
 
 def _response_problems(response: Response, at: str) -> Iterator[Problem]:

@@ -1,5 +1,7 @@
 """The words that scripts are written with in Python: ``answer``, ``overloaded``, ``stream`` and the like."""
 
+from typing import Final
+
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script.delivery import Delivery, Fault
 from tgi_conformance.contracts.script.replies import (
@@ -13,9 +15,13 @@ from tgi_conformance.contracts.script.replies import (
     StreamError,
 )
 
+_TEXT: Final = " Deep learning is a subset of machine learning."
 
-def answer(text: str = " Deep learning is a subset of machine learning.", **fields: object) -> Reply:
-    """A healthy TGI answer of that text, in the form of whatever route is asked."""
+
+def answer(text: str | None = None, **fields: object) -> Reply:
+    """A healthy TGI answer of that text, in the form of whatever route is asked; or of tool calls."""
+    if text is None and "tool_calls" not in fields:
+        text = _TEXT
     return Reply(tgi=Generation(text=text, **fields))  # type: ignore[arg-type]
 
 

@@ -29,9 +29,14 @@ from tgi_conformance.fake_server.engine.heads import reason_of
 TGI_3_3: Final = PERSONAS["tgi-3.3"]
 
 
+def is_told_in_stream(error: TGIError, asked: GenerationRequest, traits: Traits) -> bool:
+    """Whether an error comes as an event of the stream that was asked for."""
+    return asked.stream and error.in_stream and not traits.openai and error.error_type not in traits.errors
+
+
 def failed_answer(error: TGIError, asked: GenerationRequest, traits: Traits) -> Answer:
     """An error in place of a generation: in the stream where TGI says it there."""
-    if asked.stream and error.in_stream and not traits.openai and error.error_type not in traits.errors:
+    if is_told_in_stream(error, asked, traits):
         return stream_answer(error_data(error, asked), asked, traits)
     return told_error(error, traits)
 

@@ -23,6 +23,7 @@ from tgi_conformance.contracts.tgi.requests.asked import RouteKind as Generation
 from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode, decode_invocation
 from tgi_conformance.contracts.tgi.requests.json_text import read_leniently
 from tgi_conformance.contracts.tgi.requests.validation import (
+    prompt_errors,
     refusal,
     template_problem,
     validate,
@@ -44,6 +45,7 @@ from tgi_conformance.fake_server.engine.tgi_answers import (
     error_answer,
     failed_answer,
     generated_answer,
+    is_told_in_stream,
     json_answer,
     stream_answer,
     told_error,
@@ -154,6 +156,13 @@ def _generate(generation: Generation, asked: GenerationRequest, state: State) ->
     generation = said(generation, asked)
     stamp = Stamp(state.now, server.model_id)
     error = refused(generation, asked, state)
+    if error is not None and len(asked.prompts) > 1 and is_told_in_stream(error, asked, state.traits):
+        refusals = _refusals(asked, state)
+        left = sum(refusal is None for refusal in refusals)
+        every = made_for_all(generation, asked)
+        frames = stream_data(generation, asked, stamp, every, refusals)
+        seen = _seen(generation, asked, server, every) if left else Seen(error.error_type or "")
+        return Reaction(stream_answer(frames, asked, state.traits), left, seen)
     if error is not None:
         # What fails had its permits, never more than there are; what is refused before it had none.
         permits = 0 if error is OVERLOADED else min(asked.permits, server.max_concurrent_requests)
@@ -197,6 +206,14 @@ def refused(generation: Generation, asked: GenerationRequest, state: State) -> T
     # What stands before TGI says its errors before a stream begins.
     before = failed.at == 0 and failed.error_type in state.traits.errors
     return handler_error(failed.message, failed.error_type) if before or not asked.stream else None
+
+
+def _refusals(asked: GenerationRequest, state: State) -> tuple[TGIError | None, ...]:
+    """What each prompt of a streamed array is refused with."""
+    free = state.server.max_concurrent_requests - state.permits_used
+    if state.validates:
+        return prompt_errors(asked, state.server, free)
+    return tuple(None if index < free else OVERLOADED for index in range(len(asked.prompts)))
 
 
 def _overload(asked: GenerationRequest, state: State) -> TGIError | None:

@@ -165,6 +165,10 @@ REFUSED = {
         "/replies/0/delivery/splits",
     ),
     "mount without slash": ({"mount": "gw"}, "/mount"),
+    "text and calls": (
+        {"replies": [{"tgi": {"text": "x", "tool_calls": [{"name": "f", "arguments": {}}]}}]},
+        "/replies/0/tgi/tool_calls",
+    ),
 }
 
 

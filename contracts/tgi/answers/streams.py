@@ -4,6 +4,7 @@ Measured with router 3.3.6-dev0. Most events of a stream differ in one token onl
 at the places that change (:func:`between_holes`), and filled in token by token.
 """
 
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -32,33 +33,41 @@ from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest
 
 
 def stream_data(
-    generation: Generation, request: GenerationRequest, stamp: Stamp, every: Sequence[Made] = ()
+    generation: Generation,
+    request: GenerationRequest,
+    stamp: Stamp,
+    every: Sequence[Made] = (),
+    refusals: Sequence[TGIError | None] = (),
 ) -> list[str]:
     """The data of each frame of a request's stream: JSON texts, and ``[DONE]`` where the route has it.
 
-    ``every``: what was made, if that is known already.
+    ``every``: what was made, if that is known already. ``refusals``: which prompts of a completions array are
+    refused, and with what.
     """
     every = every or made_for_all(generation, request)
+    error = generation.error
+    failed = None if error is None else handler_error(error.message, error.error_type)
+    if request.route == "completions":
+        queues = [_one_completion_texts(index, one, stamp) for index, one in enumerate(every)]
+        if error is not None and failed is not None:
+            queues = [[*texts[: error.at], dumps(failed.openai_event())] for texts in queues]
+        for index, refusal in enumerate(refusals):
+            if refusal is not None:
+                queues[index] = [dumps(refusal.openai_event())]
+        return [*_in_turns(queues), DONE]
     if request.route == "chat":
         texts = list(_chat_texts(every[0], generation, request, stamp))
-    elif request.route == "completions":
-        texts = list(_completion_texts(every, stamp))
     else:
         texts = _native_texts(every[0], request)
-    error = generation.error
-    if error is not None:
-        failed = handler_error(error.message, error.error_type)
-        # Each prompt of a completions array fails for itself; they end together.
-        prompts = len(request.prompts)
-        told = error_data(failed, request)
-        return [*texts[: error.at * prompts], *told[:1] * (prompts - 1), *told]
-    return [*texts, DONE] if request.route in {"chat", "completions"} else texts
+    if error is not None and failed is not None:
+        return [*texts[: error.at], *error_data(failed, request)]
+    return [*texts, DONE] if request.route == "chat" else texts
 
 
 def error_data(error: TGIError, request: GenerationRequest) -> list[str]:
-    """The data of the frames that end a stream with an error."""
+    """The data of the frames that end a stream with an error; each prompt of an array fails for itself."""
     if request.route in {"chat", "completions"}:
-        return [dumps(error.openai_event()), DONE]
+        return [*[dumps(error.openai_event())] * len(request.prompts), DONE]
     return [dumps(error.body())]
 
 
@@ -199,21 +208,21 @@ def next_tool_id(earlier: tuple[str, ...], index: int, name: str) -> str:
 
     The uuid is made from the name, so that the same request gets the same answer.
     """
-    try:
-        # `earlier` holds texts; int() takes more than Rust's parse, but no id that TGI itself made.
-        following = max((int(call_id) for call_id in earlier), default=-1) + 1
-    except ValueError:
+    if not all(map(_COUNTED.fullmatch, earlier)):
         seed = f"{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
         return f"{seed}-0000-4000-8000-{index:012x}"
-    return str(following + index)
+    return str(max(map(int, earlier), default=-1) + 1 + index)
+
+
+#: What Rust reads as an integer of 64 bits without a sign, or a little more.
+_COUNTED: Final = re.compile(r"\+?[0-9]{1,19}")
 
 
 # --- completions --------------------------------------------------------------------------------------
 
 
-def _completion_texts(every: Sequence[Made], stamp: Stamp) -> Iterator[str]:
+def _in_turns(queues: Sequence[Sequence[str]]) -> Iterator[str]:
     """The chunks of a completions stream; prompts take turns, token by token."""
-    queues = [_one_completion_texts(index, one, stamp) for index, one in enumerate(every)]
     for turn in range(max(len(texts) for texts in queues)):
         yield from (texts[turn] for texts in queues if turn < len(texts))
 

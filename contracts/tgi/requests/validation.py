@@ -4,11 +4,13 @@ Each rule is a row: what to look at, and the message. Source: router 3.3.6-dev0,
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from tgi_conformance.contracts.script import Server
 from tgi_conformance.contracts.tgi.errors import (
     GRAMMAR_AND_TOOLS,
+    OVERLOADED,
     SUFFIX,
     TGIError,
     batch_size,
@@ -57,10 +59,9 @@ def template_problem(roles: tuple[str, ...], server: Server) -> TGIError | None:
 
 def validate(request: GenerationRequest, server: Server) -> TGIError | None:
     """The first validation error of a request, or None."""
-    found = validate_parameters(request, server)
-    if found is not None:
-        return found
-    message = None
+    message = _parameter_rules(request, server)
+    for prompt in request.prompts:
+        message = message or _early_input_rules(prompt, request, server)
     for prompt in request.prompts:
         message = message or _input_rules(prompt, request, server)
     message = message or _grammar_rules(request, server)
@@ -69,11 +70,29 @@ def validate(request: GenerationRequest, server: Server) -> TGIError | None:
 
 def validate_parameters(request: GenerationRequest, server: Server) -> TGIError | None:
     """The first error among the rules that need no tokenizer; they are asked before a second permit."""
-    parameters = request.parameters
+    message = _parameter_rules(request, server) or _early_input_rules(request.prompts[0], request, server)
+    return None if message is None else validation_error(message)
+
+
+def prompt_errors(request: GenerationRequest, server: Server, free: int) -> tuple[TGIError | None, ...]:
+    """What each prompt of a streamed array is refused with, with so many permits to be had.
+
+    They ask one after the other, each for itself; with its permit it waits for the tokenizer.
+    """
+    found: list[TGIError | None] = []
+    for prompt in request.prompts:
+        one = replace(request, prompts=(prompt,))
+        early = validate_parameters(one, server) if free > 0 else OVERLOADED
+        found.append(early or validate(one, server))
+        free -= early is None
+    return tuple(found)
+
+
+def _parameter_rules(request: GenerationRequest, server: Server) -> str | None:
     message = _stream_rules(request) or _best_of_rules(request, server)
     for rule in _RULES:
-        message = message or rule(parameters, server)
-    return None if message is None else validation_error(message)
+        message = message or rule(request.parameters, server)
+    return message
 
 
 def _stream_rules(request: GenerationRequest) -> str | None:
@@ -151,12 +170,17 @@ _RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def _input_rules(prompt: str, request: GenerationRequest, server: Server) -> str | None:
+def _early_input_rules(prompt: str, request: GenerationRequest, server: Server) -> str | None:
     if not prompt:
         return "`inputs` cannot be empty"
     truncate, most = request.parameters.truncate, server.max_input_tokens
     if truncate is not None and not 0 < truncate <= most:
         return f"`truncate` must be strictly positive and less than {most}. Given: {truncate}"
+    return None
+
+
+def _input_rules(prompt: str, request: GenerationRequest, server: Server) -> str | None:
+    truncate, most = request.parameters.truncate, server.max_input_tokens
     image = image_problem(prompt) if server.vision else None
     if image is not None:
         return image
