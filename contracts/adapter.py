@@ -161,7 +161,8 @@ class ToolCall:
 
     name: str | None | Unset = UNSET
     arguments: JSON | Unset = UNSET
-    id: str | None | Unset = UNSET
+    #: As the backend gives it: TGI 1.4 numbers its calls.
+    id: str | int | None | Unset = UNSET
     #: Whether the backend vouches for the call as complete; UNSET: it has no such flag.
     complete: bool | Unset = UNSET
 
@@ -212,10 +213,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCallDelta:
-    """A fragment of a tool call in a stream."""
+    """A fragment of a tool call in a stream; without an index it is the first call's."""
 
-    index: int | Unset = UNSET
-    id: str | None | Unset = UNSET
+    index: int | None | Unset = UNSET
+    id: str | int | None | Unset = UNSET
     name: str | None | Unset = UNSET
     arguments: str | None | Unset = UNSET
 

@@ -1,7 +1,9 @@
 """TOOL: tool calls in answers and streams; what is sent is judged in ``test_tool_requests``."""
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import pytest
@@ -9,11 +11,14 @@ from hypothesis import strategies as st
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import Reply, done
+from tgi_conformance.contracts.script import Event, Reply, done
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.suites.areas.tools import (
+    Draft,
     answer_of,
     ask,
+    bare_fragments,
+    beside_text,
     call,
     calls_of,
     chunk,
@@ -73,6 +78,9 @@ def _joined_streams() -> dict[str, tuple[Reply, tuple[tuple[str, JSON], ...]]]:
     named = [entry(f["function"]["arguments"], name="get_weather") for f in first]
     quiet = [first[0], *(entry(f["function"]["arguments"], id=None) for f in first[1:])]
     dealt = ([first[0], second[0]], [second[1]], [first[1], first[2], second[2]], [first[3]])
+    one = bare_fragments(TEXT, at=(0, 12, 24))
+    other = bare_fragments('{"tz": "CET"}', index=1, name="get_time", at=(0, 6))
+    in_turn = (one[0], other[0], one[1], other[1], one[2], other[2], one[3])
     both = (WANTED, ("get_time", {"tz": "CET"}))
     return {
         "recorded": (recorded_stream(), (WANTED,)),
@@ -81,6 +89,9 @@ def _joined_streams() -> dict[str, tuple[Reply, tuple[tuple[str, JSON], ...]]]:
         "two-entries-in-a-chunk": (ended(chunk(first[:2]), chunk(first[2:])), (WANTED,)),
         "two-calls": (ended(*(chunk([f]) for f in (*first, *second))), both),
         "interleaved": (ended(*map(chunk, dealt)), both),
+        "id-on-the-first-alone": (ended(*(chunk([f]) for f in one)), (WANTED,)),
+        "content-null-beside": (ended(*(beside_text(chunk([f]), None) for f in one)), (WANTED,)),
+        "interleaved-without-ids": (ended(*(chunk([f]) for f in in_turn)), both),
     }
 
 
@@ -113,25 +124,55 @@ def test_any_fragmentation_gives_the_same_calls(case: Case) -> None:
     case.needs("chat", "tools", "stream")
     values = st.dictionaries(st.text(max_size=6), st.text(max_size=12) | st.integers(-9, 99), max_size=3)
     cuts = st.lists(st.integers(0, 40), max_size=6)
-    check_property(case, st.lists(st.tuples(values, cuts), min_size=1, max_size=3), _check_fragmentation)
+    calls = st.lists(st.tuples(values, cuts).map(lambda drawn: CutUp(*drawn)), min_size=1, max_size=3)
+    order = st.lists(st.integers(0, 2), max_size=12)
+    check_property(case, st.builds(Fragmented, calls=calls, bare=st.booleans(), order=order), _check_joined)
 
 
-def _check_fragmentation(case: Case, calls: Sequence[tuple[Mapping[str, str | int], Sequence[int]]]) -> None:
-    """Each call in fragments of its own cuts, the fragments of all calls dealt out in turn."""
-    names = ("get_weather", "get_time", "get_date")
-    queues = []
-    for index, (value, cuts) in enumerate(calls):
-        text = _text(dict(value))
-        at = sorted(min(cut, len(text)) for cut in cuts)
-        queues.append(fragments(text, index=index, name=names[index], at=at))
-    frames = [
-        chunk([queue[turn]]) for turn in range(max(map(len, queues))) for queue in queues if turn < len(queue)
-    ]
-    case.serve(ended(*frames))
+@dataclass(frozen=True, slots=True)
+class CutUp:
+    """Arguments of one call, and where their text is cut."""
+
+    value: Mapping[str, str | int]
+    cuts: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fragmented:
+    """Calls in fragments of their own cuts."""
+
+    calls: Sequence[CutUp]
+    #: Whether id and name stand on the first fragment of each call alone.
+    bare: bool
+    #: Whose fragment comes next, of the calls that have one; in turn where this ends.
+    order: Sequence[int]
+
+    def frames(self, names: Sequence[str]) -> Iterator[Event]:
+        """A chunk a fragment. A call begins no sooner than the one before it."""
+        queues = [self._fragments(index, name) for index, name in enumerate(names)]
+        turns = itertools.chain(self.order, itertools.count())
+        begun = 0
+        while any(queues):
+            ready = [at for at, queue in enumerate(queues[: begun + 1]) if queue]
+            at = ready[next(turns) % len(ready)]
+            begun = max(begun, at + 1)
+            yield chunk([queues[at].pop(0)])
+
+    def _fragments(self, index: int, name: str) -> list[Draft]:
+        text = _text(dict(self.calls[index].value))
+        at = sorted(min(cut, len(text)) for cut in self.calls[index].cuts)
+        return (bare_fragments if self.bare else fragments)(text, index=index, name=name, at=at)
+
+
+def _check_joined(case: Case, told: Fragmented) -> None:
+    names = ("get_weather", "get_time", "get_date")[: len(told.calls)]
+    case.serve(ended(*told.frames(names)))
 
     outcome = ask(case, stream=True)
 
-    wanted: list[tuple[str, JSON]] = [(names[index], dict(value)) for index, (value, _) in enumerate(calls)]
+    wanted: list[tuple[str, JSON]] = [
+        (name, dict(call.value)) for name, call in zip(names, told.calls, strict=True)
+    ]
     expect_calls(outcome, needs_streamed_calls(outcome), *wanted, because="the calls that were cut up")
 
 

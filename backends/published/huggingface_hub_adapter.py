@@ -110,11 +110,13 @@ def piece(chunk):
     given = {"usage": usage(chunk)}
     for choice in (chunk.choices or [])[:1]:
         given |= {"text": getattr(choice.delta, "content", None), "finish_reason": choice.finish_reason}
-        given["tool_call_delta"] = [
-            {"index": c.index, "id": c.id, "name": c.function.name, "arguments": c.function.arguments}
-            for c in calls_of(choice.delta)
-        ]
+        given["tool_call_delta"] = [delta(call) for call in calls_of(choice.delta)]
     return given
+
+
+def delta(call):
+    function = {name: getattr(call.function, name, None) for name in ("name", "arguments")}
+    return {"index": call.index, "id": call.id} | function
 
 
 def calls_of(message):

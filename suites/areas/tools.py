@@ -118,6 +118,25 @@ def fragments(
     ]
 
 
+def bare_fragments(
+    arguments: str, *, index: int = 0, name: str = "get_weather", at: Sequence[int] = (1,)
+) -> list[Draft]:
+    """The same fragments as OpenAI and vLLM send them: id, type and name on the first, and on it alone."""
+    first, *later = fragments(arguments, index=index, name=name, at=at)
+    return [first, *({"index": index, "function": {"arguments": _arguments(each)}} for each in later)]
+
+
+def _arguments(fragment: Draft) -> JSON:
+    return cast("JSON", fragment["function"]["arguments"])
+
+
+def beside_text(event: Event, text: str | None) -> Event:
+    """The same chunk, with this content beside its tool calls."""
+    draft = copy.deepcopy(cast("Draft", event.json))
+    draft["choices"][0]["delta"]["content"] = text
+    return data(draft)
+
+
 def ended(*chunks: Event) -> Reply:
     """A stream of these chunks that ends as OpenAI's do: a finish reason, then ``[DONE]``."""
     return CHAT.frames(*chunks, chunk(None, finish="tool_calls"), done())

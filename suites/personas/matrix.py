@@ -100,6 +100,8 @@ OUTSIDE: Final[Mapping[str, str]] = {
     "STREAM-30": _BELOW,
     "STREAM-31": _BELOW,
     "STREAM-32": "what a client reports of an event does not depend on whose event it is",
+    "TOOL-13": "a generation's tool answer is one call and no text; several come from other servers",
+    "TOOL-14": "the case gives each id itself; each generation's own form of a call is TOOL-10's",
     "TOOL-08": "arguments that are no JSON are a string; before TGI 3 they are an object",
 }
 #: Pairs that are left out although the persona changes the clause's aspect.

@@ -76,7 +76,7 @@ function usage(value) {
 
 function toolCall(call) {
   const { name, arguments: given } = call?.function ?? {};
-  return { id: call?.id === undefined ? undefined : String(call.id), name, ...decoded(given) };
+  return { id: call?.id == null ? undefined : String(call.id), name, ...decoded(given) };
 }
 
 function decoded(given) {
@@ -118,7 +118,7 @@ function chatEvent(choice, counted) {
 function toolDelta(call) {
   const { name, arguments: given } = call.function ?? {};
   const text = given === undefined || typeof given === "string" ? given : JSON.stringify(given);
-  return { index: call.index ?? 0, id: call.id === undefined ? undefined : String(call.id), name: name ?? undefined, arguments: text };
+  return { index: call.index ?? 0, id: call.id == null ? undefined : String(call.id), name: name ?? undefined, arguments: text };
 }
 
 function completionsEvent(choice, counted) {
