@@ -15,9 +15,9 @@ from tgi_conformance.suites.areas.stream_checks import (
     TEXT,
     TOKEN_LISTS,
     WORDS,
+    expect_handed_over_as_sent,
     expect_joined,
     expect_pieces_joined,
-    wait_text,
 )
 from tgi_conformance.suites.areas.streams import (
     ALL,
@@ -134,29 +134,7 @@ def test_the_pieces_of_any_stream_joined_are_its_text(case: Case) -> None:
 def test_each_token_is_handed_over_before_the_next_is_sent(case: Case, shape: Shape) -> None:
     """The server sends token k + 1 only after the caller has token k: who buffers never gets on."""
     needs_stream_of(case, shape)
-    reply = shape.stream(WORDS)
-    for at in range(1, len(WORDS)):
-        reply = reply.held(f"token-{at}", event=at)
-    space = case.serve(reply)
-    endpoint = case.endpoint()
-
-    running = case.start(endpoint=endpoint, shape=shape, stream=True)
-    running.call.pull(ALL)
-    for at in range(1, len(WORDS)):
-        so_far = "".join(WORDS[:at])
-        came = wait_text(case, running, so_far)
-        if not came:
-            seen = heard(running.call.pieces_so_far())
-            running.call.abandon()
-            expect(
-                came,
-                expected=f"{so_far!r} handed over before token {at + 1} is sent",
-                observed=f"{seen!r}, and nothing more",
-                journal=space.journal(),
-            )
-        space.release(f"token-{at}")
-
-    expect_end(running.wait(), TEXT, "every token was released")
+    expect_handed_over_as_sent(case, shape, shape.stream(WORDS), WORDS)
 
 
 @clause("STREAM-21", case="recorded")

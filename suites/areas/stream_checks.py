@@ -6,8 +6,15 @@ from typing import Final
 from tgi_conformance.contracts.adapter import Piece
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.outcome import Outcome, same_text
-from tgi_conformance.contracts.script import Event, data, raw_event
-from tgi_conformance.suites.areas.streams import expect_end, expect_heard, heard, needs_stream_of, play
+from tgi_conformance.contracts.script import Event, Reply, data, raw_event
+from tgi_conformance.suites.areas.streams import (
+    ALL,
+    expect_end,
+    expect_heard,
+    heard,
+    needs_stream_of,
+    play,
+)
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.oracles import in_band_fault
@@ -147,6 +154,32 @@ def expect_joined(outcome: Outcome, tokens: tuple[str, ...]) -> None:
 def _expect_one_role(pieces: tuple[Piece, ...]) -> None:
     roles = {piece.role for piece in pieces if piece.role}
     expect(roles <= {"assistant"}, expected="the role 'assistant', one word", observed=repr(roles))
+
+
+def expect_handed_over_as_sent(case: Case, shape: Shape, reply: Reply, tokens: tuple[str, ...]) -> None:
+    """Each token, an event of its own, is handed over while the server still holds the next one back."""
+    for at in range(1, len(tokens)):
+        reply = reply.held(f"token-{at}", event=at)
+    space = case.serve(reply)
+    endpoint = case.endpoint()
+
+    running = case.start(endpoint=endpoint, shape=shape, stream=True)
+    running.call.pull(ALL)
+    for at in range(1, len(tokens)):
+        so_far = "".join(tokens[:at])
+        came = wait_text(case, running, so_far)
+        if not came:
+            seen = heard(running.call.pieces_so_far())
+            running.call.abandon()
+            expect(
+                came,
+                expected=f"{so_far!r} handed over before token {at + 1} is sent",
+                observed=f"{seen!r}, and nothing more",
+                journal=space.journal(),
+            )
+        space.release(f"token-{at}")
+
+    expect_end(running.wait(), "".join(tokens), "every token was released")
 
 
 def wait_text(case: Case, running: Running, text: str) -> bool:

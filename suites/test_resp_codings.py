@@ -1,0 +1,91 @@
+"""RESP, STREAM: a content coding that a client offers is undone, of answers and of streams, as it comes."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+import pytest
+
+from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.script import Body, Reply, Response, raw_event
+from tgi_conformance.suites.areas.answers import outcomes_of
+from tgi_conformance.suites.areas.codings import CODINGS, coded, offered
+from tgi_conformance.suites.areas.stream_checks import expect_handed_over_as_sent
+from tgi_conformance.suites.areas.streams import each_shape, needs_stream_of
+from tgi_conformance.suites.generated.streams import Encoding
+from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.clause import clause
+from tgi_conformance.suites.harness.expect import describe, expect, expect_success
+from tgi_conformance.suites.harness.rulings import NotApplicable
+from tgi_conformance.suites.shapes.calls import Shape
+
+FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+#: Tokens whose bytes get fewer in any coding that compresses, and that a wrong charset would spoil.
+SAID: Final = (" compressible" * 12, " é 中 😀", " compressible" * 12, " to the end")
+
+
+@clause("RESP-11", case="codings")
+@FORM
+@each_shape
+def test_every_coding_that_was_offered_is_undone(case: Case, shape: Shape, *, stream: bool) -> None:
+    """A proxy takes the client at its word: one that offers ``br`` without a library for it reads nothing."""
+    codings, path = _asked(case, shape, stream=stream)
+    replies = {
+        coding: _coded_stream(coding, shape) if stream else _coded_answer(coding, shape, path)
+        for coding in codings
+    }
+
+    outcomes = outcomes_of(case, shape, replies, stream=stream)
+
+    named = _offered_each(case.journal(), codings)
+    for coding, outcome in outcomes.items():
+        expect(
+            (outcome.returned and outcome.says("".join(SAID))) or not named[coding],
+            expected=f"the text of {coding}, which was offered: {''.join(SAID)[-40:]!r} at its end",
+            observed=describe(outcome),
+        )
+
+
+@clause("STREAM-20", case="gzip")
+@each_shape
+def test_each_token_of_a_coded_stream_is_handed_over_before_the_next_is_sent(
+    case: Case, shape: Shape
+) -> None:
+    """A body that is flushed after each event can be undone event by event, and so it must be."""
+    needs_stream_of(case, shape)
+    codings, _ = _asked(case, shape, stream=True)
+    if "gzip" not in codings:
+        raise NotApplicable("the backend does not offer gzip")
+    expect_handed_over_as_sent(case, shape, _coded_stream("gzip", shape), SAID)
+
+
+def _asked(case: Case, shape: Shape, *, stream: bool) -> tuple[tuple[str, ...], str]:
+    """The codings that a call of this form offers, and its path; not applicable where it offers none."""
+    case.needs(shape.capability, *(("stream",) if stream else ()))
+    space = case.serve(shape.reply("as it is", streaming=stream))
+    expect_success(case.call(endpoint=case.endpoint(), shape=shape, stream=stream))
+    sent = space.journal().generations[-1]
+    codings = tuple(coding for coding in CODINGS if coding in offered(sent))
+    if not codings:
+        raise NotApplicable("the backend offers no content coding, and gets none")
+    return codings, sent.path
+
+
+def _offered_each(journal: Journal, codings: tuple[str, ...]) -> Mapping[str, bool]:
+    """Whether the calls that got a coding had offered it, as the first call did."""
+    sent = journal.generations
+    return {coding: all(coding in offered(each) for each in sent) for coding in codings}
+
+
+def _coded_answer(coding: str, shape: Shape, path: str) -> Reply:
+    body = shape.body("".join(SAID))
+    content = json.dumps([body] if path == "/" else body, ensure_ascii=False).encode()
+    (only,) = coded(coding, [content])
+    told = Body(base64=only, content_type="application/json")
+    return Reply(response=Response(body=told, headers=(("content-encoding", coding),)))
+
+
+def _coded_stream(coding: str, shape: Shape) -> Reply:
+    """A stream that is flushed after each event, as a proxy does that knows what it carries."""
+    parts = coded(coding, Encoding().frames(shape.events(SAID)))
+    return shape.frames(*map(raw_event, parts), headers=(("content-encoding", coding),))
