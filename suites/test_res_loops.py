@@ -15,7 +15,7 @@ _PROMPT: Final = "Say it."
 _LIBRARY: Final = "lib/"
 
 
-@clause("RES-11")
+@clause("RES-11", ways=("chat", "chat stream"))
 def test_a_second_event_loop_works_or_is_refused_in_so_many_words(case: Case) -> None:
     """Each ``asyncio.run`` of a script or worker is a loop of its own, and the client is often kept.
 

@@ -184,7 +184,7 @@ def test_doctor_ends_with_12_where_nothing_starts(project: Path) -> None:
 def test_list_holds_every_clause(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == 201
+    assert len(rows) == 205
     assert {row["level"] for row in rows} == {"MUST", "SHOULD", "MAY"}
 
 
