@@ -194,9 +194,7 @@ def _expect_bytes(decoded: bytes, image: bytes) -> None:
 @pytest.mark.parametrize("media_type", sorted(BEGINNINGS), ids=lambda name: name.rpartition("/")[2])
 def test_the_media_type_is_that_of_the_bytes(case: Case, media_type: str) -> None:
     """A JPEG called PNG is refused by whoever believes the label."""
-    url = _one_url(_ask(case, _text("See"), _image(BEGINNINGS[media_type] + bytes(40))))
-
-    expect(url.startswith(f"data:{media_type};"), expected=f"data:{media_type};…", observed=repr(url[:60]))
+    _expect_type(_one_url(_ask(case, _text("See"), _image(BEGINNINGS[media_type] + bytes(40)))), media_type)
 
 
 @clause("IMG-03", case="in-a-stream", ways="chat stream")
@@ -204,7 +202,9 @@ def test_the_media_type_is_that_of_the_bytes_in_a_stream(case: Case) -> None:
     """The label is often written where the plain call is made."""
     for media_type, beginning in sorted(BEGINNINGS.items()):
         url = _one_url(_ask(case, _text("See"), _image(beginning + bytes(40)), stream=True))
-        expect(url.startswith(f"data:{media_type};"), expected=f"data:{media_type};…", observed=repr(url[:60]))
+        expect(
+            url.startswith(f"data:{media_type};"), expected=f"data:{media_type};…", observed=repr(url[:60])
+        )
 
 
 @clause("IMG-04", case="a-ready-made-data-url-passes-once")

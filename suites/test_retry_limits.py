@@ -9,7 +9,7 @@ from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import always, overloaded, silence, status
 from tgi_conformance.contracts.unset import UNSET
-from tgi_conformance.fake_server.client import Space, WaitTimeout, connections_closed, received
+from tgi_conformance.fake_server.client import Space, WaitTimeout, received
 from tgi_conformance.suites.areas.refusals import (
     LONGEST,
     QUICK,
@@ -25,18 +25,16 @@ from tgi_conformance.suites.areas.retry_waits import (
     expect_no_attempt_after_deadline,
     within_deadline,
 )
-from tgi_conformance.suites.areas.waits import expect_open, expect_turned_away
+from tgi_conformance.suites.areas.waits import expect_closed, expect_open, expect_turned_away
 from tgi_conformance.suites.areas.ways import EITHER, begin, needs_way
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import (
-    ClauseFailed,
     describe,
     expect,
     expect_error,
     expect_requests,
     expect_text,
-    timeline,
 )
 from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.harness.policy import effective_breaker, longest_waits, most_attempts
@@ -168,7 +166,7 @@ def test_a_connection_closed_while_idle_does_not_fail_the_next_call(case: Case, 
     space = case.serve(shape.plain("first").deliver(close="silent"), second)
     endpoint = case.endpoint(max_retries=1, **QUICK)
     expect_text(case.call(endpoint=endpoint, shape=shape), "first")
-    _expect_closed(case, space)
+    expect_closed(case, space)
 
     expect_text(case.call(endpoint=endpoint, shape=shape, stream=stream), "second")
 
@@ -444,18 +442,6 @@ def _expect_nothing_more(space: Space, count: int, seconds: float) -> None:
     except WaitTimeout:
         return
     expect_requests(journal.generations, count, because="the call was cancelled", journal=journal)
-
-
-def _expect_closed(case: Case, space: Space) -> None:
-    """The server has closed its connections, so that the client can know of it."""
-    try:
-        space.wait(connections_closed(), case.patience(space.journal()).soon())
-    except WaitTimeout as timeout:
-        raise ClauseFailed(
-            "the client closes its side of a connection that the server closed",
-            "it is open",
-            timeline(timeout.journal),
-        ) from None
 
 
 def _longest_waits(case: Case, endpoint: str, asked: int) -> float:

@@ -8,6 +8,7 @@ from tgi_conformance.fake_server.client import (
     Space,
     WaitTimeout,
     answered,
+    connections_closed,
     open_requests,
     quiet,
     received,
@@ -25,6 +26,18 @@ _DECIDING: Final = 0.025
 def expect_received(case: Case, space: Space, count: int = 1, *, key: str | None = None) -> Journal:
     """Wait until the server has received so many generation requests (of a key's)."""
     return _await(case, space, received(count, key=key), f"{_requests(count)}{_of(key)}")
+
+
+def expect_closed(case: Case, space: Space) -> None:
+    """Wait until each connection is closed: the server closed them, and the client can know of it."""
+    try:
+        space.wait(connections_closed(), case.patience(space.journal()).soon())
+    except WaitTimeout as timeout:
+        raise ClauseFailed(
+            "the client closes its side of a connection that the server closed",
+            "it is open",
+            timeline(timeout.journal),
+        ) from None
 
 
 def expect_open(case: Case, space: Space, count: int) -> Journal:
