@@ -201,10 +201,13 @@ def test_the_media_type_is_that_of_the_bytes(case: Case, media_type: str) -> Non
 def test_the_media_type_is_that_of_the_bytes_in_a_stream(case: Case) -> None:
     """The label is often written where the plain call is made."""
     for media_type, beginning in sorted(BEGINNINGS.items()):
-        url = _one_url(_ask(case, _text("See"), _image(beginning + bytes(40)), stream=True))
-        expect(
-            url.startswith(f"data:{media_type};"), expected=f"data:{media_type};…", observed=repr(url[:60])
+        _expect_type(
+            _one_url(_ask(case, _text("See"), _image(beginning + bytes(40)), stream=True)), media_type
         )
+
+
+def _expect_type(url: str, media_type: str) -> None:
+    expect(url.startswith(f"data:{media_type};"), expected=f"data:{media_type};…", observed=repr(url[:60]))
 
 
 @clause("IMG-04", case="a-ready-made-data-url-passes-once")

@@ -4,11 +4,12 @@ One machine a theme. A breach counts for the clause whose assertion failed: one 
 case's is ruled as that clause's run-wide ruling.
 """
 
+from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load
 from tgi_conformance.suites.model.backoff_machine import BackoffMachine
 from tgi_conformance.suites.model.keys_machine import KeysMachine
-from tgi_conformance.suites.model.load import CAPS, expect_load, loads
+from tgi_conformance.suites.model.load import CAPS, MOST_CALLS, expect_load, loads
 from tgi_conformance.suites.model.queue_machine import QueueMachine
 from tgi_conformance.suites.model.stateful import check_examples, check_machine
 
@@ -43,4 +44,5 @@ def test_calls_made_at_once_keep_to_themselves(case: Case) -> None:
     case.needs("queue")
     case.needs_setting("max_concurrent_requests")
     endpoints = len(CAPS) if case.claims("keys") else 1
-    check_examples(case, loads(endpoints=endpoints), expect_load, shared=3)
+    most = taken_together(case, MOST_CALLS)
+    check_examples(case, loads(endpoints=endpoints, most=most), expect_load, shared=3)

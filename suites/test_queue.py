@@ -16,6 +16,7 @@ from tgi_conformance.suites.areas.held import (
     needs_cap,
     serve_held,
     start_cancellable,
+    taken_together,
 )
 from tgi_conformance.suites.areas.waits import expect_open
 from tgi_conformance.suites.harness.case import Case, Running
@@ -30,7 +31,7 @@ def test_open_requests_never_exceed_the_cap(case: Case, cap: int) -> None:
     needs_cap(case)
     space = serve_held(case)
     endpoint = case.endpoint(max_concurrent_requests=cap, queue_size=5 * cap)
-    running = [case.start(endpoint=endpoint) for _ in range(5 * cap)]
+    running = [case.start(endpoint=endpoint) for _ in range(taken_together(case, 5 * cap))]
 
     expect_open(case, space, cap)
     expect_no_more_than(case, space, cap, f"max_concurrent_requests={cap}")
@@ -51,7 +52,7 @@ def test_waiting_calls_start_in_the_order_of_their_arrival(case: Case) -> None:
     space = serve_held(case)
     shape = case.shape()
     endpoint = case.endpoint(max_concurrent_requests=1, queue_size=20)
-    prompts = [case.prompt(f"call {number}") for number in range(9)]
+    prompts = [case.prompt(f"call {number}") for number in range(taken_together(case, 9))]
 
     running = [_start_apart(case, space, prompt, endpoint) for prompt in prompts]
     space.release(GATE)

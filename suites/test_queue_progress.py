@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, echo, silence, status
-from tgi_conformance.suites.areas.held import needs_cap
+from tgi_conformance.suites.areas.held import needs_cap, taken_together
 from tgi_conformance.suites.areas.refusals import needs_retries, refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_turned_away
 from tgi_conformance.suites.harness.case import Case
@@ -60,19 +61,19 @@ def test_each_caller_gets_the_answer_to_its_own_prompt(case: Case) -> None:
     )
     endpoint = case.endpoint(max_concurrent_requests=8, queue_size=400)
     prompts = [case.prompt("<500>" if number % 9 == 4 else "echo") for number in range(150)]
-    running = [(prompt, case.start(prompt, endpoint=endpoint)) for prompt in prompts]
+    together = taken_together(case, len(prompts))
+    for first in range(0, len(prompts), together):
+        some = prompts[first : first + together]
+        for prompt, call in [(prompt, case.start(prompt, endpoint=endpoint)) for prompt in some]:
+            _expect_own_answer(prompt, call.wait())
 
-    for prompt, call in running:
-        outcome = call.wait()
-        if "<500>" in prompt:
-            expect_error(outcome, because="the server answered this prompt with 500")
-        else:
-            expect_success(outcome)
-            expect(
-                prompt in outcome.text,
-                expected=f"the answer to {prompt!r}",
-                observed=repr(outcome.text[:200]),
-            )
+
+def _expect_own_answer(prompt: str, outcome: Outcome) -> None:
+    if "<500>" in prompt:
+        expect_error(outcome, because="the server answered this prompt with 500")
+        return
+    expect_success(outcome)
+    expect(prompt in outcome.text, expected=f"the answer to {prompt!r}", observed=repr(outcome.text[:200]))
 
 
 @clause("QUEUE-10", ways="chat")

@@ -24,6 +24,8 @@ from tgi_conformance.suites.shapes.calls import Shape
 LoadFate = Literal["good", "500", "422", "cancelled"]
 #: Settings of each endpoint, by number.
 CAPS: Final = (8, 2, 1)
+#: Calls of the largest load, where the client takes that many; the room that is asked for takes them all.
+MOST_CALLS: Final = 24
 _ROOM: Final = 64
 #: Seconds that a call may take until it ends, with the others of its load before it.
 _ALL_SENT: Final = 3.0
@@ -59,7 +61,7 @@ class Loaded:
         return f"for {self.name} alone"
 
 
-def loads(*, endpoints: int, most: int = 24) -> SearchStrategy[tuple[LoadCall, ...]]:
+def loads(*, endpoints: int, most: int) -> SearchStrategy[tuple[LoadCall, ...]]:
     """Loads of up to ``most`` calls over so many endpoints (g_load); half of them on the first."""
     call = st.builds(
         LoadCall,

@@ -174,6 +174,12 @@ _HALVES = (
     Row(name="no-stream", without=("stream",)),
     Row(name="no-stats", without=("stats", "reset")),
     Row(name="no-queue", without=("queue",)),
+    Row(
+        name="little-room",
+        own={"max_concurrent_requests": 4, "queue_size": 8},
+        pinned=("max_concurrent_requests", "queue_size"),
+    ),
+    Row(name="fixed-queue", own={"queue_size": 8}, pinned=("queue_size",)),
     Row(name="no-keys", without=("keys", "rotate")),
     Row(name="no-close", without=("close",)),
     Row(name="no-timeout", without=("timeout", "cancel", "probe", "update"), clients=("reference",)),
