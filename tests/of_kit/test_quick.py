@@ -47,6 +47,11 @@ def test_the_case_that_finds_most_stands_before_the_first() -> None:
     assert _run(*map(_candidate, cases)) == ["STREAM-04/chat-U+2028"]
 
 
+def test_a_case_that_tries_all_forms_stands_before_each_of_them() -> None:
+    cases = ("ERR-04/plain-502-html", "ERR-04/every-form-native-plain", "ERR-04/property-p09")
+    assert _run(*map(_candidate, cases)) == ["ERR-04/every-form-native-plain"]
+
+
 def test_a_property_may_be_the_case_that_finds_most() -> None:
     cases = ("GEN-01/alone-chat-seed", "GEN-01/property-p05-chat")
     assert _run(*map(_candidate, cases)) == ["GEN-01/property-p05-chat"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from tgi_conformance.plugin.quick.likely import FIRST, STREAMS_JUDGED_APART
+from tgi_conformance.plugin.quick.likely import FIRST, STREAMS_JUDGED_APART, WIDE
 from tgi_conformance.plugin.selection import names_clause
 from tgi_conformance.suites.harness.session import CaseId
 from tgi_conformance.suites.ways.words import Way
@@ -60,13 +60,14 @@ def _standing(candidates: Sequence[Candidate], numbers: Sequence[int]) -> int:
     return next((number for number in ranked if candidates[number].applies()), ranked[0])
 
 
-def rank(candidate: Candidate) -> tuple[int, int, int]:
+def rank(candidate: Candidate) -> tuple[bool, int, int, int]:
     """Where a case stands among those of its clause, the likeliest to fail first.
 
-    First what the table says of it, then whether it is spelled out, a persona's or a property, then its way;
-    what is equal stays in the order of the suites.
+    First whether it tries all forms at once and what the table says of it, then whether it is spelled out, a
+    persona's or a property, then its way; what is equal stays in the order of the suites.
     """
-    return _likelihood(candidate.case), _kind(candidate.case.slug), _way(candidate)
+    slug = candidate.case.slug
+    return not slug.startswith(WIDE), _likelihood(candidate.case), _kind(slug), _way(candidate)
 
 
 def _likelihood(case: CaseId) -> int:

@@ -28,6 +28,10 @@ def _first(*slugs: str, why: str) -> First:
 #: elsewhere a stream, which shows what is wrong with all calls and what is wrong with streams alone.
 STREAMS_JUDGED_APART: Final = frozenset({"RESP", "ERR", "DECL"})
 
+#: How the slug of a case begins that tries all forms of its clause, one after the other: it finds what any of
+#: the others finds on that way.
+WIDE: Final = ("every-", "each-", "contents-", "ways-")
+
 _NAN: Final = "NaN passes every comparison with a bound"
 _BLANKS: Final = "strip() is the habit that changes texts most often"
 
@@ -74,7 +78,9 @@ FIRST: Final[Mapping[str, First]] = {
     "STREAM-12": _first("*-proper", why="HTTP is content, so that the client alone can tell"),
     "STREAM-13": _first("tokens", why="it needs no tools"),
     "STREAM-15": _first("2-generation", why="the tokens before it are lost, or the error taken for one more"),
-    "STREAM-16": _first("*-2", why="the tokens before it are lost, or the error taken for one more"),
+    "STREAM-16": _first(
+        "chat-2", "completions-2", why="the tokens before it are lost, or the error taken for one more"
+    ),
     "STREAM-17": _first("*-empty-object", why="nothing in its data says that it is an error"),
     "STREAM-18": _first(
         "*usage-chunk*", "*choices-empty*", why="choices[0] of an empty list: usage is sent so"
