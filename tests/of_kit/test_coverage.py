@@ -114,6 +114,7 @@ def test_nothing_is_missing(tmp_path: Path) -> None:
     rows = json.loads(run_cli(tmp_path, "list", "--coverage", "--json").out)
     assert [row["clause"] for row in rows] == [clause.id for clause in CATALOGUE]
     assert {row["clause"]: row["missing"] for row in rows if row["missing"]} == {}
+    assert {row["clause"]: row["missing_ways"] for row in rows if row["missing_ways"]} == {}
 
 
 def test_a_way_that_binds_and_has_no_case_is_named(capsys: pytest.CaptureFixture[str]) -> None:

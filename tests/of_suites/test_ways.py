@@ -1,5 +1,8 @@
 """On which ways a clause binds, and what is read off a case: its parameters and its mark."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
@@ -89,3 +92,53 @@ def test_gaps_are_the_ways_that_bind_and_were_not_tried() -> None:
     ]
     assert list(EACH_FORM.gaps([WAY_BY_NAME["native"]])) == ["stream (any route)"]
     assert list(EACH_FORM.gaps([WAY_BY_NAME["native"], WAY_BY_NAME["chat stream"]])) == []
+
+
+#: Areas about what is sent and what comes back, in which a stream is often built by other code.
+SENT_AND_READ = ("INIT", "REQ", "GEN", "RESP", "ERR", "IMG", "TOOL")
+#: Clauses of these areas that have no mutant which is wrong on streams alone, and why not.
+NO_STREAM_MUTANT = {
+    "INIT-01": "the address is made of the settings, before there is a form",
+    "INIT-02": "the address is made of the settings, before there is a form",
+    "INIT-03": "the address is made of the settings, before there is a form",
+    "INIT-10": "the address is made of the settings, before there is a form",
+    "INIT-11": "the address is made of the settings, before there is a form",
+    "REQ-04": "a text is encoded in one place",
+    "REQ-12": "an id is made before there is a form",
+    "REQ-14": "the mutant's proxy is that of the process",
+    "REQ-15": "requests too many are looked for in every case of the run",
+    "REQ-17": "the protocol is that of the connection",
+    "ERR-10": "streams are cancelled on the async face alone, where RES-02 has the mutant",
+    "IMG-06": "what becomes of a refusal is ERR's and RETRY's, which have mutants of streams",
+    "TOOL-02": "an empty list is left out in one place",
+    "TOOL-10": "its mutants read fragments, which streams alone have",
+    "TOOL-14": "its mutants read fragments, which streams alone have",
+}
+
+
+def stream_mutants() -> set[str]:
+    """The clauses that a mutant breaks whose class says that it is about streams; nothing is imported."""
+    found = set()
+    for file in sorted((Path(__file__).parents[1] / "mutants").glob("*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and "stream" in f"{file.stem} {node.name}".lower():
+                found |= {
+                    statement.value.value
+                    for statement in node.body
+                    if isinstance(statement, ast.Assign)
+                    and isinstance(statement.value, ast.Constant)
+                    and ast.unparse(statement.targets[0]) == "breaks"
+                }
+    return found
+
+
+def test_what_binds_on_streams_too_has_a_mutant_that_is_wrong_on_streams_alone() -> None:
+    both = {
+        clause.id
+        for clause in CATALOGUE
+        if clause.area in SENT_AND_READ
+        and len(binding_of(clause.id).forms) == len(FORMS)
+        and binding_of(clause.id).routes
+        and clause.level != "MAY"
+    }
+    assert both - stream_mutants() == set(NO_STREAM_MUTANT)
