@@ -201,4 +201,4 @@ def test_the_case_of_an_errors_media_type_means_nothing(case: Case, shape: Shape
 
     for label, outcome in zip(SAME_JSON, outcomes.values(), strict=True):
         because = f"TGI said so under content-type: {label}"
-        expect_error(outcome, status=422, contains="Input validation error: `seed`", because=because)
+        expect_error(outcome, contains="Input validation error: `seed`", because=because)

@@ -28,6 +28,7 @@ KIND_OF_STATUS = {
     413: "payload_too_large",
     415: "bad_request",
     422: "validation",
+    424: "server_error",
     429: "rate_limited",
     503: "overloaded",
 }
