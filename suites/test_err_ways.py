@@ -63,9 +63,9 @@ def test_an_error_body_that_is_no_json_keeps_its_status_and_words(
 
 
 @clause("ERR-05", case="every-form")
-@on_ways("chat-plain")
-def test_no_error_body_crashes_the_error_path(case: Case, shape: Shape, *, stream: bool) -> None:
-    """The two codes in turn: what is read of a body does not depend on them."""
+@_STREAMS
+def test_no_error_body_crashes_the_error_path_of_streams(case: Case, shape: Shape, *, stream: bool) -> None:
+    """The two codes in turn; plain calls of every route have a property (P-09)."""
     codes = {form: (422, 500)[at % 2] for at, form in enumerate(sorted(ODD_ERRORS))}
     replies = {form: status(code, json=ODD_ERRORS[form]) for form, code in codes.items()}
 

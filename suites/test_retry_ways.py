@@ -101,7 +101,7 @@ AT_ONCE: Final = 4
 
 
 @clause("RETRY-06")
-@on_ways("chat-plain")
+@on_ways("chat-plain", "native-plain", "completions-plain")
 def test_a_bad_retry_after_leaves_the_backoff_to_the_client(
     case: Case, shape: Shape, *, stream: bool
 ) -> None:
