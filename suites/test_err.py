@@ -24,7 +24,7 @@ from tgi_conformance.suites.areas.failures import (
     recorded,
 )
 from tgi_conformance.suites.areas.waits import expect_received
-from tgi_conformance.suites.areas.ways import EITHER, begin, needs_way
+from tgi_conformance.suites.areas.ways import EITHER, begin
 from tgi_conformance.suites.generated.schemas import json_values
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
@@ -369,7 +369,6 @@ def test_cancellation_passes_through(case: Case, how: str, *, stream: bool) -> N
     if how == "interrupt" and case.claims("async"):
         raise NotApplicable("an interrupt goes to the event loop, not into a coroutine")
     shape = case.shape()
-    needs_way(case, shape, stream=stream)
     space = case.serve(shape.reply("too late", streaming=stream).held("answer"))
     endpoint = case.endpoint(max_retries=2, initial_retry_delay=0.02, backoff_factor=1.0)
 
@@ -395,8 +394,6 @@ def _cancellable(case: Case, endpoint: str, shape: Shape, how: str, *, stream: b
     """Start a call that can be taken back; a sync one is cancelled through ``submit``."""
     if how == "interrupt" or case.claims("async"):
         return begin(case, case.prompt(), endpoint, shape, stream=stream)
-    if stream:
-        raise NotApplicable("a sync stream is left, not cancelled")
     if "submit" not in case.driver.implemented:
         raise NotApplicable("a sync call is cancelled through submit, which is not implemented")
     return case.start(endpoint=endpoint, shape=shape, method="submit", kind=shape.method)

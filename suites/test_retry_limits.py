@@ -428,8 +428,6 @@ def _cancellable(case: Case, endpoint: str, shape: Shape, *, stream: bool) -> Ru
     """Start a call that can be taken back: an async one as it is, a sync one through ``submit``."""
     if case.claims("async"):
         return begin(case, case.prompt(), endpoint, shape, stream=stream)
-    if stream:
-        raise NotApplicable("a sync stream is left, not cancelled")
     if "submit" not in case.driver.implemented:
         raise NotApplicable("a sync call is cancelled through submit, which is not implemented")
     return case.start(endpoint=endpoint, shape=shape, method="submit", kind=shape.method)
