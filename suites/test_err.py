@@ -133,9 +133,11 @@ EXCERPT: Final = 20_000
 
 
 @clause("ERR-04", case="bounded", ways="chat")
-def test_the_excerpt_of_an_error_body_is_bounded(case: Case) -> None:
+@EITHER
+def test_the_excerpt_of_an_error_body_is_bounded(case: Case, *, stream: bool) -> None:
     """A page of two megabytes in every log line costs more than the failure."""
-    outcome = _failing(case, status(502, html="<html>" + "Bad Gateway " * 170_000 + "</html>"))
+    page = status(502, html="<html>" + "Bad Gateway " * 170_000 + "</html>")
+    outcome = _failing(case, page, stream=stream)
 
     expect_error(outcome, status=502, because="the server answered 502")
     longest = max((len(link.message) for link in outcome.exception), default=0)

@@ -1,11 +1,12 @@
 """RETRY: the waits before a stream, and on each route, are those of any other call."""
 
+from itertools import cycle, product
 from typing import Final
 
 import pytest
 
 from tgi_conformance.contracts.journal import Exchange, Journal
-from tgi_conformance.suites.areas.refusals import refusal, retried_status, retrying
+from tgi_conformance.suites.areas.refusals import refusal, retried_status, retries, retrying
 from tgi_conformance.suites.areas.retry_waits import (
     as_header,
     expect_backoff_afresh,
@@ -131,13 +132,17 @@ def test_retry_after_as_a_date_binds_every_route(case: Case) -> None:
 
 
 def _each_refused_once(case: Case, retry_after: str, *, asked: float) -> Journal:
-    """Have one call of each claimed way be refused with that header and then answered, all at once."""
-    code = retried_status(case)
+    """Have one call of each claimed way be refused with that header and then answered, all at once.
+
+    The statuses that are retried (429, 503) are taken in turn, and so are two spellings of the header.
+    """
+    codes = [code for code in (429, 503) if retries(case, code)] or [retried_status(case)]
     claimed = {word: way for word, way in ROUTES.items() if is_claimed(case, way[0], stream=way[1])}
     if not claimed:
         raise NotApplicable("no call of another route is claimed")
+    answers = zip(claimed, cycle(product(codes, ("retry-after", "Retry-After"))), strict=False)
     refusals = [
-        refusal(code, ("retry-after", retry_after)).where(contains=word).named(word) for word in claimed
+        refusal(code, (name, retry_after)).where(contains=word).named(word) for word, (code, name) in answers
     ]
     granted = [
         shape.reply("granted", streaming=stream).where(contains=word)
@@ -153,7 +158,7 @@ def _each_refused_once(case: Case, retry_after: str, *, asked: float) -> Journal
     journal = space.journal()
     for word in claimed:
         sent = _with(journal, word)
-        expect_requests(sent, 2, because=f"one {code} on {word}, then a 200", journal=journal)
+        expect_requests(sent, 2, because=f"one refusal on {word}, then a 200", journal=journal)
     return journal
 
 

@@ -18,10 +18,11 @@ from tgi_conformance.suites.areas.refusals import (
     retrying,
 )
 from tgi_conformance.suites.areas.retry_waits import BAD_RETRY_AFTER
-from tgi_conformance.suites.areas.ways import begin, needs_way, on_ways
+from tgi_conformance.suites.areas.ways import SHAPE, STREAM, begin, needs_way, on_ways
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_error, expect_requests, expect_text
+from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.harness.policy import EARLY, PERMANENT, wait_band
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import Shape
@@ -230,3 +231,22 @@ def test_what_is_not_declared_retryable_is_not_retried(case: Case, shape: Shape,
     for code, word in words.items():
         because = f"{code} is not declared retryable"
         expect_requests(_with(journal, word), 1, because=because, journal=journal)
+
+
+@clause("RETRY-18", case="refused")
+@SHAPE
+@STREAM
+def test_a_stream_that_begins_with_a_refusal_is_not_retried(
+    case: Case, shape: Shape, *, stream: bool
+) -> None:
+    """What the in-band error says of the request it says again, though no output was handed out yet."""
+    needs_way(case, shape, stream=stream)
+    case.needs("retry")
+    refused = shape.frames(*shape.error_frames("Input validation error: `seed` is wrong", "validation"))
+    space = case.serve(in_band_fault(refused).times(1, None))
+    endpoint = case.endpoint(max_retries=2, **QUICK)
+
+    expect_error(case.call(endpoint=endpoint, shape=shape, stream=stream), because="the first event says so")
+
+    journal = space.journal()
+    expect_requests(journal.generations, 1, because="a validation error is permanent", journal=journal)

@@ -345,3 +345,13 @@ class TrustsItsPoolForStreams(Broken):
             return None if isinstance(error, errors.TransportError) else wait
 
         _after_failure(trusting)
+
+
+class RetriesStreamsThatBeganWithAnError(Broken):
+    """Tries a stream again that reported an error before its first token, whatever the error is."""
+
+    breaks = "RETRY-18"
+    key = "error_handling_rate_limit"
+
+    def damage(self) -> None:
+        _after_failure(lambda right, course, error: _again(right, course, error, 200))
