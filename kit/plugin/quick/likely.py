@@ -98,6 +98,7 @@ FIRST: Final[Mapping[str, First]] = {
     "GEN-06": _first("mapped-*", why="a limit that goes astray is met by every call, one refused by few"),
     "GEN-08": _first("*newlines*", "*escapes*", why=_BLANKS),
     "GEN-09": _first("*middle*", why="the text is cut at the first stop string in it"),
+    "MUX-10": _first("netrc", why="requests puts the file's login in the place of the header it was given"),
     "QUEUE-05": _first(
         "stream-left", "stream-cut", "timed-out", why="the slot is given back where a stream ends well"
     ),
@@ -115,8 +116,8 @@ FIRST: Final[Mapping[str, First]] = {
     "IMG-02": _first("65536", why="line breaks, padding and both alphabets show in it"),
     "IMG-03": _first("*webp*", why="a fixed type is JPEG or PNG"),
     "STAT-04": _first("on-every-chunk*", why="usage is cumulative, and summed"),
-    "SEC-04": _first("*-307*", why="method and headers are kept, the key with them"),
-    "SEC-05": _first("method-answer-302*", why="libraries make a GET of it, whose answer reads well"),
+    "SEC-04": _first("ways-*", why="every status leads to another host in it, 307 and 308 to each place"),
+    "SEC-05": _first("ways-*", why="it has all that libraries make a GET of, and answers that read well"),
     "RES-01": _first("drop", "close", why="a break leaves the iterator to the collector"),
     "RES-04": _first("502-page", why="a body that nobody reads holds its connection"),
     "RES-05": _first("held-and-queued", why="it has calls in every state that close() must end"),
