@@ -105,6 +105,27 @@ def test_the_callers_headers_go_no_further_than_they_were_meant(case: Case, *, s
         expect_without(elsewhere, {**FOR_ENDPOINT, **FOR_CALL}, "they were given for another endpoint")
 
 
+@clause("REQ-13", case="own-headers", ways="chat")
+@FORM
+def test_the_callers_headers_are_not_changed(case: Case, *, stream: bool) -> None:
+    """A client that puts its key into the caller's mapping puts it into whatever else is sent with that."""
+    case.needs(*(("stream",) if stream else ()))
+    shape = shape_with_headers(case)
+    case.serve(shape.reply("fine", streaming=stream))
+
+    created = case.try_endpoint(**for_endpoint(case, FOR_ENDPOINT))
+    own = for_call(case, shape, FOR_CALL)
+    outcome = case.call(endpoint=case.made(created), shape=shape, stream=stream, **own)
+
+    changed = [*created.mutated, *outcome.mutated]
+    expect(
+        not changed,
+        expected="headers that are equal before and after the call",
+        observed=f"changed: {', '.join(changed)}",
+    )
+    expect_success(outcome)
+
+
 #: Headers that a client sets by itself, in another case than most write them.
 _CLIENTS_OWN: Final = {"CONTENT-TYPE": "application/json", "authorization": "Basic dXNlcjpwYXNzd29yZA=="}
 

@@ -90,6 +90,7 @@ OUTSIDE: Final[Mapping[str, str]] = {
     "RESP-14": _BELOW,
     "ERR-11": "no persona's answers have the field, and null says the same in each",
     "RESP-15": "the numbers are the case's own, and no generation has other names for them",
+    "RETRY-14": _BELOW,
     "ERR-07": _BELOW,
     "ERR-08": _BELOW,
     "STREAM-25": _BELOW,

@@ -1,7 +1,8 @@
 """Mistakes at the edges of connections and messages: ALPN, trailers, connections kept too long."""
-# ruff: noqa: ARG001, ARG002 - the parts exchanged take more than each mistake needs
+# ruff: noqa: ARG001, ARG002, ARG005 - the parts exchanged take more than each mistake needs
 
 import ssl
+from dataclasses import replace
 from typing import Any
 
 import h11._readers
@@ -10,6 +11,7 @@ import httpcore._async.http11
 from seams import Broken, exchange
 
 from tgi_conformance.backends.reference import errors, retry_policy, transport
+from tgi_conformance.contracts.adapter import Description
 
 
 class _OffersHttp2(ssl.SSLContext):
@@ -101,3 +103,18 @@ class StreamsTrustThePool(Broken):
             return lambda error: not getattr(error, "of_stream", False) and rule(error)
 
         exchange(retry_policy, "is_retryable", for_plain_calls)
+
+
+class NoticesNoEnd(Broken):
+    """Retries nothing, and takes a connection that the server has closed for one that it may send on."""
+
+    breaks = "RETRY-14"
+    key = "post_request"
+
+    def damage(self) -> None:
+        exchange(httpcore._async.http11.AsyncHTTP11Connection, "has_expired", lambda _: lambda _self: False)
+        exchange(retry_policy, "is_retryable", lambda _: lambda error: False)
+
+    def describe(self) -> Description:
+        right = super().describe()
+        return replace(right, capabilities=right.capabilities - {"retry"}, retry=None)

@@ -151,3 +151,16 @@ class CutsOwnHeaders(Broken):
 
         exchange(settings, "checked_headers", cutting)
         exchange(calls, "checked_headers", cutting)
+
+
+class AddsItsKeyToTheCallersHeaders(Broken):
+    """``headers.setdefault("Authorization", ...)`` on the mapping that the caller handed over."""
+
+    breaks = "REQ-13"
+    key = "post_request"
+
+    def chat(self, messages: Any, **given: Any) -> Any:
+        answer = super().chat(messages, **given)
+        if isinstance(given.get("headers"), dict):
+            given["headers"].setdefault("Authorization", "Bearer of the endpoint")
+        return answer
