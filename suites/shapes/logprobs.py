@@ -1,24 +1,15 @@
-"""Answers with log probabilities in the forms of TGI's recordings, and what of them came back."""
+"""Answers and streams with log probabilities, in the forms that TGI's recordings show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from tgi_conformance.contracts.adapter import TokenLogprob, TopLogprob
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Event, Reply, status
-from tgi_conformance.contracts.unset import UNSET, Unset
-from tgi_conformance.suites.areas.request_bodies import same_float32
-from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Draft, Shape
 
 #: The routes whose answers carry log probabilities: TGI's completions say ``"logprobs": null`` always.
 ROUTES: Final = (CHAT, NATIVE)
-#: What a call asks with for log probabilities, and for how many of the likeliest tokens.
-_ASKED_BY: Final = {"chat": ("logprobs", "top_logprobs"), "generate": ("details", "top_n_tokens")}
-_LIKELIEST: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +40,6 @@ PROMPT: Final = (
     Likely(token=" is", logprob=-1.75),
 )
 TEXTS: Final = tuple(each.token for each in TOKENS)
-
-
-def asking(case: Case, shape: Shape, *, top: bool = False) -> dict[str, object]:
-    """The parameters that ask for log probabilities; not applicable where the call offers none."""
-    asks, likeliest = _ASKED_BY[shape.method]
-    offered = case.description.parameters.get(shape.method, frozenset())
-    always = case.description.defaults.parameters.get(asks) is True
-    if asks not in offered and not always:
-        raise NotApplicable(f"parameter {asks} of {shape.method} is not offered")
-    given: dict[str, object] = {asks: True} if asks in offered else {}
-    if top:
-        case.needs_parameter(shape, likeliest)
-        given[likeliest] = _LIKELIEST
-    return given
 
 
 def reply(shape: Shape, *, streaming: bool, top: bool = False, prompt: Sequence[Likely] = ()) -> Reply:
@@ -103,32 +80,3 @@ def _native(each: Likely) -> JSON:
 def _chat(each: Likely, *, top: bool) -> JSON:
     likeliest: list[JSON] = [{"token": one.token, "logprob": one.logprob} for one in each.top]
     return {"token": each.token, "logprob": each.logprob, "top_logprobs": likeliest if top else []}
-
-
-def told(outcome: Outcome) -> tuple[TokenLogprob, ...] | None | Unset:
-    """The log probabilities that a call gave, those of its pieces joined; UNSET: it exposes none."""
-    if outcome.answer is not None:
-        return outcome.answer.logprobs
-    given = [piece.logprobs for piece in outcome.pieces if not isinstance(piece.logprobs, Unset)]
-    return tuple(each for part in given for each in part or ()) if given else UNSET
-
-
-def same_tokens(seen: Sequence[TokenLogprob], sent: Sequence[Likely]) -> bool:
-    """Whether these are the tokens that were sent, in order, each with its number."""
-    return len(seen) == len(sent) and all(map(_same, seen, sent))
-
-
-def same_top(seen: Sequence[TokenLogprob], sent: Sequence[Likely]) -> bool:
-    """Whether each token has the likeliest ones at its place that were sent, in any order."""
-    return len(seen) == len(sent) and all(map(_same_likeliest, seen, sent))
-
-
-def _same(seen: TokenLogprob | TopLogprob, sent: Likely) -> bool:
-    if sent.logprob is None or not isinstance(seen.logprob, int | float):
-        return seen.token == sent.token and seen.logprob is sent.logprob
-    return seen.token == sent.token and same_float32(seen.logprob, sent.logprob)
-
-
-def _same_likeliest(seen: TokenLogprob, sent: Likely) -> bool:
-    top = seen.top if isinstance(seen.top, tuple) else ()
-    return len(top) == len(sent.top) and all(any(_same(one, each) for one in top) for each in sent.top)
