@@ -23,9 +23,9 @@ from tgi_conformance.contracts.tgi.requests.asked import RouteKind as Generation
 from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode, decode_invocation
 from tgi_conformance.contracts.tgi.requests.json_text import read_leniently
 from tgi_conformance.contracts.tgi.requests.validation import (
+    before_permits,
     prompt_errors,
     refusal,
-    template_problem,
     validate,
     validate_parameters,
 )
@@ -145,7 +145,7 @@ def _tokenized(kind: RouteKind, request: Request, server: Server) -> Answer:
         inputs = value["inputs"]
         return json_answer(200, tokenize_answer(inputs if isinstance(inputs, str) else ""))
     asked = request_of("chat", decode("chat", request.body, content_type))
-    problem = template_problem(asked.roles, server)
+    problem = refusal(asked, server)
     if problem is not None:
         return error_answer(problem)
     return json_answer(200, chat_tokenize_answer(asked.prompts[0]))
@@ -191,7 +191,7 @@ def refused(generation: Generation, asked: GenerationRequest, state: State) -> T
     """The error that stands before the generation, or in its place."""
     server = state.server
     if state.validates:
-        early = refusal(asked, server)
+        early = refusal(asked, server) or before_permits(asked, server)
         if early is not None:
             return early
     overload = _overload(asked, state)
@@ -246,6 +246,12 @@ def _vertex(generation: Generation, request: Request, state: State) -> Reaction:
     every = decode_vertex(request.body, request.first.get("content-type"))
     if not every:
         return Reaction(error_answer(VERTEX_EMPTY))
+    # What a conversation cannot be made a prompt of is told as it is; what fails after that is masked.
+    every = tuple(replace(asked, stream=False) for asked in every)
+    for asked in every:
+        unmade = refusal(asked, state.server)
+        if unmade is not None:
+            return Reaction(error_answer(unmade), 0, Seen(unmade.error_type or ""))
     texts = []
     permits = 0
     for asked in every:

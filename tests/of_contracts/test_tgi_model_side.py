@@ -98,10 +98,32 @@ def test_a_cut_call_carries_its_finish_on_the_last_chunk() -> None:
 
 def test_a_grammar_and_tools_exclude_one_another() -> None:
     grammar: JSON = {"type": "json", "value": {"properties": {}}}
-    refused = refusal(asked(tools=[TOOL], response_format=grammar), Server())
-    assert refused is not None
-    assert refused.error_type == "tool_error"
-    assert refusal(asked(tools=[TOOL], tool_choice="none", response_format=grammar), Server()) is None
+    for tools, choice in (([TOOL], "auto"), ([TOOL], "none"), ([], "required")):
+        refused = refusal(asked(tools=tools, tool_choice=choice, response_format=grammar), Server())
+        assert refused is not None
+        assert refused.error_type == "tool_error"
+    assert refusal(asked(tools=None, response_format=grammar), Server()) is None
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice", "offered"),
+    [
+        ([], "auto", True),
+        ([], "required", False),
+        ([], "none", False),
+        (None, "auto", False),
+        ([TOOL], "required", True),
+        ([TOOL], "none", False),
+    ],
+)
+def test_of_an_empty_list_of_tools_no_tool_can_be_chosen(
+    tools: JSON,
+    choice: str,
+    offered: bool,  # noqa: FBT001
+) -> None:
+    request = asked(tools=tools, tool_choice=choice)
+    assert request.has_tools is offered
+    assert ("no_tool" in request.prompts[0]) is (offered and choice == "auto")
 
 
 # --- the toy model ------------------------------------------------------------------------------------

@@ -1,14 +1,14 @@
-"""Several prompts in one completions request: each asks for a permit and is checked for itself."""
+"""What is refused before a permit is asked for, with it, and for each of several prompts by itself."""
 
 import json
 from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from raw_http import ask
+from raw_http import Wire, ask, request
 
 from tgi_conformance.contracts.script import Generation, Reply, Script, Server
-from tgi_conformance.fake_server.client import FakeServer, Space
+from tgi_conformance.fake_server.client import FakeServer, Space, open_requests
 
 OVERLOADED: Final = "Model is overloaded"
 EMPTY: Final = "Input validation error: `inputs` cannot be empty"
@@ -66,3 +66,50 @@ def test_plain_arrays_fail_whole_and_what_needs_no_tokenizer_is_found_first(spac
     ):
         answer = ask(space.base_url, "/v1/completions", {"prompt": prompts})
         assert (answer.status, json.loads(answer.body)["error"]) == (status, message)
+
+
+TOOL: Final = {"type": "function", "function": {"name": "f", "parameters": {}}}
+CHAT: Final = {"messages": [{"role": "user", "content": "Hi"}]}
+NOT_FOUND: Final = "Tool error: Tool with name g not found"
+
+
+def test_what_makes_no_prompt_is_told_on_the_routes_that_wrap_a_chat(space: Space) -> None:
+    forced = {**CHAT, "tools": [TOOL], "tool_choice": "g"}
+    for path, body in (
+        ("/v1/chat/completions", {**forced, "stream": True}),
+        ("/chat_tokenize", forced),
+        ("/vertex", {"instances": [{"inputs": ""}, forced]}),
+        ("/invocations", forced),
+    ):
+        answer = ask(space.base_url, path, body)
+        assert (path, answer.status, json.loads(answer.body)["error"]) == (path, 422, NOT_FOUND)
+
+
+def test_a_conversation_that_asks_for_a_stream_is_an_instance_like_any_other(space: Space) -> None:
+    answer = ask(space.base_url, "/vertex", {"instances": [{**CHAT, "stream": True}]})
+    assert json.loads(answer.body) == {"predictions": ["ab"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "status", "message"),
+    [
+        ("/generate", {"best_of": 9}, 422, "`best_of` must be > 0 and <= 2. Given: 9"),
+        ("/generate", {"best_of": 2, "temperature": 0.0}, 429, OVERLOADED),
+        ("/generate", {"temperature": 0.0}, 429, OVERLOADED),
+        ("/generate_stream", {"best_of": 0}, 200, "`best_of` != 1 is not supported when streaming tokens"),
+        ("/generate_stream", {"decoder_input_details": True}, 200, "is not supported when streaming tokens"),
+        ("/generate_stream", {"temperature": 0.0}, 200, OVERLOADED),
+    ],
+)
+def test_what_stands_before_permits_and_what_behind(
+    path: str, parameters: dict[str, object], status: int, message: str
+) -> None:
+    held = Reply(tgi=Generation(text="x")).held("go", before="head").times(1)
+    with FakeServer.start() as server:
+        space = server.space(Script(server=Server(max_concurrent_requests=1), replies=(held,)))
+        with Wire(space.base_url) as holder:
+            holder.send(request("/generate"))
+            space.wait(open_requests(1), 5)
+            answer = ask(space.base_url, path, {"inputs": "x", "parameters": parameters})
+            space.release("go")
+    assert (answer.status, message in answer.body.decode()) == (status, True)

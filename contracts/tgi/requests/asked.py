@@ -67,7 +67,10 @@ class GenerationRequest:
     logprobs: bool = False
     top_logprobs: int = 0
     include_usage: bool = False
+    #: Whether a tool may be chosen, "no tool" among them.
     has_tools: bool = False
+    #: Whether tools were given at all, if only an empty list.
+    gives_tools: bool = False
     #: Name and JSON Schema of the arguments of each tool.
     tools: tuple[tuple[str, JSON], ...] = ()
     #: "auto", "none", "required", or the name of a function.
@@ -152,7 +155,9 @@ def _chat(value: Mapping[str, JSON]) -> GenerationRequest:
     top = _integer(value.get("top_logprobs"))
     if top is not None:
         native["top_n_tokens"] = top
-    offered = isinstance(value.get("tools"), Sequence) and choice != "none"
+    given = isinstance(value.get("tools"), Sequence)
+    # Of an empty list the model can choose "no tool", where it need not choose one that is there.
+    offered = given and choice != "none" and (bool(tools) or choice != "required")
     plain = templated(messages)
     return GenerationRequest(
         route="chat",
@@ -166,6 +171,7 @@ def _chat(value: Mapping[str, JSON]) -> GenerationRequest:
         top_logprobs=top or 0,
         include_usage=isinstance(options, Mapping) and options.get("include_usage") is True,
         has_tools=offered,
+        gives_tools=given,
         tools=tuple(_function(tool) for tool in tools),
         tool_choice=choice,
         forced_function=forced,

@@ -101,7 +101,7 @@ def _told(error: "ValidationError") -> str:
 
 
 def _types(value: object) -> str:
-    names = [value] if isinstance(value, str) else cast("list[str]", value)
+    names = [value] if isinstance(value, str) else sorted(cast("list[str]", value))
     listed = ", ".join(f'"{name}"' for name in names)
     return f"type {listed}" if len(names) == 1 else f"types {listed}"
 

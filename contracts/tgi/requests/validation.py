@@ -36,7 +36,7 @@ def refusal(request: GenerationRequest, server: Server) -> TGIError | None:
         return SUFFIX
     if len(request.prompts) > server.max_client_batch_size:
         return batch_size(server.max_client_batch_size)
-    if request.has_tools and request.parameters.grammar is not None:
+    if request.gives_tools and request.parameters.grammar is not None:
         return GRAMMAR_AND_TOOLS
     forced = request.forced_function
     if forced is not None and request.has_tools and forced not in {name for name, _ in request.tools}:
@@ -55,6 +55,12 @@ def template_problem(roles: tuple[str, ...], server: Server) -> TGIError | None:
             text = f"Template error: syntax error: Unknown role: {role} (in <string>:1)"
             return handler_error(text, "template_error")
     return None
+
+
+def before_permits(request: GenerationRequest, server: Server) -> TGIError | None:
+    """The validation error that stands before permits: of what is never streamed, and of best_of."""
+    message = _stream_rules(request) or (None if request.stream else _best_of_rules(request, server))
+    return None if message is None else validation_error(message)
 
 
 def validate(request: GenerationRequest, server: Server) -> TGIError | None:
