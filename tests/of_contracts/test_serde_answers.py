@@ -15,9 +15,11 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Server
 from tgi_conformance.contracts.tgi.requests import decoding
 from tgi_conformance.contracts.tgi.requests.asked import Parameters, RouteKind, request_of
+from tgi_conformance.contracts.tgi.requests.compiling import compile_problem
 from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode_as
 from tgi_conformance.contracts.tgi.requests.field_types import Type
 from tgi_conformance.contracts.tgi.requests.fitting import Doubt
+from tgi_conformance.contracts.tgi.requests.grammar import grammar_problem
 from tgi_conformance.contracts.tgi.requests.request_types import INVOCATION, REQUESTS, VERTEX
 from tgi_conformance.contracts.tgi.requests.validation import _parameter_rules
 
@@ -95,3 +97,23 @@ def test_the_answers_are_of_every_kind() -> None:
     ):
         assert words in told
     assert {answer.get("refused") for answer in ANSWERS} >= {"top_p", "temperature", "typical_p", "top_k"}
+
+
+GRAMMARS: Final = [
+    json.loads(line)
+    for line in (Path(__file__).parents[1] / "crate_answers" / "grammars.jsonl").read_text().splitlines()
+]
+
+
+def test_what_the_router_says_of_grammars_is_what_the_kit_says() -> None:
+    told = [(answer["grammar"], answer["says"]) for answer in GRAMMARS if "grammar" in answer]
+    assert len(told) > 80
+    for grammar, says in told:
+        assert (grammar, grammar_problem(grammar)) == (grammar, says)
+
+
+def test_a_schema_that_leads_back_to_itself_is_followed_once() -> None:
+    deep: JSON = {"$ref": "#/a/0"}
+    chain = {str(number): {"$ref": f"#/a/{number + 1}"} for number in range(5000)}
+    for schema in ({"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": deep}, "a": chain}):
+        assert compile_problem(cast("JSON", schema)) is None

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.schema.examples import resolve
 from tgi_conformance.contracts.schema.json_reader import whole_value
 from tgi_conformance.contracts.schema.serde_errors import SerdeError, place
 from tgi_conformance.contracts.schema.shape import doubtful
+from tgi_conformance.contracts.tgi.requests.compiling import compile_problem
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -62,26 +62,6 @@ def schema_problem(schema: JSON) -> str | None:
     if not isinstance(schema, Mapping) or "properties" not in schema:
         return _NO_PROPERTIES
     return compile_problem(schema)
-
-
-def compile_problem(schema: JSON) -> str | None:
-    """Why a schema cannot become a regular expression: a reference that leads nowhere."""
-    for reference in _references(schema):
-        if not reference.startswith("#") or resolve(schema, reference) is None:
-            return f"cannot compile regex from schema: Invalid reference path: {reference.lstrip('#/')}"
-    return None
-
-
-def _references(value: JSON) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        reference = value.get("$ref")
-        if isinstance(reference, str):
-            yield reference
-        for item in value.values():
-            yield from _references(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _references(item)
 
 
 def _meta_errors(schema: JSON) -> Iterator[str]:
