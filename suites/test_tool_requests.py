@@ -10,7 +10,7 @@ import pytest
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import Generation, Reply, ScriptedToolCall, answer
+from tgi_conformance.contracts.script import Generation, Reply, ScriptedToolCall, Server, answer
 from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, request_of
 from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode
 from tgi_conformance.suites.areas.tools import TIME, WEATHER
@@ -64,7 +64,8 @@ def test_tool_definitions_arrive_unchanged(case: Case, form: str, *, stream: boo
     """A model calls what it was told of; a schema that lost its references is another tool."""
     _needs_tools(case, stream=stream)
     tools = copy.deepcopy(DEFINITIONS[form])
-    space = case.serve(_calling("get_time", tz="CET").times(0, None))
+    # TGI itself compiles no tool with `$defs` of its own; what counts here is that they arrive.
+    space = case.serve(_calling("get_time", tz="CET").times(0, None), server=Server(validate=False))
 
     outcome = _chat(case, stream=stream, tools=tools)
 

@@ -16,12 +16,12 @@ from tgi_conformance.contracts.script import Server
 from tgi_conformance.contracts.tgi.requests import decoding
 from tgi_conformance.contracts.tgi.requests.asked import Parameters, RouteKind, request_of
 from tgi_conformance.contracts.tgi.requests.compiling import compile_problem
-from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode_as
+from tgi_conformance.contracts.tgi.requests.decoding import BodyError, decode, decode_as
 from tgi_conformance.contracts.tgi.requests.field_types import Type
 from tgi_conformance.contracts.tgi.requests.fitting import Doubt
 from tgi_conformance.contracts.tgi.requests.grammar import grammar_problem
 from tgi_conformance.contracts.tgi.requests.request_types import INVOCATION, REQUESTS, VERTEX
-from tgi_conformance.contracts.tgi.requests.validation import _parameter_rules
+from tgi_conformance.contracts.tgi.requests.validation import _parameter_rules, validate
 
 ANSWERS: Final = [
     json.loads(line)
@@ -110,6 +110,18 @@ def test_what_the_router_says_of_grammars_is_what_the_kit_says() -> None:
     assert len(told) > 80
     for grammar, says in told:
         assert (grammar, grammar_problem(grammar)) == (grammar, says)
+
+
+def test_what_the_router_says_of_tools_is_what_the_kit_says() -> None:
+    told = [answer for answer in GRAMMARS if "tools" in answer]
+    assert len(told) > 20
+    for answer in told:
+        body = {"messages": [{"role": "user", "content": "x"}], **answer}
+        found = validate(
+            request_of("chat", decode("chat", json.dumps(body).encode(), "application/json")), Server()
+        )
+        says = answer["says"] and f"Input validation error: {answer['says']}"
+        assert (answer, None if found is None else found.message) == (answer, says)
 
 
 def test_a_schema_that_leads_back_to_itself_is_followed_once() -> None:

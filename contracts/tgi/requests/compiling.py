@@ -1,9 +1,10 @@
 """Why a JSON Schema cannot become the regular expression that TGI makes of a grammar, in the router's words.
 
-Source: outlines-core at ba10c619 (``src/json_schema/``), the revision in the router's lock file.
+Source: outlines-core at ba10c619 (``src/json_schema/``), the revision in the router's lock file, and the
+router's ``infer/tool_grammar.rs`` for what tools become.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from tgi_conformance.contracts.json_texts import dumps
@@ -18,6 +19,7 @@ _UNSUPPORTED: Final = (
 )
 #: Schemas inside one another, references followed.
 _DEEPEST: Final = 120
+_FUNCTIONS: Final = "$functions"
 
 
 class _Uncompilable(ValueError):
@@ -31,6 +33,18 @@ def compile_problem(schema: JSON) -> str | None:
     except _Uncompilable as problem:
         return f"cannot compile regex from schema: {problem}"
     return None
+
+
+def tools_schema(tools: Iterable[tuple[str, JSON]]) -> JSON:
+    """The schema of a call of one of these tools, each with its name and the schema of its arguments."""
+    functions: dict[str, JSON] = {}
+    references: list[JSON] = []
+    for name, arguments in tools:
+        properties: dict[str, JSON] = {"_name": {"type": "string", "const": name}}
+        given = arguments.get("properties") if isinstance(arguments, Mapping) else None
+        functions[name] = {"properties": {**properties, **(given if isinstance(given, Mapping) else {})}}
+        references.append({"$ref": f"#/{_FUNCTIONS}/{name}"})
+    return {_FUNCTIONS: functions, "properties": {"function": {"anyOf": references}}}
 
 
 class _Compiler:

@@ -19,6 +19,7 @@ from tgi_conformance.contracts.tgi.errors import (
     validation_error,
 )
 from tgi_conformance.contracts.tgi.requests.asked import GenerationRequest, Parameters
+from tgi_conformance.contracts.tgi.requests.compiling import compile_problem, tools_schema
 from tgi_conformance.contracts.tgi.requests.grammar import NOT_SUPPORTED, grammar_problem
 from tgi_conformance.contracts.tgi.requests.images import image_problem
 from tgi_conformance.contracts.tgi.stopping import SLICE
@@ -210,4 +211,10 @@ def _grammar_rules(request: GenerationRequest, server: Server) -> str | None:
     grammar = request.parameters.grammar
     if server.disable_grammar_support and (grammar is not None or request.has_tools):
         return NOT_SUPPORTED
-    return None if grammar is None else grammar_problem(grammar)
+    if grammar is not None:
+        return grammar_problem(grammar)
+    forced = request.forced_function
+    tools = request.tools
+    if forced is not None:
+        tools = tuple(tool for tool in tools if tool[0] == forced)[:1]
+    return compile_problem(tools_schema(tools)) if request.has_tools and tools else None
