@@ -83,6 +83,30 @@ def test_a_path_in_the_base_url_is_kept(case: Case, shape: Shape, *, stream: boo
     expect_text(outcome, "behind the gateway")
 
 
+@clause("INIT-04", case="of-each-endpoint")
+@EITHER
+@SHAPE
+def test_each_endpoint_keeps_its_own_path(case: Case, shape: Shape, *, stream: bool) -> None:
+    """A path that the client keeps for all endpoints sends one tenant's prompts to another's gateway."""
+    needs_way(case, shape, stream=stream)
+    case.needs("keys")
+    reply = shape.reply("behind its own", streaming=stream).times(0, 1)
+    mounts = ("/gw/one", "/gw/two")
+    spaces = [case.serve(reply, mount=mount) for mount in mounts]
+    endpoints = [case.endpoint(url=space.base_url) for space in spaces]
+    for mount, space, endpoint in zip(mounts, spaces, endpoints, strict=True):
+        outcome = case.call(endpoint=endpoint, shape=shape, stream=stream)
+        paths = [exchange.path for exchange in _posts(space.journal())]
+        wanted = _below(mount, _routes(shape, stream=stream))
+        expect(
+            len(paths) == 1 and paths[0].rstrip("/") in wanted,
+            expected=f"one POST to {' or '.join(wanted)}",
+            observed=", ".join(paths) or "no request",
+            journal=space.journal(),
+        )
+        expect_text(outcome, "behind its own")
+
+
 #: Paths in which a client may see a version of its own, and cut or replace it.
 VERSIONED: Final = ("/v2", "/api/v1beta/", "/v1/models/Lab-7b", "/tgi-v1")
 

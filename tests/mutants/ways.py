@@ -7,10 +7,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import httpx
 from seams import Broken, exchange
 
-from tgi_conformance.backends.reference import calls, settings, transport
+from tgi_conformance.backends.reference import calls
 from tgi_conformance.backends.reference.errors import InvalidArgumentError
 
 Body = dict[str, Any]
@@ -322,23 +321,6 @@ class StreamForgetsModel(OneWay):
         return route, body
 
 
-class StreamSendsNoRequestId(Broken):
-    """Leaves the header of the request id out of streams."""
-
-    breaks = "REQ-11"
-    key = "request_id_tracking"
-
-    def damage(self) -> None:
-        def without(right: Any) -> Any:
-            def headers(request: Any) -> Any:
-                sent = dict(right(request))
-                return {k: v for k, v in sent.items() if not request.stream or v != request.request_id}
-
-            return headers
-
-        exchange(transport, "_headers", without)
-
-
 class StreamDropsTools(OneStream):
     """Leaves a stream's tools out, and its choice of one."""
 
@@ -412,92 +394,6 @@ class StreamDropsImages(OneMessages):
         if stream and isinstance(said.get("content"), list):
             said["content"] = [part for part in said["content"] if part.get("type") == "text"]
         return said
-
-
-class StreamSendsNoKey(Broken):
-    """Leaves the key out of streams."""
-
-    breaks = "MUX-01"
-    key = "multiplexing_endpoint_creation"
-
-    def damage(self) -> None:
-        def without(right: Any) -> Any:
-            def headers(request: Any) -> Any:
-                sent = dict(right(request))
-                kept = {k: v for k, v in sent.items() if k.lower() != "authorization"}
-                return kept if request.stream and request.route == "/v1/completions" else sent
-
-            return headers
-
-        exchange(transport, "_headers", without)
-
-
-class StreamLosesMount(Broken):
-    """Puts the route of a stream behind the host of the base URL."""
-
-    breaks = "INIT-04"
-    key = "endpoint_handler"
-
-    def damage(self) -> None:
-        def url(right: Any) -> Any:
-            def of_route(given: Any, route: str) -> str:
-                if route != "/generate_stream":
-                    return str(right(given, route))
-                return str(httpx.URL(given.base_url).copy_with(path=route))
-
-            return of_route
-
-        exchange(settings.EndpointSettings, "url", url)
-
-
-class ReplacesVersion(Broken):
-    """Takes whatever looks like a version at the end of a base URL for the one that it adds."""
-
-    breaks = "INIT-04"
-    key = "endpoint_handler"
-
-    def damage(self) -> None:
-        def root(right: Any) -> Any:
-            return lambda url: re.sub(r"/v\d+\w*$", "", right(url))
-
-        exchange(settings, "_server_root", root)
-
-
-class HostWithoutBrackets(Broken):
-    """Writes the Host header itself, from the name without its brackets."""
-
-    breaks = "INIT-10"
-    key = "endpoint_handler"
-
-    def damage(self) -> None:
-        def named(right: Any) -> Any:
-            def headers(request: Any) -> Any:
-                url = httpx.URL(request.settings.base_url)
-                return {**right(request), "Host": f"{url.host}:{url.port}"}
-
-            return headers
-
-        exchange(transport, "_headers", named)
-
-
-class GluesRouteToQuery(Broken):
-    """Appends the route to the base URL, its query included."""
-
-    breaks = "INIT-11"
-    key = "endpoint_handler"
-
-    def damage(self) -> None:
-        exchange(settings, "_server_root", lambda right: lambda url: url if "?" in url else right(url))
-
-
-class DropsQuery(Broken):
-    """Drops the query of a base URL, without a word."""
-
-    breaks = "INIT-11"
-    key = "endpoint_handler"
-
-    def damage(self) -> None:
-        exchange(settings, "_server_root", lambda right: lambda url: right(url.partition("?")[0]))
 
 
 class StreamLosesDefaults(OneWay):
