@@ -152,13 +152,14 @@ def test_a_stop_string_is_cut_off_only_where_it_ended_the_text(
     _expect_own_text(case, outcome, text, finish)
 
 
-#: Tokens of texts that hold a stop string, which is one token or parts of two.
-_STOPPED: Final[Mapping[str, tuple[str, ...]]] = {
-    "suffix": ("one", " STOP"),
-    "suffix-in-two": ("one", " ST", "OP"),
-    "middle": ("one", " STOP", " two"),
-    "middle-in-two": ("one", " ST", "OP two"),
-    "middle-in-one": ("one STOP two",),
+#: Tokens of texts that hold a stop string, which is one token or parts of two, and why each stream ends.
+_STOPPED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "suffix": (("one", " STOP"), "stop_sequence"),
+    "suffix-in-two": (("one", " ST", "OP"), "stop_sequence"),
+    "suffix-by-chance": (("one", " STOP"), "length"),
+    "middle": (("one", " STOP", " two"), "length"),
+    "middle-in-two": (("one", " ST", "OP two"), "stop_sequence"),
+    "middle-in-one": (("one STOP two",), "length"),
 }
 
 
@@ -171,17 +172,12 @@ def test_a_stream_is_not_cut_at_a_stop_string_in_its_middle(
     """Whoever ends a stream where it finds the stop string loses the rest of an answer that went on."""
     case.needs(shape.capability, "stream")
     case.needs_parameter(shape, "stop")
-    replies = {
-        f"{form}-{finish}": shape.stream(tokens, finish=finish)
-        for form, tokens in _STOPPED.items()
-        for finish in ("stop_sequence", "length")
-    }
+    replies = {form: shape.stream(tokens, finish=finish) for form, (tokens, finish) in _STOPPED.items()}
 
     outcomes = outcomes_of(case, shape, replies, stream=stream, stop=["STOP"])
 
-    for form, tokens in _STOPPED.items():
-        for finish in ("stop_sequence", "length"):
-            _expect_own_text(case, outcomes[f"{form}-{finish}"], "".join(tokens), finish)
+    for form, (tokens, finish) in _STOPPED.items():
+        _expect_own_text(case, outcomes[form], "".join(tokens), finish)
 
 
 def _expect_own_text(case: Case, outcome: Outcome, text: str, finish: str) -> None:
