@@ -15,10 +15,12 @@ from tgi_conformance.suites.areas.streams import each_shape, needs_stream_of
 from tgi_conformance.suites.generated.streams import Encoding
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
-from tgi_conformance.suites.harness.expect import describe, expect, expect_success
+from tgi_conformance.suites.harness.expect import describe, error_text, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import Shape
 
+_REFUSED: Final = 422
+_WORDS: Final = "Input validation error: `temperature` must be strictly positive"
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: Tokens whose bytes get fewer in any coding that compresses, and that a wrong charset would spoil.
 SAID: Final = (" compressible" * 12, " é 中 😀", " compressible" * 12, " to the end")
@@ -44,6 +46,32 @@ def test_every_coding_that_was_offered_is_undone(case: Case, shape: Shape, *, st
             expected=f"the text of {coding}, which was offered: {''.join(SAID)[-40:]!r} at its end",
             observed=describe(outcome),
         )
+
+
+@clause("RESP-11", case="coded-error")
+@FORM
+def test_an_error_in_an_offered_coding_is_told_in_its_words(case: Case, *, stream: bool) -> None:
+    """A failed answer is often read by other code, which takes the bytes as they come."""
+    shape = case.shape()
+    codings, _ = _asked(case, shape, stream=stream)
+    coding = codings[0]
+    replies = {"as-it-is": _refusal(None), coding: _refusal(coding)}
+
+    outcomes = outcomes_of(case, shape, replies, stream=stream)
+
+    if _WORDS not in error_text(outcomes["as-it-is"]):
+        raise NotApplicable("the words of an error are not exposed")
+    because = f"a {_REFUSED} in {coding}, which was offered; without a coding the error has these words"
+    expect_error(outcomes[coding], contains=_WORDS, because=because)
+
+
+def _refusal(coding: str | None) -> Reply:
+    content = json.dumps({"error": _WORDS, "error_type": "validation"}).encode()
+    if coding is not None:
+        (content,) = coded(coding, [content])
+    told = Body(base64=content, content_type="application/json")
+    headers = () if coding is None else (("content-encoding", coding),)
+    return Reply(response=Response(status=_REFUSED, body=told, headers=headers))
 
 
 @clause("STREAM-20", case="gzip")

@@ -96,6 +96,8 @@ TOLERATED: Final[Mapping[str, Mapping[str, Change]]] = {
         "logprob-null": lambda body: _choice(body).update(
             logprobs={"content": [{"token": "x", "logprob": None, "top_logprobs": []}]}
         ),
+        "tool-calls-empty": lambda body: _choice(body)["message"].update(tool_calls=[]),
+        "tool-calls-null": lambda body: _choice(body)["message"].update(tool_calls=None),
     },
     "completions": {
         "extra-everywhere": everywhere,

@@ -151,6 +151,8 @@ TOLERATED: Final[Mapping[str, Mapping[str, Change]]] = {
         "logprob-null": lambda event: _choice(event).update(
             logprobs={"content": [{"token": "x", "logprob": None, "top_logprobs": []}]}
         ),
+        "tool-calls-empty": lambda event: _choice(event)["delta"].update(tool_calls=[]),
+        "tool-calls-null": lambda event: _choice(event)["delta"].update(tool_calls=None),
     },
     "completions": {
         "extra-everywhere": everywhere,

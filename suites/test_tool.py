@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import Event, Reply, done
+from tgi_conformance.contracts.script import Event, Reply, data, done
 from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.tools import (
     Draft,
     answer_of,
@@ -71,6 +72,11 @@ TEXT: Final = '{"location": "Paris", "format": "celsius"}'
 WANTED: Final = ("get_weather", LOCATION)
 
 
+def _usage_chunk() -> Event:
+    """The recorded chunk without choices."""
+    return data(dict(wire_example("chat-stream-include-usage").events[-1]))
+
+
 def _joined_streams() -> dict[str, tuple[Reply, tuple[tuple[str, JSON], ...]]]:
     """Streams by slug, and the calls that they make."""
     first = fragments(TEXT, at=(1, 12, 24))
@@ -92,6 +98,14 @@ def _joined_streams() -> dict[str, tuple[Reply, tuple[tuple[str, JSON], ...]]]:
         "id-on-the-first-alone": (ended(*(chunk([f]) for f in one)), (WANTED,)),
         "content-null-beside": (ended(*(beside_text(chunk([f]), None) for f in one)), (WANTED,)),
         "interleaved-without-ids": (ended(*(chunk([f]) for f in in_turn)), both),
+        "finish-on-the-last-fragment": (
+            CHAT.frames(*(chunk([f]) for f in one[:-1]), chunk(one[-1:], finish="tool_calls"), done()),
+            (WANTED,),
+        ),
+        "usage-behind-the-finish": (
+            CHAT.frames(*(chunk([f]) for f in one), chunk(None, finish="tool_calls"), _usage_chunk(), done()),
+            (WANTED,),
+        ),
     }
 
 

@@ -3,6 +3,7 @@
 
 import zlib
 from collections.abc import AsyncGenerator, Callable
+from http import HTTPStatus
 from typing import Any
 
 from seams import Broken, exchange
@@ -63,6 +64,16 @@ class ReadsStreamsRaw(UndoesCodings):
 
     def undo(self, coding: str, reply: transport.Reply) -> Callable[[bytes], bytes]:
         return bytes if reply.is_event_stream else super().undo(coding, reply)
+
+
+class ReadsErrorsRaw(UndoesCodings):
+    """Undoes codings of answers; what a failed one says is read from the socket."""
+
+    breaks = "RESP-11"
+    key = "post_request"
+
+    def undo(self, coding: str, reply: transport.Reply) -> Callable[[bytes], bytes]:
+        return super().undo(coding, reply) if reply.status == HTTPStatus.OK else bytes
 
 
 class UndoesEachPartByItself(UndoesCodings):

@@ -112,6 +112,25 @@ class CountsOnLogprobs(_ReadsStreams):
             _ = event["token"]["logprob"] + 0.0
 
 
+class AnyListIsCalls(Broken):
+    """Takes an answer for one of tool calls where the key is there; an empty list holds none (openclaw)."""
+
+    breaks = "RESP-05"
+    key = "chat_method"
+
+    def damage(self) -> None:
+        def parsed(right: Callable[..., Any]) -> Callable[..., Any]:
+            def parse(kind: Any, body: bytes, headers: Any, request_id: str) -> Any:
+                made = right(kind, body, headers, request_id)
+                message = made.raw["choices"][0]["message"] if kind == "chat" else {}
+                empty = message.get("tool_calls", ...) in ([], None)
+                return replace(made, text="", texts=("",)) if empty else made
+
+            return parse
+
+        exchange(engine, "parse_answer", parsed)
+
+
 class ClosedFinishReasonsOfStreams(_ReadsStreams):
     """Keeps the finish reasons of streams in an enum."""
 

@@ -35,6 +35,24 @@ class FollowsTheLastId(Broken):
         exchange(ToolCallJoiner, "add", following)
 
 
+class FinishHasNoFragment(Broken):
+    """Reads no fragment in the chunk that has the finish reason."""
+
+    breaks = "TOOL-05"
+    key = CALLS
+
+    def damage(self) -> None:
+        def without(right: Callable[..., answers.Piece]) -> Callable[..., answers.Piece]:
+            def choice(self: StreamReader, value: dict[str, Any]) -> answers.Piece:
+                if value.get("finish_reason") == "tool_calls":
+                    value = {**value, "delta": {}}
+                return right(self, value)
+
+            return choice
+
+        exchange(StreamReader, "_choice", without)
+
+
 class TextOrCalls(BrokenCalls):
     """Takes a message for one of two kinds: an answer with calls has no text."""
 

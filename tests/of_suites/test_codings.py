@@ -62,10 +62,10 @@ def test_a_coding_is_offered_by_its_name_and_a_weight_above_nothing(
 
 
 def test_a_client_that_undoes_what_it_offers_is_right(tmp_path: Path) -> None:
-    words = [word for case in ("RESP-11/codings-*", "STREAM-20/gzip-*") for word in ("--case", case)]
+    words = [word for case in ("RESP-11/cod*", "STREAM-20/gzip-*") for word in ("--case", case)]
     told = run_quick(f"{CLIENT}:UndoesCodings", tmp_path / "results", *words, narrowed=True)
     assert told.code == 0, told.out
     lines = (tmp_path / "results" / "narrowed" / "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
     ruled = {value["case"]: value["ruling"] for value in map(json.loads, lines) if "ruling" in value}
     judged = [ruling for case, ruling in ruled.items() if case.startswith(("RESP-11/", "STREAM-20/"))]
-    assert judged == ["passed"] * 9
+    assert judged == ["passed"] * 11
