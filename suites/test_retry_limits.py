@@ -25,8 +25,8 @@ from tgi_conformance.suites.areas.retry_waits import (
     expect_no_attempt_after_deadline,
     within_deadline,
 )
-from tgi_conformance.suites.areas.waits import expect_open, expect_turned_away
-from tgi_conformance.suites.areas.ways import EITHER, begin
+from tgi_conformance.suites.areas.waits import expect_closed, expect_open, expect_turned_away
+from tgi_conformance.suites.areas.ways import EITHER, begin, needs_way
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
 from tgi_conformance.suites.harness.expect import (
@@ -156,30 +156,36 @@ def test_cancelling_in_a_backoff_ends_the_call_for_good(case: Case, *, stream: b
 
 
 @clause("RETRY-14", case="closed-while-idle", ways="chat")
-def test_a_connection_closed_while_idle_does_not_fail_the_next_call(case: Case) -> None:
+@EITHER
+def test_a_connection_closed_while_idle_does_not_fail_the_next_call(case: Case, *, stream: bool) -> None:
     """A server may close what is idle; a client that keeps connections must notice, or try again."""
     case.needs("retry")
     shape = case.shape()
-    space = case.serve(shape.plain("first").deliver(close="silent"), shape.plain("second"))
+    needs_way(case, shape, stream=stream)
+    second = shape.reply("second", streaming=stream)
+    space = case.serve(shape.plain("first").deliver(close="silent"), second)
     endpoint = case.endpoint(max_retries=1, **QUICK)
     expect_text(case.call(endpoint=endpoint, shape=shape), "first")
     expect_closed(case, space)
 
-    expect_text(case.call(endpoint=endpoint, shape=shape), "second")
+    expect_text(case.call(endpoint=endpoint, shape=shape, stream=stream), "second")
 
 
 @clause("RETRY-14", case="closed-on-use", ways="chat")
-def test_a_connection_closed_on_its_second_request_does_not_fail_the_call(case: Case) -> None:
+@EITHER
+def test_a_connection_closed_on_its_second_request_does_not_fail_the_call(
+    case: Case, *, stream: bool
+) -> None:
     """The close may cross the request on its way: no byte was answered, and a new connection works."""
     case.needs("retry")
     shape = case.shape()
-    space = case.serve(
-        shape.plain("first"), silence("fin").named("closed-on-use"), shape.plain("second").times(0, 1)
-    )
+    needs_way(case, shape, stream=stream)
+    second = shape.reply("second", streaming=stream)
+    space = case.serve(shape.plain("first"), silence("fin").named("closed-on-use"), second.times(0, 1))
     endpoint = case.endpoint(max_retries=1, **QUICK)
     expect_text(case.call(endpoint=endpoint, shape=shape), "first")
 
-    outcome = case.call(endpoint=endpoint, shape=shape, attempts=2)
+    outcome = case.call(endpoint=endpoint, shape=shape, stream=stream, attempts=2)
 
     connections = [exchange.connection for exchange in space.journal().generations]
     if len(set(connections[:2])) == 2:
