@@ -7,7 +7,7 @@ import pytest
 
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import status
-from tgi_conformance.suites.areas.own_process import call_in, created_in, forms
+from tgi_conformance.suites.areas.process.own import call_in, created_in, forms
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.tools import EARLIER_CALL
 from tgi_conformance.suites.areas.ways import EITHER, SHAPE, needs_way

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.fake_server.client import Space, connections_closed
-from tgi_conformance.suites.areas.growth import count_of, expect_back_to
 from tgi_conformance.suites.areas.held import expect_no_further, open_together
+from tgi_conformance.suites.areas.process.growth import count_of, expect_back_to
 from tgi_conformance.suites.areas.waits import expect_open, expect_soon
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import clause

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tgi_conformance.contracts.script import tgi_error
-from tgi_conformance.suites.areas.growth import Count, count_of, grown
+from tgi_conformance.suites.areas.process.growth import Count, count_of, grown
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load, timing
 from tgi_conformance.suites.harness.expect import expect, expect_success

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.suites.areas.own_process import call_in, created_in, forms
+from tgi_conformance.suites.areas.process.own import call_in, created_in, forms
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_success

@@ -1,7 +1,7 @@
 """RES: memory does not grow with the calls."""
 
-from tgi_conformance.suites.areas.memory import CALLS, MOST, SIZE, Calls, kinds
-from tgi_conformance.suites.areas.own_process import created_in
+from tgi_conformance.suites.areas.process.memory import CALLS, MOST, SIZE, Calls, kinds
+from tgi_conformance.suites.areas.process.own import created_in
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_success

@@ -13,7 +13,7 @@ from tgi_conformance.contracts.script import Reply, always, raw, silence, status
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.answers import serve_each
-from tgi_conformance.suites.areas.own_process import call_in, created_in, forms
+from tgi_conformance.suites.areas.process.own import call_in, created_in, forms
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (

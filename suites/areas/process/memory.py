@@ -8,7 +8,7 @@ from typing import Final
 
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.contracts.script import Reply, status
-from tgi_conformance.suites.areas.own_process import call_in
+from tgi_conformance.suites.areas.process.own import call_in
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import describe
 from tgi_conformance.suites.harness.rulings import NotApplicable
