@@ -104,7 +104,6 @@ NO_STREAM_MUTANT = {
     "INIT-10": "the address is made of the settings, before there is a form",
     "INIT-11": "the address is made of the settings, before there is a form",
     "REQ-04": "a text is encoded in one place",
-    "REQ-12": "an id is made before there is a form",
     "REQ-14": "the mutant's proxy is that of the process",
     "REQ-15": "requests too many are looked for in every case of the run",
     "REQ-17": "the protocol is that of the connection",
