@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.fake_server.client import Space
@@ -19,25 +17,29 @@ from tgi_conformance.suites.shapes.calls import Shape
 _TRUSTED_BY: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 
-@clause("REQ-17", ways=("chat", "chat stream"))
-@pytest.mark.parametrize("offer", [("h2", "http/1.1"), ("http/1.1",)], ids=["h2-first", "http1-only"])
-def test_the_protocol_that_was_agreed_on_is_spoken(
-    case: Case, tmp_path: Path, offer: tuple[str, ...]
-) -> None:
+#: What a server offers: HTTP/2 before HTTP/1.1, and HTTP/1.1 alone.
+_OFFERS: Final = (("h2", "http/1.1"), ("http/1.1",))
+
+
+@clause("REQ-17", case="agreed", ways=("chat", "chat stream"))
+def test_the_protocol_that_was_agreed_on_is_spoken(case: Case, tmp_path: Path) -> None:
     """A server that agreed on h2 reads nothing else, and one without h2 does not understand it."""
     shape = case.shape()
     streams = [False, True] if case.claims("stream") else [False]
-    space = case.serve(
-        *(shape.reply("as agreed", streaming=stream) for stream in streams), tls=("a",), alpn=offer
-    )
+    replies = [shape.reply("as agreed", streaming=stream) for stream in streams]
+    spaces = {offer: case.serve(*replies, tls=("a",), alpn=offer) for offer in _OFFERS}
     file = tmp_path / "trusted.pem"
-    file.write_text(space.certificate or "", encoding="ascii")
+    file.write_text("".join(space.certificate or "" for space in spaces.values()), encoding="ascii")
     case.probes.require(shape, streaming=streams[-1])
 
     with case.fresh_process(**dict.fromkeys(_TRUSTED_BY, str(file))) as driver:
-        outcomes = list(_calls(case, driver, shape, streams))
+        for offer, space in spaces.items():
+            outcomes = list(_calls(case, driver, space, shape, streams))
+            _expect_trusted(space)
+            _expect_as_agreed(space, offer, outcomes)
 
-    _expect_trusted(space)
+
+def _expect_as_agreed(space: Space, offer: tuple[str, ...], outcomes: list[Outcome]) -> None:
     notes = [note for note in space.journal().notes if "ALPN" in note]
     agreed = f"the protocol that was agreed on, of {', '.join(offer)}"
     expect(not notes, expected=agreed, observed="; ".join(notes))
@@ -45,9 +47,9 @@ def test_the_protocol_that_was_agreed_on_is_spoken(
         expect_text(outcome, "as agreed")
 
 
-def _calls(case: Case, driver: Driver, shape: Shape, streams: list[bool]) -> Iterator[Outcome]:
+def _calls(case: Case, driver: Driver, space: Space, shape: Shape, streams: list[bool]) -> Iterator[Outcome]:
     limit = case.settings.deadline
-    given: dict[str, object] = {"base_url": case.space.base_url, "api_key": case.key()}
+    given: dict[str, object] = {"base_url": space.base_url, "api_key": case.key()}
     if "max_retries" in case.description.settings:
         given["max_retries"] = 0
     created = driver.run("create_endpoint", given, deadline=limit)
