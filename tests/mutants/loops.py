@@ -4,10 +4,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 from seams import exchange
 
 from tgi_conformance.backends.reference import engine, transport
@@ -68,44 +66,40 @@ class SleepsInBackoff(AsyncReferenceAdapter):
         super().__init__()
 
 
+class _ClosedByHand:
+    """What closes a pool when its client is closed, and not with its event loop."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def __anext__(self) -> None:
+        return
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
 class _KeepsItsPool(AsyncReferenceAdapter):
     """Makes its pool in the event loop of the first call and asks no more which loop it is."""
 
-    breaks = "RES-11"
     key = "new:resource_cleanup"
 
     def __init__(self) -> None:
         def make(right: Any) -> Any:
-            @asynccontextmanager
-            async def post(pool: Any, request: Any) -> Any:
-                if not self.keeps(request):
-                    async with right(pool, request) as reply:
-                        yield reply
-                    return
-                reply = await self.sent(pool, request)
-                try:
-                    yield transport.Reply(reply)
-                finally:
-                    await reply.aclose()
+            async def send(pool: Any, url: Any, request: Any) -> Any:
+                if self.keeps(request) and pool._client is not None:
+                    pool._loop = asyncio.get_running_loop()
+                return await right(pool, url, request)
 
-            return post
+            return send
 
         super().__init__()
-        self._pools: dict[int, httpx.AsyncClient] = {}
-        exchange(transport.Transport, "post", make)
+        exchange(transport, "_closed_with_loop", lambda _: _ClosedByHand)
+        exchange(transport.Transport, "_send", make)
 
     def keeps(self, request: Any) -> bool:
-        """Whether a request goes through the pool that is kept."""
+        """Whether a request goes through the pool that is there, whichever loop it was made in."""
         return True
-
-    async def sent(self, pool: Any, request: Any) -> httpx.Response:
-        """The head of the answer, by the pool that was made first."""
-        client = self._pools.setdefault(id(pool), httpx.AsyncClient(trust_env=False))
-        url = request.settings.url(request.route)
-        built = client.build_request(
-            "POST", url, content=request.body, headers=transport._headers(request), timeout=5.0
-        )
-        return await client.send(built, stream=True)
 
 
 class StaysWithItsFirstLoop(_KeepsItsPool):
@@ -115,7 +109,7 @@ class StaysWithItsFirstLoop(_KeepsItsPool):
 
 
 class StreamsStayWithTheirFirstLoop(_KeepsItsPool):
-    """The same, where streams have a pool of their own."""
+    """Asks which loop it is before plain calls alone."""
 
     breaks = "RES-11"
 
