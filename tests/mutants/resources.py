@@ -2,7 +2,6 @@
 
 ``breaks`` is the clause that the mistake must redden, ``key`` its key of the results map.
 """
-# ruff: noqa: ARG002 - what is overridden takes more than each mistake needs
 
 import queue
 import threading
@@ -10,8 +9,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ClassVar
 
+from seams import exchange
+
 from tgi_conformance.backends import reference
-from tgi_conformance.backends.reference import errors
+from tgi_conformance.backends.reference import errors, transport
 from tgi_conformance.backends.reference.adapter import ReferenceAdapter
 from tgi_conformance.contracts.adapter import Answer, Piece
 
@@ -274,20 +275,26 @@ class KeepsFailures(_Keeps):
             raise
 
 
-class ConnectsAnew(_OwnClients):
-    """Makes a client for each call, and closes it after (llama_cloud_services)."""
+class ConnectsAnew(BrokenCleanUp):
+    """Asks the server to close the connection after each answer, as clients made for scripts do."""
 
     breaks = "RES-09"
 
-    def keep(self, failed: BaseException | None) -> bool:
-        return False
+    def __init__(self) -> None:
+        super().__init__()
+        exchange(
+            transport, "_headers", lambda right: lambda request: right(request) | {"Connection": "close"}
+        )
 
-    def chat(self, messages: Any, **given: Any) -> Result:
-        if given.get("stream") or given.get("endpoint_id") not in self._settings:
-            return super().chat(messages, **given)
-        own = ReferenceAdapter()
-        try:
-            endpoint = own.create_endpoint(**self._settings[given["endpoint_id"]])
-            return own.chat(messages, **given | {"endpoint_id": endpoint})
-        finally:
-            own.close()
+
+class ConnectsAnewForStreams(BrokenCleanUp):
+    """The same for streams alone."""
+
+    breaks = "RES-09"
+
+    def __init__(self) -> None:
+        def make(right: Callable[[Any], dict[str, str]]) -> Callable[[Any], dict[str, str]]:
+            return lambda request: right(request) | ({"Connection": "close"} if request.stream else {})
+
+        super().__init__()
+        exchange(transport, "_headers", make)
