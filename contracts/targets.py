@@ -17,9 +17,7 @@ _AFTER_AUTHORITY: Final = re.compile("[/?#]")
 
 def is_target(target: bytes) -> bool:
     """Whether a request line may name this target: a path, a whole URI, an authority, or ``*``."""
-    try:
-        target.decode()
-    except UnicodeDecodeError:
+    if not target.isascii() and not _is_utf8(target):
         return False
     if target.startswith(b"/"):
         return _ORIGIN.fullmatch(target) is not None
@@ -33,6 +31,14 @@ def is_target(target: bytes) -> bool:
     if not rest:
         return True
     return scheme is not None and rest[:1] in b"/?#" and _ORIGIN.fullmatch(rest) is not None
+
+
+def _is_utf8(target: bytes) -> bool:
+    try:
+        target.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_authority(authority: bytes) -> bool:

@@ -198,7 +198,12 @@ def _openai(value: Mapping[str, JSON]) -> dict[str, JSON]:
 
 def _samples(value: Mapping[str, JSON]) -> bool:
     """Whether the temperature of an OpenAI route asks for sampling: any but 0, in 32 bits."""
-    return _number(value.get("temperature")) != 0
+    temperature = value.get("temperature")
+    # No number from a thousandth on is rounded to 0.
+    return not isinstance(temperature, int | float) or abs(temperature) > _FAR or f32(temperature) != 0
+
+
+_FAR: Final = 0.001
 
 
 _SHARED: Final = frozenset({"top_p", "seed", "frequency_penalty", "repetition_penalty", "stop"})
