@@ -60,6 +60,12 @@ class Request:
         return path_of(self.target)
 
     @property
+    def waits_to_go_on(self) -> bool:
+        """Whether the sender waits for ``100 Continue`` before it sends a body."""
+        expects = self.first.get("expect", "").lower() == "100-continue"
+        return expects and self.method == "POST" and self.version != "1.0"
+
+    @property
     def close(self) -> bool:
         """Whether the connection ends with this exchange."""
         stays = self.version != "1.0"
@@ -274,7 +280,7 @@ class RequestReader:
         request.too_large = self._length is not None and self._length > self._max_body
         request.complete = not request.too_large
         awaited = self._chunks is not None or (self._length or 0) > len(self._buffer)
-        self.expects_continue = awaited and request.first.get("expect", "").lower() == "100-continue"
+        self.expects_continue = awaited and request.waits_to_go_on
 
     def _take_chunks(self, request: Request) -> Request | None:
         chunks = self._chunks

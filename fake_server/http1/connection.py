@@ -55,6 +55,7 @@ class Connection(Windowed):
         self._life = Life.OPEN
         #: The reply that leaves everything on this connection without an answer.
         self._silent: str | None = None
+        self._told_to_go_on = False
         #: Waiting requests are being served: an answer that is over at once comes back to that loop.
         self._serving = False
         #: Reading rests: too much waits.
@@ -154,9 +155,10 @@ class Connection(Windowed):
             return
         if self._reader.awaited is not None and not requests and self._answer_early():
             return
-        if self._reader.expects_continue and self._silent is None:
-            self._reader.expects_continue = False
+        if self._silent is None and (self._reader.expects_continue or self._is_to_go_on(requests)):
             self._transport.write(CONTINUE)
+        self._told_to_go_on = self._reader.expects_continue or (self._told_to_go_on and not requests)
+        self._reader.expects_continue = False
         self._queue.extend(requests)
         busy = self._exchange.record is not None
         if busy and sum(len(request.body) for request in self._queue) > _MAX_WAITING:
@@ -399,6 +401,13 @@ class Connection(Windowed):
                 received=received,
             )
         )
+
+    def _is_to_go_on(self, requests: list[Request]) -> bool:
+        """Whether ``100 Continue`` goes out though the body has come: hyper looks at the head alone."""
+        told = self._told_to_go_on or self._exchange.busy or bool(self._queue)
+        if told or not requests or not requests[0].body or not requests[0].waits_to_go_on:
+            return False
+        return self._answering.early(requests[0], 0, self._origin) is None
 
     def _answer_early(self) -> bool:
         """Answer a request whose body is still to come, where TGI would not wait for it."""

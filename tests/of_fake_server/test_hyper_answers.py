@@ -90,3 +90,25 @@ def test_the_answers_are_of_every_kind() -> None:
     starts = {answer["case"].split()[0] for answer in ANSWERS}
     assert starts >= {"target", "HTTP/1.0", "HTTP/1.1", "GET", "PUT", "HEAD", "OPTIONS", "auth", "ct", "raw"}
     assert {answer["status"].split()[1] for answer in ANSWERS} >= {"200", "400", "401", "404", "405", "415"}
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "goes_on"),
+    [
+        ("POST /generate HTTP/1.1", "Sk-Test-KEY", True),
+        ("POST /generate HTTP/1.0", "Sk-Test-KEY", False),
+        ("POST /generate HTTP/1.1", "another", False),
+        ("POST /nope HTTP/1.1", "Sk-Test-KEY", False),
+        ("GET /health HTTP/1.1", "Sk-Test-KEY", False),
+    ],
+)
+def test_who_asks_to_go_on_is_told_so_though_the_body_is_there(
+    spaces: Mapping[bool, Space], line: str, key: str, *, goes_on: bool
+) -> None:
+    body = b'{"inputs":"x","parameters":{"max_new_tokens":2}}'
+    head = f"{line}\r\nhost: h\r\nauthorization: Bearer {key}\r\nexpect: 100-continue\r\n"
+    head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    for _ in range(2):
+        received = exchanged(spaces[True], head.encode() + body)
+        assert received.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200") is goes_on
+        assert received.count(b"100 Continue") == goes_on
