@@ -29,7 +29,7 @@ from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Draft
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 STREAM = pytest.mark.parametrize("stream", [True], ids=["stream"])
-SAID: Final = (" as", " usual")
+SAID: Final = ("as", " usual")
 #: Texts whose beginning, whose end or whose whole says something to a client; each is a stream of its own.
 ALONE: Final = (
     "blanks-and-newlines",

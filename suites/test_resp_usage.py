@@ -21,7 +21,7 @@ from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Draft
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-SAID: Final = (" one", " two", " three")
+SAID: Final = ("one", " two", " three")
 #: What the server counts: three numbers that are unlike one another, and unlike the number of events.
 PROMPT: Final = 11
 COMPLETION: Final = 5
