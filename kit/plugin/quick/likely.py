@@ -50,13 +50,14 @@ FIRST: Final[Mapping[str, First]] = {
         "error-*", "stream-*", why="the id is forgotten where the answer is not read to its end"
     ),
     "REQ-13": _first("after-retries-*", why="what a plain call changes shows after retries too"),
-    "RESP-01": _first("list", why="the route / answers a list, for which clients have code of their own"),
     "RESP-02": _first("*blanks-and-newlines*", why=_BLANKS),
     "RESP-03": _first("in-the-middle", why="cutting by length and replacing the prompt both spoil it"),
     "RESP-04": _first("absent", why='message["content"] raises KeyError; who reads null may not bear this'),
     "RESP-05": _first("*extra-everywhere*", why="strict models refuse each of these fields"),
     "RESP-06": _first("*unknown*", "*-null*", why="an enumeration of the known reasons refuses it"),
-    "RESP-08": _first("*object-empty", why='get("generated_text", "") makes an empty text of it'),
+    "RESP-08": _first(
+        "*choices-empty", "*object-empty", why="a text is looked for and not found, and an empty one given"
+    ),
     "RESP-09": _first("*-openai", why="the form that chat and completions report errors in"),
     "RESP-10": _first(
         "no-last-chunk*", why="the body is whole JSON; nothing but the framing says that it is not"
@@ -86,6 +87,7 @@ FIRST: Final[Mapping[str, First]] = {
         "*usage-chunk*", "*choices-empty*", why="choices[0] of an empty list: usage is sent so"
     ),
     "STREAM-19": _first("*-blanks", why=_BLANKS),
+    "STREAM-20": _first("chat", "native", why="a coding is one more reason to hold back, and seldom offered"),
     "STREAM-22": _first("*-words", why="the data is handed out where it cannot be parsed"),
     "STREAM-23": _first("json-*", why="a reader of events finds none in it, and ends well"),
     "STREAM-24": _first("*502-html", why="the error path expects JSON"),
