@@ -99,7 +99,9 @@ FIRST: Final[Mapping[str, First]] = {
     ),
     "GEN-06": _first("mapped-*", why="a limit that goes astray is met by every call, one refused by few"),
     "GEN-08": _first("*newlines*", "*escapes*", why=_BLANKS),
-    "GEN-09": _first("*middle*", why="the text is cut at the first stop string in it"),
+    "GEN-09": _first(
+        "*stream*", "*middle*", why="the text is cut at the first stop string, in streams above all"
+    ),
     "MUX-10": _first("netrc", why="requests puts the file's login in the place of the header it was given"),
     "QUEUE-05": _first(
         "stream-left", "stream-cut", "timed-out", why="the slot is given back where a stream ends well"
