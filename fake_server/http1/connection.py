@@ -13,6 +13,7 @@ from tgi_conformance.fake_server.http.parsing import ParseError, Request, Reques
 from tgi_conformance.fake_server.http1.answering import HTTP2_PREFACE, Answering, Handover, OpenHttp2
 from tgi_conformance.fake_server.http1.closing import Closing
 from tgi_conformance.fake_server.http1.exchange import CurrentExchange
+from tgi_conformance.fake_server.http1.going_on import GoingOn
 from tgi_conformance.fake_server.http1.states import ENDED, LEFT, LIFE, Life, LifeMove, Turn, TurnMove
 from tgi_conformance.fake_server.http1.windowed import Windowed
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
@@ -55,7 +56,7 @@ class Connection(Windowed):
         self._life = Life.OPEN
         #: The reply that leaves everything on this connection without an answer.
         self._silent: str | None = None
-        self._told_to_go_on = False
+        self._going_on = GoingOn(answering, origin)
         #: Waiting requests are being served: an answer that is over at once comes back to that loop.
         self._serving = False
         #: Reading rests: too much waits.
@@ -155,10 +156,9 @@ class Connection(Windowed):
             return
         if self._reader.awaited is not None and not requests and self._answer_early():
             return
-        if self._silent is None and (self._reader.expects_continue or self._is_to_go_on(requests)):
+        due = self._going_on.is_due(self._reader, requests, at_rest=not (self._exchange.busy or self._queue))
+        if due and self._silent is None:
             self._transport.write(CONTINUE)
-        self._told_to_go_on = self._reader.expects_continue or (self._told_to_go_on and not requests)
-        self._reader.expects_continue = False
         self._queue.extend(requests)
         busy = self._exchange.record is not None
         if busy and sum(len(request.body) for request in self._queue) > _MAX_WAITING:
@@ -401,13 +401,6 @@ class Connection(Windowed):
                 received=received,
             )
         )
-
-    def _is_to_go_on(self, requests: list[Request]) -> bool:
-        """Whether ``100 Continue`` goes out though the body has come: hyper looks at the head alone."""
-        told = self._told_to_go_on or self._exchange.busy or bool(self._queue)
-        if told or not requests or not requests[0].body or not requests[0].waits_to_go_on:
-            return False
-        return self._answering.early(requests[0], 0, self._origin) is None
 
     def _answer_early(self) -> bool:
         """Answer a request whose body is still to come, where TGI would not wait for it."""
