@@ -200,6 +200,17 @@ CONTENTS: Final[Mapping[str, tuple[list[dict[str, object]], bool]]] = {
         [{"role": "system", "content": f"s{_LONG}"}, {"role": "user", "content": f"u{_LONG}"}],
         False,
     ),
+    "long-turns": (
+        [
+            {"role": "user", "content": "Is it raining?"},
+            {"role": "assistant", "content": f"a{_LONG}"},
+            {"role": "user", "content": "Look it up."},
+            {"role": "assistant", "content": None, "tool_calls": [EARLIER_CALL]},
+            {"role": "tool", "content": f"t{_LONG}", "tool_call_id": "0"},
+            {"role": "user", "content": "Thanks."},
+        ],
+        False,
+    ),
     "many": (
         [{"role": ("user", "assistant")[number % 2], "content": f"turn {number}"} for number in range(201)],
         False,
@@ -214,6 +225,15 @@ CONTENTS: Final[Mapping[str, tuple[list[dict[str, object]], bool]]] = {
             {"role": "user", "content": ""},
             {"role": "assistant", "content": ""},
             {"role": "user", "content": ""},
+        ],
+        True,
+    ),
+    "some-empty": (
+        [
+            {"role": "system", "content": ""},
+            {"role": "user", "content": "Hello"},
+            {"role": "assistant", "content": ""},
+            {"role": "user", "content": "Are you there?"},
         ],
         True,
     ),

@@ -242,6 +242,30 @@ class CutsLongContents(OneMessages):
         return said
 
 
+class CutsLongResults(OneMessages):
+    """Cuts the results of tools at 16,000 characters, to save context."""
+
+    breaks = "REQ-03"
+    key = "chat_method"
+
+    def message(self, said: Body, *, stream: bool) -> Body:
+        if said["role"] == "tool" and isinstance(said["content"], str):
+            said["content"] = said["content"][:16_000]
+        return said
+
+
+class DropsEmptyTurns(OneWay):
+    """Leaves out the turns that say nothing."""
+
+    breaks = "REQ-03"
+    key = "chat_method"
+
+    def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
+        if kind == "chat":
+            body["messages"] = [said for said in body["messages"] if said.get("content") != ""]
+        return route, body
+
+
 class KeepsFirstPart(OneMessages):
     """Keeps the first of several parts of text."""
 
