@@ -6,6 +6,7 @@ tried in ``test_personas``. REAL-01 is looked for in every case: the backend's p
 
 import json
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any, Final
 
 import pytest
@@ -125,7 +126,8 @@ def test_a_model_that_loads_is_waited_for_and_not_polled(case: Case) -> None:
     journal = space.journal()
     expect_text(outcome, "loaded")
     gaps = journal.gaps()
-    grow = len(gaps) > 1 and gaps[-1] >= SAME_PACE * gaps[0]
+    # A client that was woken late makes a gap longer, so the shortest one before it is what a gap is held to.
+    grow = any(later >= SAME_PACE * earlier for earlier, later in combinations(gaps, 2))
     expect(
         bool(gaps) and (gaps[0] >= 0.9 * TAKES or grow),
         expected=f"a first wait of the {TAKES} s that the server asked for, or waits that grow",

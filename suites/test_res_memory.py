@@ -1,6 +1,6 @@
 """RES: memory does not grow with the calls."""
 
-from tgi_conformance.suites.areas.process.memory import CALLS, MOST, SIZE, Calls, kinds
+from tgi_conformance.suites.areas.process.memory import CALLS, GOES, MOST, SIZE, Calls, kinds
 from tgi_conformance.suites.areas.process.own import created_in
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -23,11 +23,7 @@ def test_memory_does_not_grow_with_the_calls(case: Case) -> None:
             created = created_in(driver, case, space.base_url, case.key())
             expect_success(created, "create_endpoint")
             calls = Calls(case=case, driver=driver, endpoint=created.value, shape=shape, kind=kind)
-            grown[kind.name] = calls.growth(each)
-            if (
-                grown[kind.name] > MOST
-            ):  # a heap may have been enlarged just then; what is kept goes on growing
-                grown[kind.name] = min(grown[kind.name], calls.growth(each))
+            grown[kind.name] = _least_growth(calls, each)
 
     over = [
         f"{size / 1024:.0f} kB for each call that is {name}" for name, size in grown.items() if size > MOST
@@ -37,3 +33,17 @@ def test_memory_does_not_grow_with_the_calls(case: Case) -> None:
         expected=f"memory that does not grow with the calls (their answers are of {SIZE >> 10} kB)",
         observed=f"growth of {'; '.join(over)}",
     )
+
+
+def _least_growth(calls: Calls, each: int) -> float:
+    """Bytes a call by which the process grows: the least of a few goes, where the first is too much.
+
+    A heap may have been enlarged in one of them, or a buffer not yet been given back. What is kept of each
+    call is there in all of them.
+    """
+    least = calls.growth(each)
+    for _ in range(GOES - 1):
+        if least <= MOST:
+            break
+        least = min(least, calls.growth(each))
+    return least

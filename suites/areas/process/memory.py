@@ -23,6 +23,8 @@ CALLS: Final = 300
 #: Node example -7.3 to 8.9. huggingface_hub grows by 12 to 20 a stream: it keeps each on a stack until it is
 #: closed. A client that keeps its answers grows by 64 and more.
 MOST: Final = SIZE / 8
+#: How often the calls of a kind are made at most: on a busy machine one go in a hundred is over by chance.
+GOES: Final = 4
 #: A client and its libraries fill caches and pools at first: this part of the calls is not counted.
 _FIRST: Final = 1 / 3
 #: Seconds that the first calls of a kind may take, else the rest is not waited for; and all of a kind. Both
