@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tgi_conformance.fake_server.client import connections_closed, gone
 from tgi_conformance.suites.areas.held import needs_cap, start_cancellable
+from tgi_conformance.suites.areas.statistics import exposed
 from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_soon
 from tgi_conformance.suites.generated.scripts import FAULTS, PlannedCall, loads
 from tgi_conformance.suites.generated.started import numbered, start_load
@@ -79,7 +80,7 @@ def test_current_requests_is_true_during_and_after_any_load(case: Case) -> None:
 
 
 def _current(case: Case, endpoint: str) -> int:
-    shown = case.statistics(endpoint).get("current_requests")
+    shown = exposed(case, endpoint, "current_requests")["current_requests"]
     expect(isinstance(shown, int), expected="current_requests as a whole number", observed=repr(shown))
     return shown if isinstance(shown, int) else -1
 

@@ -15,6 +15,7 @@ from tgi_conformance.suites.areas.held import (
     serve_held,
     start_cancellable,
 )
+from tgi_conformance.suites.areas.statistics import exposed
 from tgi_conformance.suites.areas.waits import expect_open, expect_received
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import ahead, clause
@@ -175,7 +176,7 @@ def _end(case: Case, space: Space, prompt: str, endpoint: str, ending: str) -> N
 
 
 def _expect_current(case: Case, endpoint: str, count: int, because: str) -> None:
-    shown = case.statistics(endpoint).get("current_requests")
+    shown = exposed(case, endpoint, "current_requests")["current_requests"]
     expect(
         shown == count,
         expected=f"current_requests {count} ({because})",
