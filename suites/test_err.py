@@ -24,7 +24,7 @@ from tgi_conformance.suites.areas.failures import (
     recorded,
 )
 from tgi_conformance.suites.areas.waits import expect_received
-from tgi_conformance.suites.areas.ways import EITHER, begin
+from tgi_conformance.suites.areas.ways import EITHER, FORM, SHAPE, begin
 from tgi_conformance.suites.generated.schemas import json_values
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import ahead, clause, timing
@@ -33,10 +33,8 @@ from tgi_conformance.suites.harness.oracles import in_band_fault
 from tgi_conformance.suites.harness.policy import longest_waits, most_attempts
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import Advice, NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: Time limit given where one is needed (seconds), and the longest that a call may take with it.
 LIMIT: Final = 0.3
 BOUND: Final = 3.0

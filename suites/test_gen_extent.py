@@ -13,14 +13,12 @@ from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.answers import outcomes_of
 from tgi_conformance.suites.areas.parameters import LIMIT_NAMES, call_with, expect_arrived
-from tgi_conformance.suites.areas.ways import EITHER, SHAPE, STREAM, asking, needs_way
+from tgi_conformance.suites.areas.ways import EITHER, FORM, SHAPE, STREAM, asking, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_error, expect_success, only_request
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
-
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
 @clause("GEN-06", case="mapped")

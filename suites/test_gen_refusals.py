@@ -12,15 +12,12 @@ import pytest
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.suites.areas.parameters import SHAPE_OF_METHOD, as_passed, offered, sent_parameters
-from tgi_conformance.suites.areas.ways import EITHER, SHAPE, STREAM, Ask, asking, needs_way
+from tgi_conformance.suites.areas.ways import EITHER, FORM, SHAPE, STREAM, Ask, asking, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, SHAPE_BY_NAME, Shape, healthy
-
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-
 
 #: Parameters each of which makes TGI sample.
 _SAMPLERS: Final = ("temperature", "top_k", "top_p", "typical_p")

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-import pytest
 from hypothesis import strategies as st
 
 from tgi_conformance.contracts.error_kinds import JUDGED_STATUSES, kinds_for_status
@@ -13,6 +12,7 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Body, Reply, Response, done, status
 from tgi_conformance.suites.areas.tools import ask, chunk, executable, fragments
+from tgi_conformance.suites.areas.ways import SHAPE
 from tgi_conformance.suites.generated.errors import FailedAnswer, failed_answers
 from tgi_conformance.suites.generated.schemas import json_values
 from tgi_conformance.suites.generated.texts import texts
@@ -21,9 +21,8 @@ from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error
 from tgi_conformance.suites.harness.oracles import in_band_fault, leaks_in_outcomes
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import CHAT, Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 #: Statuses of failure, those of no meaning of their own among them.
 STATUSES: Final = (400, 401, 403, 404, 418, 422, 424, 429, 451, 500, 502, 503, 504, 599)
 #: Characters of an error that may be shown, however long the server's page is.

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 
 from tgi_conformance.contracts.adapter import RetryPolicy
@@ -13,15 +12,14 @@ from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.held import needs_cap
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_received, expect_turned_away
+from tgi_conformance.suites.areas.ways import SHAPE
 from tgi_conformance.suites.generated.scripts import FAULTS, LASTING, PASSING, PlannedCall
 from tgi_conformance.suites.generated.started import numbered
 from tgi_conformance.suites.harness.case import Case, Running
 from tgi_conformance.suites.harness.clause import clause, timing
 from tgi_conformance.suites.harness.expect import describe, expect, expect_success
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
-
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+from tgi_conformance.suites.shapes.calls import Shape
 
 
 def _seen(exchange: Exchange, prompt: str) -> object:

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-import pytest
 from hypothesis import strategies as st
 
 from tgi_conformance.contracts.journal import Exchange, Journal
@@ -26,6 +25,7 @@ from tgi_conformance.suites.areas.refusals import refusal
 from tgi_conformance.suites.areas.request_bodies import bad_nulls, same_float32, top_level_names
 from tgi_conformance.suites.areas.router import expect_decodable, router_problem, router_refuses
 from tgi_conformance.suites.areas.tools import needs_tool_definitions
+from tgi_conformance.suites.areas.ways import SHAPE
 from tgi_conformance.suites.generated.requests import (
     PARAMETERS,
     all_parameters,
@@ -42,10 +42,7 @@ from tgi_conformance.suites.harness.expect import describe, expect, expect_error
 from tgi_conformance.suites.harness.policy import retried_statuses
 from tgi_conformance.suites.harness.properties import check_property
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape, healthy
-
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-
+from tgi_conformance.suites.shapes.calls import CHAT, Shape, healthy
 
 # --- P-06: nothing extra -------------------------------------------------------------------------------
 

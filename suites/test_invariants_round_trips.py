@@ -5,7 +5,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import pytest
 from hypothesis import strategies as st
 
 from tgi_conformance.contracts.json_types import JSON
@@ -26,6 +25,7 @@ from tgi_conformance.suites.areas.request_bodies import (
     written_parameters,
 )
 from tgi_conformance.suites.areas.tools import needs_tool_definitions
+from tgi_conformance.suites.areas.ways import SHAPE
 from tgi_conformance.suites.generated.images import Image, images
 from tgi_conformance.suites.generated.requests import FALSY, PARAMETERS, messages, parameters, with_falsy
 from tgi_conformance.suites.generated.schemas import grammars, tools
@@ -34,9 +34,7 @@ from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_error
 from tgi_conformance.suites.harness.properties import check_property
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
-
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Shape
 
 
 @clause("REQ-01", case="property-p05", ways="chat")

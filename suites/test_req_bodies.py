@@ -18,15 +18,13 @@ from tgi_conformance.suites.areas.request_bodies import (
     top_level_names,
     written_parameters,
 )
-from tgi_conformance.suites.areas.ways import EITHER, SHAPE, STREAM, Ask, asking, needs_way
+from tgi_conformance.suites.areas.ways import EITHER, FORM, SHAPE, STREAM, Ask, asking, needs_way
 from tgi_conformance.suites.generated.texts import MULTI_BYTE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error, expect_success
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT, Shape
-
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
 @clause("REQ-01", case="one-post")

@@ -5,13 +5,13 @@ from typing import Any, Final, cast
 import pytest
 
 from tgi_conformance.contracts.journal import Exchange
+from tgi_conformance.suites.areas.ways import FORM
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_requests, expect_success
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, Shape
 
 SHAPE = pytest.mark.parametrize("shape", [CHAT, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 _OF_ENDPOINT: Final = "lab/Base-7B"
 _OF_CALL: Final = "openai/Org/My-LoRA:v1.2"
 

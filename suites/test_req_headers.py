@@ -19,6 +19,7 @@ from tgi_conformance.suites.areas.own_headers import (
 )
 from tgi_conformance.suites.areas.refusals import refusal, retried_status, retrying
 from tgi_conformance.suites.areas.request_bodies import sent_once
+from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (
@@ -27,10 +28,7 @@ from tgi_conformance.suites.harness.expect import (
     expect_requests,
     expect_success,
 )
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
-
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+from tgi_conformance.suites.shapes.calls import Shape
 
 
 @clause("REQ-16", case="arrive")

@@ -10,7 +10,7 @@ from tgi_conformance.contracts.script import status
 from tgi_conformance.suites.areas.process.own import call_in, created_in, forms
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.tools import EARLIER_CALL
-from tgi_conformance.suites.areas.ways import EITHER, SHAPE, needs_way
+from tgi_conformance.suites.areas.ways import EITHER, FORM, SHAPE, needs_way
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (
@@ -21,9 +21,6 @@ from tgi_conformance.suites.harness.expect import (
     expect_text,
 )
 from tgi_conformance.suites.shapes.calls import CHAT, Shape
-
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-
 
 _SCHEMA: Final = {
     "type": "object",

@@ -2,15 +2,12 @@
 
 from typing import Final
 
-import pytest
-
+from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_success
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: Calls made one after the other, and connections that they may take: a pool may have let one go.
 CALLS: Final = 6
 FEW: Final = 3

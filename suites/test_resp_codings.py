@@ -4,14 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-import pytest
-
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Body, Reply, Response, raw_event
 from tgi_conformance.suites.areas.answers import outcomes_of
 from tgi_conformance.suites.areas.codings import CODINGS, coded, offered
 from tgi_conformance.suites.areas.stream_checks import expect_handed_over_as_sent
 from tgi_conformance.suites.areas.streams import each_shape, needs_stream_of
+from tgi_conformance.suites.areas.ways import FORM
 from tgi_conformance.suites.generated.streams import Encoding
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -21,7 +20,6 @@ from tgi_conformance.suites.shapes.calls import Shape
 
 _REFUSED: Final = 422
 _WORDS: Final = "Input validation error: `temperature` must be strictly positive"
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: Tokens whose bytes get fewer in any coding that compresses, and that a wrong charset would spoil.
 SAID: Final = ("compressible " * 12, " é 中 😀", " compressible" * 12, " to the end")
 

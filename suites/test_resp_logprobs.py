@@ -9,6 +9,7 @@ from tgi_conformance.contracts.adapter import TokenLogprob, TopLogprob
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.unset import UNSET, Unset
 from tgi_conformance.suites.areas.request_bodies import same_float32
+from tgi_conformance.suites.areas.ways import FORM
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_success
@@ -20,7 +21,6 @@ SHAPE = pytest.mark.parametrize("shape", ROUTES, ids=lambda shape: shape.name)
 #: What a call asks with for log probabilities, and for how many of the likeliest tokens.
 _ASKED_BY: Final = {"chat": ("logprobs", "top_logprobs"), "generate": ("details", "top_n_tokens")}
 _LIKELIEST: Final = 2
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
 @clause("RESP-13", case="tokens")

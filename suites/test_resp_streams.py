@@ -21,13 +21,13 @@ from tgi_conformance.suites.areas.answers import (
     outcomes_of,
 )
 from tgi_conformance.suites.areas.tools import ask, calls_of, chunk, fragments
+from tgi_conformance.suites.areas.ways import SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_success, expect_text
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Draft, Shape, words
+from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, Draft, Shape, words
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 STREAM = pytest.mark.parametrize("stream", [True], ids=["stream"])
 SAID: Final = ("as", " usual")
 #: Texts whose beginning, whose end or whose whole says something to a client; each is a stream of its own.

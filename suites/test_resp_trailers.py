@@ -3,16 +3,13 @@
 from dataclasses import replace
 from typing import Final
 
-import pytest
-
 from tgi_conformance.contracts.script import Reply
+from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect_text
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: What servers and proxies send there: a digest, times, a status of their own.
 _TRAILERS: Final = (
     ("Server-Timing", "total;dur=12.5"),

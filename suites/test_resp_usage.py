@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final, cast
 
-import pytest
-
 from tgi_conformance.contracts.adapter import Usage
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
@@ -13,14 +11,13 @@ from tgi_conformance.contracts.script import Event, Reply, data, done, status
 from tgi_conformance.contracts.unset import UNSET, Unset
 from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.answers import outcomes_of
+from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_text
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Draft, Shape
+from tgi_conformance.suites.shapes.calls import NATIVE, Draft, Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 SAID: Final = ("one", " two", " three")
 #: What the server counts: three numbers that are unlike one another, and unlike the number of events.
 PROMPT: Final = 11

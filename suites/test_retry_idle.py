@@ -2,15 +2,13 @@
 
 from typing import Final
 
-import pytest
-
 from tgi_conformance.suites.areas.refusals import QUICK
 from tgi_conformance.suites.areas.waits import expect_closed
+from tgi_conformance.suites.areas.ways import FORM
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect_text
 
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: The server's keep-alive timeout (milliseconds): short, so that a case does not wait for it.
 _IDLE: Final = 20.0
 

@@ -14,6 +14,7 @@ from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.answers import serve_each
 from tgi_conformance.suites.areas.process.own import call_in, created_in, forms
+from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import (
@@ -24,10 +25,8 @@ from tgi_conformance.suites.harness.expect import (
 )
 from tgi_conformance.suites.harness.oracles import find_key, leaks_in_outcomes, leaks_in_output, stray_keys
 from tgi_conformance.suites.harness.rulings import Advice, NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: The same for cases that a plain call has had from the start: its id is left as it was.
 FORM_TOO = pytest.mark.parametrize("stream", [False, True], ids=["case=plain", "stream"])
 #: Failures whose errors clients build from the request that failed, key and all.

@@ -6,17 +6,14 @@ a pool of connections often share a jar.
 
 from typing import Final
 
-import pytest
-
 from tgi_conformance.suites.areas.cookies import cookies_with, setting
+from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_success
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
+from tgi_conformance.suites.shapes.calls import Shape
 
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: Another host than 127.0.0.1, and this machine all the same.
 NAME: Final = "localhost"
 

@@ -13,13 +13,13 @@ from tgi_conformance.suites.areas.own_headers import (
     takes_for_call,
     takes_for_endpoint,
 )
+from tgi_conformance.suites.areas.ways import FORM
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_error, expect_requests
 from tgi_conformance.suites.harness.rulings import Advice, NotApplicable
 from tgi_conformance.suites.shapes.calls import Shape
 
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 PLACE = pytest.mark.parametrize("place", ["endpoint", "call"])
 _SECRET: Final = "own-credential-of-the-caller"
 

@@ -9,14 +9,12 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, always, status
 from tgi_conformance.suites.areas.answers import serve_each
 from tgi_conformance.suites.areas.redirects import AWAY, ELSEWHERE, REDIRECTS, Away, answers_all, carried
+from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import describe, expect, expect_error
 from tgi_conformance.suites.harness.oracles import sent_for
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
-
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+from tgi_conformance.suites.shapes.calls import Shape
 
 
 @clause("SEC-04", ways="chat")

@@ -3,18 +3,14 @@
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.suites.areas.process.own import call_in, created_in, forms
+from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_error
 from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
-
-SHAPE = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+from tgi_conformance.suites.shapes.calls import Shape
 
 
 @clause("SEC-07", ways="chat")

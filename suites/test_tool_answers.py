@@ -23,13 +23,13 @@ from tgi_conformance.suites.areas.tools import (
     expect_calls,
     fragments,
 )
+from tgi_conformance.suites.areas.ways import FORM
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect_text
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import CHAT
 
-FORM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: The calls of these messages: name, arguments as text, arguments.
 CALLS: Final[Sequence[tuple[str, str, JSON]]] = (
     ("get_weather", '{"location": "Paris", "format": "celsius"}', {"location": "Paris", "format": "celsius"}),

@@ -21,6 +21,8 @@ from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, Shape
 SHAPE: Final = pytest.mark.parametrize("shape", [CHAT, NATIVE, COMPLETIONS], ids=lambda shape: shape.name)
 #: The routes whose requests name a model.
 NAMING_SHAPE: Final = pytest.mark.parametrize("shape", [CHAT, COMPLETIONS], ids=lambda shape: shape.name)
+#: Both forms, each by its name.
+FORM: Final = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 #: Both forms; the plain one is no part of a case's id, so that cases which were there before keep theirs.
 EITHER: Final = pytest.mark.parametrize("stream", [False, True], ids=["case=plain", "stream"])
 #: Streams alone: the plain calls have cases of their own.

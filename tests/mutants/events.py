@@ -84,30 +84,6 @@ class OverlooksErrorsBesideChunks(BrokenStream):
         stream_reader.is_error_object = lambda value: right(value) and "choices" not in value
 
 
-class WantsAFinishReasonOfCompletions(BrokenStream):
-    """``[DONE]`` alone is not believed on this route."""
-
-    breaks = "STREAM-13"
-
-    class reader(StreamReader):  # noqa: N801
-        def _event(self, event: ServerSentEvent) -> Pieces:
-            if event.data.strip() == "[DONE]" and not self._finished and self.kind == "completions":
-                raise errors.TruncatedStreamError("no finish_reason before [DONE]")
-            return super()._event(event)
-
-
-class WantsDoneOfCompletions(BrokenStream):
-    """A finish_reason and a clean end of the body are not believed on this route."""
-
-    breaks = "STREAM-14"
-
-    class reader(StreamReader):  # noqa: N801
-        def end(self) -> Pieces:
-            if self.kind == "completions" and not self.complete:
-                raise errors.TruncatedStreamError("no [DONE]")
-            return super().end()
-
-
 class IndexesTheFirstChoiceOfCompletions(BrokenStream):
     """``chunk["choices"][0]`` on every chunk of this route."""
 
