@@ -118,7 +118,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
     with ThreadPoolExecutor(given.jobs) as pool:
         order = longest_first(todo, rows, cases)
-        for number, row in enumerate(as_they_end(pool, one, order), 1):
+        runs = [(pool, mutant) for mutant in order]
+        for number, row in enumerate(as_they_end(one, runs), 1):
             rows[row.mutant] = row
             with file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(row)) + "\n")

@@ -33,6 +33,9 @@ from tgi_conformance.contracts.verdict import RED, Ruling  # noqa: E402
 STATE = Path("collected_results") / "strangers"
 #: Seconds after which a run is given up; a client that takes a second before each request needs minutes.
 PATIENCE = 1800
+#: Workers of a row whose run is long, and such rows at a time: the client sleeps for most of it, so they run
+#: beside the others.
+LONG_WORKERS, LONG_JOBS = 6, 1
 COLUMNS = (Ruling.PASSED, Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE, Ruling.NOT_APPLICABLE)
 
 
@@ -127,10 +130,12 @@ def main(words: Sequence[str] | None = None) -> int:
     print(f"{len(wanted)} strangers, {len(wanted) - len(todo)} of them done", flush=True)
 
     def one(stranger: Stranger) -> Row:
-        return run(stranger, given.state / "runs" / stranger.id, sources, given.workers)
+        workers = LONG_WORKERS if stranger.row.long else given.workers
+        return run(stranger, given.state / "runs" / stranger.id, sources, workers)
 
-    with ThreadPoolExecutor(given.jobs) as pool:
-        for number, row in enumerate(as_they_end(pool, one, todo), 1):
+    with ThreadPoolExecutor(given.jobs) as short, ThreadPoolExecutor(LONG_JOBS) as long:
+        runs = [(long if stranger.row.long else short, stranger) for stranger in todo]
+        for number, row in enumerate(as_they_end(one, runs), 1):
             rows[row.stranger] = row
             with file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(row)) + "\n")
@@ -149,8 +154,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", default=f"{datetime.now(UTC):%Y-%m-%d}", help="of --sample (default: today's date)"
     )
-    parser.add_argument("-n", "--workers", type=int, default=2, metavar="N", help="workers of a run (2)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (1)")
+    parser.add_argument(
+        "-n", "--workers", type=int, default=2, metavar="N", help="workers of a run (2; a long one has 6)"
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (1, and a long one)")
     parser.add_argument("--state", type=Path, default=STATE, help=f"folder of rows and runs ({STATE})")
     parser.add_argument("--again", action="store_true", help="run what is named though it has a row")
     return parser

@@ -55,11 +55,12 @@ def rows_in(file: Path) -> list[dict[str, Any]]:
 
 
 def as_they_end(
-    pool: ThreadPoolExecutor, one: Callable[[What], Came], todo: Iterable[What]
+    one: Callable[[What], Came], todo: Sequence[tuple[ThreadPoolExecutor, What]]
 ) -> Iterable[Came]:
-    """What ``one`` makes of each, as soon as it is there."""
+    """What ``one`` makes of each, in the pool that it is to run in, as soon as it is there."""
     try:
-        for done in as_completed([pool.submit(one, each) for each in todo]):
+        for done in as_completed([pool.submit(one, each) for pool, each in todo]):
             yield done.result()
     finally:  # Ctrl-C ends what runs, and what waits is not begun
-        pool.shutdown(wait=False, cancel_futures=True)
+        for pool, _ in todo:
+            pool.shutdown(wait=False, cancel_futures=True)
