@@ -10,8 +10,8 @@ call and before each endpoint. What a case took longer is its turns::
     python ../helpers/count_turns.py fast calls ends
 
 A case that was left out for time keeps its row: raise ``time_budget.ROOM`` to count all anew. The first case
-of a worker that needs a probe of the client pays for it too; where both counts of a row grew by as much as all
-the probes together, it was that, and the row stays.
+of a worker that needs a probe of the client pays for it too: where both counts of a row grew by as much as
+the probes of a shape make together, it was that, and the row stays.
 """
 
 import json

@@ -1,8 +1,10 @@
 """The kill matrix: every backend that is broken on purpose, run against the suites, and what each run saw.
 
 A mutant runs in profile quick: all cases of the clause that it breaks, one case of each other clause, and of
-these only the cases that reach a function which it changes (``reach.py``, ``changed.py``). What is done is
-kept in a file of JSON lines; a row counts again as long as the mutant, the kit and the suites are the same.
+these only the cases that reach a function which it changes (``reach.py``, ``changed.py``) and do what the
+mutant shows in (``SHOWS_IN``). Cases of other clauses that start the client anew stay out: such a case takes
+as long as ten. What is done is kept in a file of JSON lines; a row counts again as long as the mutant, the
+kit and the suites are the same.
 """
 
 import argparse
@@ -18,14 +20,15 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 
 from changed import changed_functions, face_of
-from kill_runs import FOLDER, Mutant, Told, mutants, run_quick
+from kill_runs import FOLDER, SHOWS_IN, Mutant, Told, mutants, run_quick
 from kill_sources import digest_of, digest_of_the_kit
 from kill_table import Row, known, summary, table
-from reach import NotClean, Reach, clean_run, known_reach
+from reach import FACES, NotClean, Reach, clean_run, known_reach
 from suite_runs import as_they_end
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.plugin.quick.choice import chosen
+from tgi_conformance.suites.harness.session import CaseId
 
 STATE = Path("collected_results") / "kill_matrix"
 #: Clauses whose cases may fail because a healthy call does not work: more are no mistake but a wreck.
@@ -44,9 +47,17 @@ def selection(mutant: Mutant, reach: Reach, changed: frozenset[str]) -> tuple[st
     ``changed`` are the functions that it changes; none: any case may reach the change. If none of its own
     clause's cases does, that clause is run in full all the same.
     """
+    needed = {SHOWS_IN[word] for word in mutant.shows_in}
+    anew = {f"adapter.py:{face}.__init__" for face in FACES}
+
+    def may_show(case: CaseId) -> bool:
+        entered = reach.functions.get(case.text, frozenset())
+        dear = case.clause != mutant.breaks and entered & anew and not changed & anew
+        return not dear and needed <= entered and (not changed or bool(changed & entered))
+
     runs = chosen(reach.candidates, [mutant.breaks])
     quick = [candidate.case for candidate, run in zip(reach.candidates, runs, strict=True) if run]
-    kept = [case for case in quick if not changed or changed & reach.functions.get(case.text, frozenset())]
+    kept = [case for case in quick if may_show(case)]
     if not any(case.clause == mutant.breaks for case in kept):
         kept += [case for case in quick if case.clause == mutant.breaks]
     return tuple(case.text for case in kept)

@@ -17,6 +17,13 @@ from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 FOLDER = Path(__file__).parents[1] / "mutants"
 #: Seconds after which a run is given up; on a quiet machine one takes fifteen.
 PATIENCE = 300
+#: What a mutant may say of where its mistake shows -> the function of the client that such a case enters.
+SHOWS_IN = {
+    "streams": "async_client.py:AsyncClient.stream",
+    "chats": "request_bodies.py:chat_body",
+    "completions": "request_bodies.py:completions_body",
+    "tools": "request_bodies.py:_with_tool_parameters",
+}
 #: What the reason of a verdict says where a probe failed.
 PROBE = "backend does not answer (probe"
 
@@ -29,6 +36,8 @@ class Mutant:
     name: str
     breaks: str
     key: str
+    #: What a case must do for the mistake to show, in words of ``SHOWS_IN``; none: it may show anywhere.
+    shows_in: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -90,7 +99,8 @@ def mutants() -> tuple[Mutant, ...]:
         module = import_module(path.stem)
         for name, value in vars(module).items():
             if isinstance(value, type) and value.__module__ == path.stem and hasattr(value, "breaks"):
-                found.append(Mutant(path.stem, name, value.breaks, getattr(value, "key", "")))
+                shows_in = getattr(value, "shows_in", ())
+                found.append(Mutant(path.stem, name, value.breaks, getattr(value, "key", ""), shows_in))
     return tuple(found)
 
 

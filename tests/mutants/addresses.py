@@ -15,6 +15,7 @@ class StreamSendsNoRequestId(Broken):
 
     breaks = "REQ-11"
     key = "request_id_tracking"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def without(right: Any) -> Any:
@@ -32,6 +33,7 @@ class StreamSendsNoKey(Broken):
 
     breaks = "MUX-01"
     key = "multiplexing_endpoint_creation"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def without(right: Any) -> Any:
@@ -50,6 +52,7 @@ class StreamLosesMount(Broken):
 
     breaks = "INIT-04"
     key = "endpoint_handler"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def url(right: Any) -> Any:
@@ -118,6 +121,7 @@ class StreamsShareAPath(Broken):
 
     breaks = "INIT-04"
     key = "endpoint_handler"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         self._path = ""
@@ -143,6 +147,7 @@ class StreamHashesRequests(Broken):
 
     breaks = "REQ-12"
     key = "request_id_tracking"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def prepared(right: Any) -> Any:

@@ -56,6 +56,7 @@ class HidesMessagesOfStreams(Broken):
 
     breaks = "ERR-03"
     key = "error_handling_400"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def hidden(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -85,6 +86,7 @@ class IndexesErrorsOfStreams(Broken):
 
     breaks = "ERR-05"
     key = "error_handling_400"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def indexed(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -100,6 +102,7 @@ class OneKindForStreams(Broken):
 
     breaks = "ERR-06"
     key = "error_handling_400"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def one(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -116,6 +119,7 @@ class WaitsForEverForStreams(Broken):
 
     breaks = "ERR-07"
     key = "new:timeouts"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def unlimited(right: Any) -> Any:
@@ -134,6 +138,7 @@ class RawTransportErrorsOfStreams(Broken):
 
     breaks = "ERR-08"
     key = "new:transport_errors"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def raw(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -150,6 +155,7 @@ class BlamesRequestsOfStreams(Broken):
 
     breaks = "ERR-09"
     key = "new:error_handling_server"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def blamed(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -182,6 +188,7 @@ class OneMoreForStreams(Broken):
 
     breaks = "RETRY-01"
     key = "max_retries"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def more(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -213,6 +220,7 @@ class RetriesStreamsOutOfCredits(Broken):
 
     breaks = "RETRY-03"
     key = "error_handling_400"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         _after_failure(lambda right, course, error: _again(right, course, error, 402, 410, 431, 451))
@@ -223,6 +231,7 @@ class NamesEachAttemptOfStreams(Broken):
 
     breaks = "RETRY-16"
     key = "request_id_tracking"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def renamed(right: Callable[..., Any]) -> Callable[..., Any]:
@@ -240,6 +249,7 @@ class RetriesOfStreamsExceeded(Broken):
 
     breaks = "RETRY-17"
     key = "error_handling_rate_limit"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def spent(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -256,6 +266,7 @@ class RetriesStreamsOnRateLimitsOnly(Broken):
 
     breaks = "RETRY-20"
     key = "max_retries"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def fewer(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -270,6 +281,7 @@ class RetriesStreamsThatItDoesNotDeclare(Broken):
 
     breaks = "DECL-01"
     key = "new:declarations"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         _after_failure(lambda right, course, error: _again(right, course, error, 500))
@@ -294,6 +306,7 @@ class KnowsNoDatesOnStreams(Broken):
 
     breaks = "RETRY-05"
     key = "error_handling_rate_limit"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         _header_of_streams(lambda lines: [line for line in lines if line.isdigit()])
@@ -304,6 +317,7 @@ class FloatsTheHeaderOfStreams(Broken):
 
     breaks = "RETRY-06"
     key = "error_handling_rate_limit"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         _header_of_streams(lambda lines: [line for line in lines if float(line) or True])
@@ -314,6 +328,7 @@ class ShortensLongWaitsOfStreams(Broken):
 
     breaks = "RETRY-07"
     key = "error_handling_rate_limit"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         _header_of_streams(lambda lines: ["0" if line == "86400" else line for line in lines])
@@ -324,6 +339,7 @@ class RetriesStreamsAtOnce(Broken):
 
     breaks = "RETRY-08"
     key = "initial_retry_delay"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def at_once(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -338,6 +354,7 @@ class TrustsItsPoolForStreams(Broken):
 
     breaks = "RETRY-14"
     key = "post_request"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def trusting(right: Wait, course: engine.Course, error: errors.TGIError) -> float | None:
@@ -352,6 +369,7 @@ class RetriesStreamsThatBeganWithAnError(Broken):
 
     breaks = "RETRY-18"
     key = "error_handling_rate_limit"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         _after_failure(lambda right, course, error: _again(right, course, error, 200))

@@ -13,6 +13,7 @@ class StreamsForgetTheCallsModel(BrokenCalls):
 
     breaks = "REQ-18"
     key = "chat_method"
+    shows_in = ("streams",)
 
     def given(self, method: str, subject: Any, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if parameters.get("stream"):

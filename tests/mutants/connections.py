@@ -83,6 +83,7 @@ class StreamsTrustThePool(Broken):
 
     breaks = "RETRY-14"
     key = "post_request"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         exchange(httpcore._async.http11.AsyncHTTP11Connection, "has_expired", lambda _: lambda _self: False)

@@ -17,6 +17,7 @@ class CompletionsNameAModel(OneWay):
 
     breaks = "REQ-10"
     key = "chat_method"
+    shows_in = ("completions",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         if kind == "completions" and body.get("model") in (None, "tgi"):
@@ -29,6 +30,7 @@ class StreamsComeBackTooSoon(Broken):
 
     breaks = "RETRY-07"
     key = "error_handling_rate_limit"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def bounded(right: Callable[..., float | None]) -> Callable[..., float | None]:

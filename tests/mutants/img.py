@@ -13,6 +13,7 @@ class Flattens(BrokenCalls):
 
     breaks = "IMG-01"
     key = "image_processing"
+    shows_in = ("chats",)
 
     def given(self, method: str, subject: Any, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if method == "chat":

@@ -15,6 +15,7 @@ class StreamsLoseLogprobs(Broken):
 
     breaks = "RESP-13"
     key = "chat_method"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def nothing(of_answers: Any) -> Any:
@@ -50,6 +51,7 @@ class StreamsLoseTheLikeliest(Broken):
 
     breaks = "RESP-13"
     key = "chat_method"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def bare(right: Any) -> Any:

@@ -17,6 +17,7 @@ class StreamsRetryUnderTheNewestKey(Broken):
 
     breaks = "MUX-04"
     key = KEY
+    shows_in = ("streams",)
     _newest: str | None = None
 
     def damage(self) -> None:
@@ -44,6 +45,7 @@ class StreamsRetryAlike(Broken):
 
     breaks = "MUX-06"
     key = "max_retries"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def fixed(right: Callable[..., float | None]) -> Callable[..., float | None]:
@@ -61,6 +63,7 @@ class StreamsFallBackToTheFirstEndpoint(Broken):
 
     breaks = "MUX-07"
     key = KEY
+    shows_in = ("streams",)
 
     def chat(self, messages: Any, **given: Any) -> Any:
         known: dict[str, Endpoint] = dict(self._client.endpoints)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ class StreamsForgetOwnHeaders(Broken):
 
     breaks = "REQ-16"
     key = "post_request_headers"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         exchange(transport, "_headers", _of_streams)

@@ -51,6 +51,7 @@ class OwnSystemMessage(BrokenCalls):
 
     breaks = "REQ-03"
     key = "chat_method"
+    shows_in = ("chats",)
 
     def given(self, method: str, subject: Any, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if method == "chat":

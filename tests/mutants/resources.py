@@ -59,6 +59,7 @@ class KeepsStreamsThatWereLeft(BrokenCleanUp):
     """A stream has no close(), and the client keeps it: leaving it early changes nothing on the wire."""
 
     breaks = "RES-01"
+    shows_in = ("streams",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,12 +152,14 @@ class ConnectsAnewForEachStream(_OwnClients):
     """A session for each stream that nobody closes when the stream is read."""
 
     breaks = "RES-03"
+    shows_in = ("streams",)
 
 
 class LeavesRefusedStreamsOpen(_OwnClients):
     """The error path forgets to close what the good path closes."""
 
     breaks = "RES-04"
+    shows_in = ("streams",)
 
     def keep(self, failed: BaseException | None) -> bool:
         return failed is not None
@@ -291,6 +294,7 @@ class ConnectsAnewForStreams(BrokenCleanUp):
     """The same for streams alone."""
 
     breaks = "RES-09"
+    shows_in = ("streams",)
 
     def __init__(self) -> None:
         def make(right: Callable[[Any], dict[str, str]]) -> Callable[[Any], dict[str, str]]:

@@ -61,6 +61,7 @@ class ReadsStreamsRaw(UndoesCodings):
 
     breaks = "RESP-11"
     key = "post_request"
+    shows_in = ("streams",)
 
     def undo(self, coding: str, reply: transport.Reply) -> Callable[[bytes], bytes]:
         return bytes if reply.is_event_stream else super().undo(coding, reply)
@@ -92,6 +93,7 @@ class UndoesStreamsAtTheirEnd(UndoesCodings):
 
     breaks = "STREAM-20"
     key = "streaming"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         super().damage()

@@ -66,6 +66,7 @@ class IgnoresRetryAfterOnStreams(Broken):
 
     breaks = "RETRY-04"
     key = "error_handling_rate_limit"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def deaf(right: Callable[..., float | None]) -> Callable[..., float | None]:

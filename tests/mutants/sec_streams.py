@@ -57,6 +57,7 @@ class StreamsGetAfterRedirect(OpensStreamsByItself):
 
     breaks = "SEC-05"
     key = "new:redirect_safety"
+    shows_in = ("streams",)
     options = {"follow_redirects": True}  # noqa: RUF012 - read only
 
 
@@ -65,6 +66,7 @@ class StreamsBelieveAnyCertificate(OpensStreamsByItself):
 
     breaks = "SEC-07"
     key = "new:tls"
+    shows_in = ("streams",)
     options = {"verify": False}  # noqa: RUF012 - read only
 
 
@@ -73,6 +75,7 @@ class StreamsFollowAnywhere(Broken):
 
     breaks = "SEC-04"
     key = "new:redirect_safety"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def make(right: Any) -> Any:
@@ -91,6 +94,7 @@ class KeyInStreamErrors(Broken):
 
     breaks = "SEC-01"
     key = "new:key_redaction"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def make(right: Callable[..., None]) -> Any:
@@ -109,6 +113,7 @@ class KeyInStreamLogs(Broken):
 
     breaks = "SEC-02"
     key = "new:key_redaction"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def make(right: Callable[..., None]) -> Any:
@@ -127,6 +132,7 @@ class SplitsHeadersOfStreams(Broken):
 
     breaks = "SEC-06"
     key = "request_id_tracking"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def make(right: Any) -> Any:
@@ -145,6 +151,7 @@ class StreamsTakeAmbientToken(Broken):
 
     breaks = "SEC-09"
     key = "new:ambient_token"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def make(right: Any) -> Any:

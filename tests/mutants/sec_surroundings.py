@@ -92,6 +92,7 @@ class NetrcWinsInStreams(NetrcWins):
     """The same, where a stream is opened."""
 
     breaks = "MUX-10"
+    shows_in = ("streams",)
 
     def login(self, request: Any) -> dict[str, str]:
         return super().login(request) if request.stream else {}

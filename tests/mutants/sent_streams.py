@@ -46,6 +46,7 @@ class StreamUsesTheUrlAlphabet(_OneImage):
     """Encodes the images of a stream with the alphabet for URLs."""
 
     breaks = "IMG-02"
+    shows_in = ("streams",)
 
     def url(self, right: str) -> str:
         return _BASE64.sub(lambda found: found[0].replace("+", "-").replace("/", "_"), right)
@@ -55,6 +56,7 @@ class StreamCallsAllImagesJpeg(_OneImage):
     """Calls every image of a stream a JPEG."""
 
     breaks = "IMG-03"
+    shows_in = ("streams",)
 
     def url(self, right: str) -> str:
         return re.sub("^data:image/[a-z]+", "data:image/jpeg", right)
@@ -64,6 +66,7 @@ class StreamCutsDataUrls(_OneImage):
     """Takes the label off the data URLs of a stream."""
 
     breaks = "IMG-04"
+    shows_in = ("streams",)
 
     def url(self, right: str) -> str:
         return right.partition("base64,")[2] or right
@@ -73,6 +76,7 @@ class StreamLeavesParentheses(_OneImage):
     """Leaves ``)`` in the web URLs of a stream."""
 
     breaks = "IMG-05"
+    shows_in = ("streams",)
 
     def url(self, right: str) -> str:
         return right.replace("%29", ")")
@@ -83,6 +87,7 @@ class StreamPutsImagesFirst(OneWay):
 
     breaks = "IMG-07"
     key = "image_processing"
+    shows_in = ("streams",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         if stream and kind == "generate":
@@ -96,6 +101,7 @@ class StreamEmptiesToolTurns(OneWay):
 
     breaks = "TOOL-09"
     key = "new:tool_calls"
+    shows_in = ("streams",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         if stream and kind == "chat":
@@ -111,6 +117,7 @@ class StreamKnowsItsParameters(BrokenCalls):
 
     breaks = "INIT-09"
     key = "test_endpoint_params"
+    shows_in = ("streams",)
 
     def given(self, method: str, subject: Any, parameters: Body) -> tuple[Any, Body]:
         known = self.describe().parameters[method] | {"endpoint_id", "request_id", "stream", "deadline"}
@@ -138,6 +145,7 @@ class StreamBearsNone(_Headers):
 
     breaks = "MUX-11"
     key = "post_request_headers"
+    shows_in = ("streams",)
 
     def more(self, request: Any) -> dict[str, str]:
         return {} if request.settings.api_key else {"Authorization": "Bearer None"}
@@ -148,6 +156,7 @@ class StreamNamesTheKeyTwice(_Headers):
 
     breaks = "SEC-03"
     key = "post_request_headers"
+    shows_in = ("streams",)
 
     def more(self, request: Any) -> dict[str, str]:
         return {"X-Api-Key": request.settings.api_key} if request.settings.api_key else {}

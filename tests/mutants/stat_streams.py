@@ -17,6 +17,7 @@ class CountsNoRefusedStream(Broken):
 
     breaks = "STAT-01"
     key = KEY
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def only_calls(right: Callable[..., None]) -> Callable[..., None]:
@@ -54,6 +55,7 @@ class BooksStreamsTogether(Broken):
 
     breaks = "STAT-08"
     key = KEY
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         streams = Stats()
@@ -76,6 +78,7 @@ class CountsAttemptsOfStreams(Broken):
 
     breaks = "STAT-09"
     key = KEY
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def counted(right: Callable[..., float | None]) -> Callable[..., float | None]:

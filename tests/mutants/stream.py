@@ -315,6 +315,7 @@ class NeverLooksAtTheStatus(BrokenStream):
     """A refusal is read as a stream, and ends as an empty one."""
 
     breaks = "STREAM-24"
+    shows_in = ("streams",)
 
     def chat(self, messages: Any, **given: Any) -> Answer | Iterator[Piece]:
         return _quiet(super().chat(messages, **given))
@@ -409,6 +410,7 @@ class TakesTheTimeoutForATotal(BrokenStream):
     """A stream that talks steadily is cut when the read timeout is over."""
 
     breaks = "STREAM-25"
+    shows_in = ("streams",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -429,6 +431,7 @@ class WaitsForEver(BrokenStream):
     """The timeout is for connecting; a silent stream is waited for without end."""
 
     breaks = "STREAM-25"
+    shows_in = ("streams",)
 
     def create_endpoint(self, **given: Any) -> str:
         return super().create_endpoint(**{**given, "timeout": None})
@@ -448,6 +451,7 @@ class SharesOneBuffer(BrokenStream):
     """The piece under way is kept in the client, for all its streams."""
 
     breaks = "STREAM-27"
+    shows_in = ("streams",)
 
     def __init__(self) -> None:
         super().__init__()

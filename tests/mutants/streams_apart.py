@@ -22,6 +22,7 @@ class StreamIsSentAsText(Broken):
 
     breaks = "REQ-01"
     key = "post_request"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def labelled(right: Callable[[Any], dict[str, str]]) -> Callable[[Any], dict[str, str]]:
@@ -143,6 +144,7 @@ class StreamsAreNotRetried(Broken):
 
     breaks = "RETRY-02"
     key = "error_handling_rate_limit"
+    shows_in = ("streams",)
 
     def damage(self) -> None:
         def once(right: Callable[..., float | None]) -> Callable[..., float | None]:

@@ -70,6 +70,7 @@ class DropsFormatBesideTools(BrokenCalls):
 
     breaks = "TOOL-02"
     key = CALLS
+    shows_in = ("tools",)
 
     def given(self, method: str, subject: Any, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if parameters.get("tools"):
@@ -82,6 +83,7 @@ class ChoosesByType(BrokenCalls):
 
     breaks = "TOOL-03"
     key = CALLS
+    shows_in = ("tools",)
 
     def given(self, method: str, subject: Any, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         choice = parameters.get("tool_choice")
@@ -95,6 +97,7 @@ class RequiresWhatMayBe(BrokenCalls):
 
     breaks = "TOOL-03"
     key = CALLS
+    shows_in = ("tools",)
 
     def given(self, method: str, subject: Any, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if parameters.get("tool_choice") == "required":

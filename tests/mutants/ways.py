@@ -38,6 +38,8 @@ class OneWay(Broken):
 class OneStream(OneWay):
     """A mistake in the parameters of streams."""
 
+    shows_in = ("streams",)
+
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         if not stream:
             return route, body
@@ -175,6 +177,7 @@ class StreamStripsPrompt(OneWay):
 
     breaks = "REQ-02"
     key = "post_request"
+    shows_in = ("streams",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         name = {"generate": "inputs", "completions": "prompt"}.get(kind, "")
@@ -188,6 +191,7 @@ class CutsCompletionsPrompt(OneWay):
 
     breaks = "REQ-02"
     key = "post_request"
+    shows_in = ("completions",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         if kind == "completions" and isinstance(body["prompt"], str):
@@ -207,6 +211,8 @@ class FillsEmptyPrompt(OneWay):
 
 class OneMessages(OneWay):
     """A mistake in the messages of a chat."""
+
+    shows_in = ("chats",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         if kind == "chat":
@@ -259,6 +265,7 @@ class DropsEmptyTurns(OneWay):
 
     breaks = "REQ-03"
     key = "chat_method"
+    shows_in = ("chats",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         if kind == "chat":
@@ -284,6 +291,7 @@ class StreamKeepsHistory(OneWay):
 
     breaks = "REQ-03"
     key = "chat_method"
+    shows_in = ("streams", "chats")
 
     def damage(self) -> None:
         self._said: list[Body] = []
@@ -300,6 +308,7 @@ class StreamChangesMessages(Broken):
 
     breaks = "REQ-13"
     key = "post_request"
+    shows_in = ("streams", "chats")
 
     def chat(self, messages: Any, **given: Any) -> Any:
         answer = super().chat(messages, **given)
@@ -318,6 +327,7 @@ class CompletionsNameNoModel(OneWay):
 
     breaks = "REQ-18"
     key = "post_request"
+    shows_in = ("completions",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         return route, _less(body, "model") if kind == "completions" else body
@@ -338,6 +348,7 @@ class StreamForgetsModel(OneWay):
 
     breaks = "REQ-18"
     key = "post_request"
+    shows_in = ("streams",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         if stream and "model" in body:
@@ -350,6 +361,7 @@ class StreamDropsTools(OneStream):
 
     breaks = "TOOL-01"
     key = "new:tool_calls"
+    shows_in = ("streams", "tools")
 
     def streamed(self, parameters: Body) -> Body:
         return _less(parameters, "tools", "tool_choice")
@@ -360,6 +372,7 @@ class StreamDropsToolChoice(OneStream):
 
     breaks = "TOOL-03"
     key = "new:tool_calls"
+    shows_in = ("streams", "tools")
 
     def streamed(self, parameters: Body) -> Body:
         return _less(parameters, "tool_choice")
@@ -413,6 +426,7 @@ class StreamDropsImages(OneMessages):
 
     breaks = "IMG-01"
     key = "image_processing"
+    shows_in = ("streams",)
 
     def message(self, said: Body, *, stream: bool) -> Body:
         if stream and isinstance(said.get("content"), list):
@@ -425,6 +439,7 @@ class StreamLosesDefaults(OneWay):
 
     breaks = "DECL-01"
     key = "new:declarations"
+    shows_in = ("streams",)
 
     def describe(self) -> Any:
         told = super().describe()
@@ -451,6 +466,7 @@ class StreamDropsFormatUnclaimed(StreamDropsResponseFormat):
 
     breaks = "GEN-01"
     key = "test_endpoint_params"
+    shows_in = ("streams",)
 
     def describe(self) -> Any:
         told = super().describe()
@@ -462,6 +478,7 @@ class ForgetsOldTurns(OneWay):
 
     breaks = "REQ-03"
     key = "chat_method"
+    shows_in = ("chats",)
 
     def sent(self, kind: str, route: str, body: Body, *, stream: bool) -> tuple[str, Body]:
         return route, body | {"messages": body["messages"][-100:]} if kind == "chat" else body

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from changed import changed_functions, face_of
 from forked_cli import ForkedCli
 from kill_matrix import cases_of, longest_first, red_clauses, selection
-from kill_runs import PROBE, Mutant, Told, mutants, with_bytecode
+from kill_runs import PROBE, SHOWS_IN, Mutant, Told, mutants, with_bytecode
 from kill_table import Row, known, summary, table
 from reach import Reach
 
@@ -74,6 +75,32 @@ def _reach_of(reached: dict[str, str]) -> Reach:
 def test_only_cases_that_reach_the_change_are_run() -> None:
     reach = _reach_of({"REQ-06/two": STOP, "REQ-07/one": STOP, "REQ-07/two": STOP, "GEN-01/one": "x.py:y"})
     assert selection(MUTANTS["req:BareStop"], reach, frozenset({STOP})) == ("REQ-06/two", "REQ-07/one")
+
+
+def test_only_cases_that_do_what_the_mistake_shows_in_are_run() -> None:
+    mutant = replace(MUTANTS["req:BareStop"], shows_in=("streams",))
+    reached = {"REQ-06/two": {STOP, SHOWS_IN["streams"]}, "REQ-06/one": {STOP}, "REQ-07/one": {STOP}}
+    reach = Reach(_reach_of({}).candidates, {case: frozenset(names) for case, names in reached.items()})
+    assert selection(mutant, reach, frozenset({STOP})) == ("REQ-06/two",)
+
+
+def test_a_case_that_starts_the_client_anew_is_run_for_its_own_clause_and_for_mistakes_made_there() -> None:
+    anew = "adapter.py:ReferenceAdapter.__init__"
+    reached = {"REQ-06/two": {STOP, anew}, "REQ-07/one": {STOP, anew}, "GEN-01/one": {STOP}}
+    reach = Reach(_reach_of({}).candidates, {case: frozenset(names) for case, names in reached.items()})
+    mutant = MUTANTS["req:BareStop"]
+    assert selection(mutant, reach, frozenset({STOP})) == ("REQ-06/two", "GEN-01/one")
+    assert "REQ-07/one" in selection(mutant, reach, frozenset({STOP, anew}))
+
+
+def test_what_a_mistake_shows_in_is_a_function_of_the_client() -> None:
+    for entered in SHOWS_IN.values():
+        module, _, qualname = entered.partition(":")
+        found: object = import_module(f"tgi_conformance.backends.reference.{module.removesuffix('.py')}")
+        for name in qualname.split("."):
+            found = getattr(found, name)
+        assert callable(found)
+    assert {word for mutant in MUTANTS.values() for word in mutant.shows_in} == set(SHOWS_IN)
 
 
 def test_a_clause_that_never_reaches_the_change_is_run_in_full_all_the_same() -> None:
