@@ -36,6 +36,39 @@ class UnreadableBody(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPart:
+    """Bytes of an answer's body, without the framing of chunks, as they were handed to the kernel."""
+
+    content: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAnswer:
+    """An answer as it went to the client, kept where it was forwarded.
+
+    ``upstream`` says how the other side ended it: "complete"; "fin" or "rst" where it broke off; "left" where
+    this server left first, since a fault cut the answer or the client was gone; "failed" where there was no
+    answer to be had.
+    """
+
+    status: int | None = None
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    parts: tuple[AnswerPart, ...] = ()
+    upstream: Literal["complete", "fin", "rst", "left", "failed"] | None = None
+    #: What went wrong at the upstream server, in words.
+    problem: str = ""
+    #: Bytes of the body that were not kept, since the journal's memory was used up.
+    dropped_bytes: int = 0
+
+    @property
+    def body(self) -> bytes:
+        """The parts together."""
+        return b"".join(part.content for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """One request and what was answered."""
 
@@ -69,6 +102,8 @@ class Exchange:
     gone_at: float | None = None
     #: It came after its space had been closed.
     late: bool = False
+    #: The answer itself, where it was kept.
+    answer: KeptAnswer | None = None
 
     @property
     def path(self) -> str:

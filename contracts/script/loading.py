@@ -1,7 +1,7 @@
 """Scripts from JSON: refused as a whole, with the place of the mistake, or loaded as a whole."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from tgi_conformance.contracts.codec import DecodeError, from_json
@@ -12,6 +12,9 @@ from tgi_conformance.contracts.script.places import origins_named
 
 #: (pointer, what is wrong)
 Problem = tuple[str, str]
+
+
+_NO_UPSTREAM: Final = "this server has no upstream server to forward to: start it with --upstream URL"
 
 
 class ScriptError(ValueError):
@@ -60,6 +63,22 @@ def load_replies(value: JSON, script: Script) -> tuple[Reply, ...]:
         for pointer, text in _reply_problems(reply, f"/{index}", script):
             raise ScriptError(pointer, text)
     return replies
+
+
+def hold_upstream(script: Script) -> None:
+    """Refuse a script that forwards, for a server without an upstream; raises :class:`ScriptError`."""
+    hold_no_forwards(script.replies, "/replies")
+    others = [("/otherwise", script.otherwise)] if script.otherwise is not None else []
+    for at, reply in (*others, *_inner_replies(script)):
+        if reply.forward is not None:
+            raise ScriptError(f"{at}/forward", _NO_UPSTREAM)
+
+
+def hold_no_forwards(replies: Sequence[Reply], at: str = "") -> None:
+    """Refuse replies that forward, for a server without an upstream; raises :class:`ScriptError`."""
+    for index, reply in enumerate(replies):
+        if reply.forward is not None:
+            raise ScriptError(f"{at}/{index}/forward", _NO_UPSTREAM)
 
 
 def _hold_schema(value: JSON, prefix: str) -> None:

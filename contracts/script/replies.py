@@ -190,6 +190,16 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """The request goes on to the upstream server, and what comes back is played.
+
+    The delivery applies to the bytes as they come: places count on the body, and events are found across
+    reads. With ``splits`` "events" each part goes out as it came. A fault whose place is never reached leaves
+    the answer whole, and a note of the journal says so.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """One step of a script: what some requests get.
 
@@ -205,15 +215,19 @@ class Reply:
     response: Response | None = None
     stream: EventStream | None = None
     raw: Raw | None = None
+    forward: Forward | None = None
     delivery: Delivery = field(default_factory=Delivery)
 
     def __post_init__(self) -> None:
         """Refuse a reply of two kinds, and a count that cannot be."""
-        kinds = [k is not None for k in (self.tgi, self.response, self.stream, self.raw)]
+        kinds = [k is not None for k in (self.tgi, self.response, self.stream, self.raw, self.forward)]
+        fault = self.delivery.fault
         if sum(kinds) > 1:
-            raise ValueError("a reply has one of tgi, response, stream, raw")
-        if not any(kinds) and (self.delivery.fault is None or self.delivery.fault.at is None):
-            raise ValueError("a reply without tgi, response, stream or raw needs a fault with `at`")
+            raise ValueError("a reply has one of tgi, response, stream, raw, forward")
+        if not any(kinds) and (fault is None or fault.at is None):
+            raise ValueError("a reply without tgi, response, stream, raw or forward needs a fault with `at`")
+        if self.forward is not None and fault is not None and fault.ending == "endless":
+            raise ValueError("what is forwarded cannot be repeated: no ending `endless`")
         least, most = self.requests
         if least < 0 or (most is not None and most < max(least, 1)):
             raise ValueError(f"requests [{least}, {most}] is no range")

@@ -48,6 +48,8 @@ def _what(reply: Reply) -> str:
         return f"the {status}stream of {events}"
     if reply.raw is not None:
         return "the reply of raw bytes"
+    if reply.forward is not None:
+        return "the forwarded answer"
     if reply.tgi is not None:
         return "the answer with an error inside" if reply.tgi.error is not None else "the answer"
     return ""

@@ -8,6 +8,7 @@ from tgi_conformance.contracts.script.replies import (
     Body,
     Event,
     EventStream,
+    Forward,
     Generation,
     Raw,
     Reply,
@@ -84,6 +85,11 @@ def failing(message: str, error_type: str = "generation", *pieces: str) -> Reply
 def raw(content: bytes) -> Reply:
     """Bytes in place of a whole answer."""
     return Reply(raw=Raw(base64=content))
+
+
+def forwarded() -> Reply:
+    """What the upstream server answers."""
+    return Reply(forward=Forward())
 
 
 def silence(ending: str = "stall", at: str = "request") -> Reply:

@@ -23,7 +23,13 @@ from typing import Any, Final, cast
 
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.script.loading import ScriptError, load_replies, load_script
+from tgi_conformance.contracts.script.loading import (
+    ScriptError,
+    hold_no_forwards,
+    hold_upstream,
+    load_replies,
+    load_script,
+)
 from tgi_conformance.contracts.tgi.info import VERSION
 from tgi_conformance.fake_server.control.heartbeat import Heartbeat
 from tgi_conformance.fake_server.http.parsing import ParseError, Request, RequestReader
@@ -53,8 +59,9 @@ class ControlError(Exception):
 class Control:
     """The calls of the API over the spaces of this process."""
 
-    def __init__(self, spaces: Spaces, heartbeat: Heartbeat, token: str) -> None:
+    def __init__(self, spaces: Spaces, heartbeat: Heartbeat, token: str, *, forwards: bool = False) -> None:
         self._spaces = spaces
+        self._forwards = forwards
         self._heartbeat = heartbeat
         self._expected = f"Bearer {token}".encode()
         self._space_calls: Mapping[tuple[str, str], Callable[[Space, Any], Awaitable[tuple[int, str]]]] = {
@@ -108,6 +115,8 @@ class Control:
             raise ControlError(400, "keys: an object of alias -> key is needed")
         try:
             script = load_script(value.get("script", {}))
+            if not self._forwards:
+                hold_upstream(script)
         except ScriptError as error:
             raise ControlError(400, error.problem, error.pointer) from error
         try:
@@ -140,7 +149,10 @@ class Control:
         if space.closed:
             raise ControlError(409, "the space is closed")
         try:
-            space.play(load_replies(value.get("replies"), space.script))
+            replies = load_replies(value.get("replies"), space.script)
+            if not self._forwards:
+                hold_no_forwards(replies)
+            space.play(replies)
         except ScriptError as error:
             raise ControlError(400, error.problem, error.pointer) from error
         return 200, "{}"

@@ -96,7 +96,7 @@ class AnswerCache:
 
 def only_writes(plan: Plan) -> tuple[bytes, ...] | None:
     """The writes of a plan that is nothing else and leaves the connection open; None for any other."""
-    if plan.ending != "keep" or not plan.steps:
+    if plan.ending != "keep" or not plan.steps or plan.grows is not None:
         return None
     if not all(isinstance(step, Write) and not step.interim and step.data for step in plan.steps):
         return None

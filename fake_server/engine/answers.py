@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from tgi_conformance.contracts.script import Fault
+from tgi_conformance.contracts.script import Delivery, Fault, Forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,9 @@ class Answer:
     trailers: tuple[tuple[str, str], ...] = ()
 
 
-#: An answer, bytes that stand in place of a whole one, or a fault that lets none begin.
-Said: TypeAlias = Answer | bytes | Fault
+#: An answer, one that is still to come from elsewhere, bytes that stand in place of a whole one, or a fault
+#: that lets none begin.
+Said: TypeAlias = Answer | Forward | bytes | Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +42,11 @@ class Exchange:
     #: The client of HTTP/1.0 asked for the connection to be kept.
     asked_to_keep: bool = False
     http_2: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What an answer that comes from elsewhere is laid out by, as its parts arrive."""
+
+    exchange: Exchange
+    delivery: Delivery

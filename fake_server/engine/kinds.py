@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-from tgi_conformance.contracts.script import EventStream, Fault, Generation, Raw, Reply, Response
+from tgi_conformance.contracts.script import EventStream, Fault, Forward, Generation, Raw, Reply, Response
 from tgi_conformance.fake_server.engine.faults import silencing
 from tgi_conformance.fake_server.engine.outcomes import Outcome
 from tgi_conformance.fake_server.engine.scripted import as_response, as_stream, as_written
@@ -17,13 +17,14 @@ from tgi_conformance.fake_server.engine.tgi_generation import as_tgi
 from tgi_conformance.fake_server.http.parsing import Request
 
 #: What a reply holds; a fault where no answer begins.
-Content: TypeAlias = Fault | Raw | Response | EventStream | Generation
+Content: TypeAlias = Fault | Raw | Response | EventStream | Forward | Generation
 _Held = TypeVar("_Held", bound=Content)
 
 
 def content_of(reply: Reply) -> Content:
     """What a reply holds; where it says only how it is delivered, that is TGI's plain answer."""
-    return silencing(reply) or reply.raw or reply.response or reply.stream or reply.tgi or Generation()
+    held = reply.raw or reply.response or reply.stream or reply.forward or reply.tgi
+    return silencing(reply) or held or Generation()
 
 
 class _Row(Protocol):
@@ -58,11 +59,18 @@ def _silence(fault: Fault, request: Request, state: State) -> Outcome:
     return Outcome(fault)
 
 
+def _from_elsewhere(forward: Forward, request: Request, state: State) -> Outcome:
+    """What the upstream server will answer."""
+    del request, state
+    return Outcome(forward)
+
+
 _KINDS: Final[Mapping[type[Content], _Row]] = {
     Fault: _Kind(Fault, _silence),
     Raw: _Kind(Raw, as_written),
     Response: _Kind(Response, as_response),
     EventStream: _Kind(EventStream, as_stream),
+    Forward: _Kind(Forward, _from_elsewhere),
     Generation: _Kind(Generation, as_tgi, reads_body=True),
 }
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Final
 
-from tgi_conformance.contracts.script import Delivery, Fault
-from tgi_conformance.fake_server.engine.answers import Answer, Exchange, Said
+from tgi_conformance.contracts.script import Delivery, Fault, Forward
+from tgi_conformance.fake_server.engine.answers import Answer, Exchange, Growth, Said
 from tgi_conformance.fake_server.engine.faults import ending_of, plan_nothing
 from tgi_conformance.fake_server.engine.heads import (
     has_no_body,
@@ -27,6 +27,9 @@ def lay_out(said: Said, exchange: Exchange, delivery: Delivery = _DEFAULT_DELIVE
         return plan_answer(said, exchange, delivery)
     if isinstance(said, bytes):
         return _plan_raw(said, delivery)
+    if isinstance(said, Forward):
+        steps = tuple(before_head(delivery, http_2=exchange.http_2))
+        return Plan(steps, "more", grows=Growth(exchange, delivery))
     return plan_nothing(said, delivery.delay_ms)
 
 
@@ -82,6 +85,30 @@ def _status_of(content: bytes) -> int | None:
     return int(code) if code.isdigit() and len(code) == 3 else None
 
 
+def before_head(delivery: Delivery, *, http_2: bool) -> Iterable[Step]:
+    """The steps before the head: interim answers, the delay, the holds."""
+    yield from (interim_write(interim, http_2=http_2) for interim in delivery.interim)
+    if delivery.delay_ms:
+        yield Wait(delivery.delay_ms / 1000)
+    yield from (Gate(hold.gate) for hold in delivery.holds if hold.before == "head")
+
+
+def head_steps(write: Write, delivery: Delivery) -> Iterable[Step]:
+    """The steps of the head, as far as a fault lets it go out."""
+    fault, pace, head = delivery.fault, delivery.pace, write.data
+    if write.head is not None:
+        cut = None if fault is None else fault.head_byte
+        yield Write(b"", head=replace(write.head, cut=cut))
+        return
+    if fault is not None and fault.head_byte is not None:
+        head = head[: fault.head_byte]
+    size = pace.bytes if pace is not None and pace.head else max(len(head), 1)
+    for start in range(0, len(head), size):
+        if start and pace is not None:
+            yield Wait(pace.every_ms / 1000)
+        yield Write(head[start : start + size])
+
+
 class _Layout:
     """Cuts one payload into steps.
 
@@ -109,7 +136,7 @@ class _Layout:
 
     def plan(self, head: Write, ending: Ending, answer: Answer, *, merge: bool) -> Plan:
         fault = self._delivery.fault
-        steps: list[Step] = [*self._head(head)]
+        steps: list[Step] = [*head_steps(head, self._delivery)]
         if fault is None or (fault.at != "head" and fault.head_byte is None):
             steps += self._body()
         if fault is None or fault.ending == "no-last-chunk":
@@ -121,28 +148,8 @@ class _Layout:
         if fault is not None:
             ending = "stall" if fault.ending == "endless" and not repeat else ending_of(fault, self._broken)
         status = answer.status or None
-        every = (*self._before_head(http_2=head.head is not None), *merged)
+        every = (*before_head(self._delivery, http_2=head.head is not None), *merged)
         return Plan(every, ending, status, faulty=fault is not None, repeat=repeat)
-
-    def _before_head(self, *, http_2: bool) -> Iterable[Step]:
-        yield from (interim_write(interim, http_2=http_2) for interim in self._delivery.interim)
-        if self._delivery.delay_ms:
-            yield Wait(self._delivery.delay_ms / 1000)
-        yield from (Gate(hold.gate) for hold in self._delivery.holds if hold.before == "head")
-
-    def _head(self, write: Write) -> Iterable[Step]:
-        fault, pace, head = self._delivery.fault, self._delivery.pace, write.data
-        if write.head is not None:
-            cut = None if fault is None else fault.head_byte
-            yield Write(b"", head=replace(write.head, cut=cut))
-            return
-        if fault is not None and fault.head_byte is not None:
-            head = head[: fault.head_byte]
-        size = pace.bytes if pace is not None and pace.head else max(len(head), 1)
-        for start in range(0, len(head), size):
-            if start and pace is not None:
-                yield Wait(pace.every_ms / 1000)
-            yield Write(head[start : start + size])
 
     def _repeat(self, fault: Fault) -> tuple[Step, ...]:
         """The steps from the fault's place to the end, with a wait that lets other connections live."""

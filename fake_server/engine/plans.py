@@ -6,9 +6,12 @@ A plan is what one request gets on its connection, byte for byte.
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-#: ``reset-stream`` is HTTP/2's alone.
+from tgi_conformance.fake_server.engine.answers import Growth
+
+#: ``reset-stream`` is HTTP/2's alone; ``more`` is no end yet: a plan that grows has it until its last step is
+#: known.
 Ending: TypeAlias = Literal[
-    "keep", "close", "fin", "rst", "stall", "half-close", "endless", "linger", "reset-stream"
+    "keep", "close", "fin", "rst", "stall", "half-close", "endless", "linger", "reset-stream", "more"
 ]
 
 
@@ -35,6 +38,8 @@ class Write:
     data: bytes
     interim: bool = False
     head: Http2Head | None = None
+    #: What of the answer's body is in it, where the answer is kept.
+    kept: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +83,5 @@ class Plan:
     #: What is done again and again after the steps (ending ``endless``); begins with a wait.
     repeat: tuple[Step, ...] = ()
     keep_alive: KeepAlive | None = None
+    #: The answer comes from elsewhere: further steps follow as its parts arrive.
+    grows: Growth | None = None

@@ -67,8 +67,11 @@ def before_body(request: Request, size: int, state: State) -> Plan | None:
 def unscripted(otherwise: Reply | None, path: str) -> Reply:
     """The reply for a request to ``path`` that no reply of the script is for.
 
-    The script's ``otherwise`` is for generation requests; the tokenizer's routes answer as ever.
+    The script's ``otherwise`` is for generation requests; the tokenizer's routes answer as ever. One that
+    forwards is for every request.
     """
+    if otherwise is not None and otherwise.forward is not None:
+        return otherwise
     if otherwise is None or (otherwise.tgi is None and path not in GENERATION_ROUTES):
         return HEALTHY
     return otherwise
@@ -77,7 +80,7 @@ def unscripted(otherwise: Reply | None, path: str) -> Reply:
 def without_reply(request: Request, state: State, otherwise: Reply) -> Played:
     """The answer where no reply of the script is for the request: what TGI would say."""
     answer = _not_served(request, state) or _page(request, state)
-    if answer is not None:
+    if answer is not None and otherwise.forward is None:
         return Played(_tgi_plan(answer, request, state))
     return play(otherwise, request, state)
 

@@ -77,15 +77,15 @@ class Connection(Windowed):
         self._socket = socket.socket(wrapped.family, wrapped.type, wrapped.proto, fileno=wrapped.fileno())
         if self._space.script.nagle:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
-        journal = self._space.journal
-        self._record = journal.open_connection(self._origin, monotonic())
-        self._closing = Closing(journal, self._record, self._transport, self._socket)
+        self._record = self._space.journal.open_connection(self._origin, monotonic())
+        self._closing = Closing(self._space.journal, self._record, self._transport, self._socket)
         if self._read_directly and not self._tls:
             self._readiness = self._space.readiness
         self._exchange = CurrentExchange(
             self._transport,
             self._socket,
             self._space.gate,
+            self._answering.feed,
             direct=self._readiness is not None,
             idleness=Idleness(self._space.script.idle_ms, self._idle),
             played=self._played,

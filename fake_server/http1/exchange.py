@@ -9,6 +9,7 @@ from time import monotonic
 
 from tgi_conformance.fake_server.engine.late_headers import announce_close
 from tgi_conformance.fake_server.engine.plans import Gate, Plan, Step, Wait, Write
+from tgi_conformance.fake_server.http1.answering import Feed, OpenFeed
 from tgi_conformance.fake_server.http1.pauses import Pauses
 from tgi_conformance.fake_server.http1.states import BUSY, TURNS, Turn, TurnMove
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
@@ -29,6 +30,7 @@ class CurrentExchange:
         transport: asyncio.Transport,
         wire: socket.socket,
         gate: Callable[[str], SpaceGate],
+        open_feed: OpenFeed,
         *,
         direct: bool,
         idleness: Idleness,
@@ -42,7 +44,10 @@ class CurrentExchange:
         self._idleness = idleness
         self._played = played
         self._impossible = impossible
+        self._open_feed = open_feed
         self._plan: Plan | None = None
+        #: What gives a plan that grows its further steps.
+        self._feed: Feed | None = None
         self._steps: deque[Step] = deque()
         self._pauses = Pauses(gate, self.run, self.write)
         #: The kernel takes no more for now.
@@ -90,6 +95,8 @@ class CurrentExchange:
         self._written = 0
         if self.record is not None:
             self.record.progress = self.sent
+            if plan.grows is not None:
+                self._feed = self._open_feed(plan, self.record, self.run)
 
     def carry_on(self, plan: Plan, begun: float, done: tuple[bytes, ...], taken: int) -> None:
         """Go on with a plan whose writes ``done`` were sent already, the last as far as ``taken`` bytes."""
@@ -113,7 +120,7 @@ class CurrentExchange:
             return
         self._running = True
         steps, closing = self._steps, self._transport.is_closing
-        while steps and not self._paused and not closing():
+        while (steps or self._grow()) and not self._paused and not closing():
             if self._send is not None and self._send_writes(self._send):
                 continue
             step = steps.popleft()
@@ -122,12 +129,23 @@ class CurrentExchange:
                     self._transport.write(step.data)
                 else:
                     self.write(step.data)
+                    if self._feed is not None:
+                        self._feed.written(step, self._write_begun)
             elif self._waits(step):
                 break
         self._running = False
         plan = self._plan
-        if not self._steps and not self._paused and not self._pauses.waiting and plan is not None:
+        waits = self._paused or self._pauses.waiting or (self._feed is not None and not self._feed.over)
+        if not self._steps and not waits and plan is not None:
             self._end_of(plan)
+
+    def _grow(self) -> bool:
+        """Take the further steps of a plan that grows; false where there are none now."""
+        if self._feed is None or self._paused:
+            return False
+        self._steps.extend(self._feed.take())
+        self._plan = self._feed.plan
+        return bool(self._steps)
 
     def _end_of(self, plan: Plan) -> None:
         if plan.ending == "endless":
@@ -143,6 +161,7 @@ class CurrentExchange:
         if record is None:
             return None
         self.move(TurnMove.FINISH)
+        self._leave_feed()
         self.record = self._plan = None
         self._steps.clear()
         self._write_begun = 0.0
@@ -157,6 +176,11 @@ class CurrentExchange:
             record.ending = "client"
             record.gone_at = record.gone_at or now
         return record
+
+    def _leave_feed(self) -> None:
+        if self._feed is not None:
+            self._feed.leave()
+            self._feed = None
 
     def client_gone(self, at: float) -> None:
         """Book that the client gave the exchange up; the first time counts."""
@@ -213,6 +237,8 @@ class CurrentExchange:
                 data = step.data
                 at = monotonic()
                 taken = send(data)
+                if self._feed is not None:
+                    self._feed.written(step, at)
                 begun = begun or at
                 self._write_begun = at
                 done += 1

@@ -14,7 +14,7 @@ from h2.exceptions import ProtocolError
 from tgi_conformance.contracts.journal import ClosedBy
 from tgi_conformance.fake_server.engine.plans import Ending
 from tgi_conformance.fake_server.http.parsing import Request
-from tgi_conformance.fake_server.http1.answering import HTTP2_PREFACE, Handover
+from tgi_conformance.fake_server.http1.answering import HTTP2_PREFACE, Handover, OpenFeed
 from tgi_conformance.fake_server.http1.closing import Closing
 from tgi_conformance.fake_server.http1.states import ENDED, LEFT, LIFE, Life, LifeMove
 from tgi_conformance.fake_server.http1.windowed import Windowed
@@ -150,6 +150,11 @@ class Http2Connection(Windowed):
         self._transport.abort()
 
     # --- what its streams call ---------------------------------------------------------------------
+
+    @property
+    def open_feed(self) -> OpenFeed:
+        """Opens the feed of a plan that grows."""
+        return self._answering.feed
 
     def gate(self, name: str) -> SpaceGate:
         """The space's gate of a name."""

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from tgi_conformance.fake_server.engine.plans import Ending, Gate, Http2Head, Plan, Step, Wait, Write
 from tgi_conformance.fake_server.http.parsing import Request
+from tgi_conformance.fake_server.http1.answering import Feed, OpenFeed
 from tgi_conformance.fake_server.http1.pauses import Pauses
 from tgi_conformance.fake_server.http2.sending import Sending
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
@@ -21,6 +22,10 @@ class Carrier(Protocol):
     """What a stream asks of the connection that carries it."""
 
     sending: Sending
+
+    @property
+    def open_feed(self) -> OpenFeed:
+        """Opens the feed of a plan that grows."""
 
     def gate(self, name: str) -> SpaceGate:
         """The space's gate of a name."""
@@ -49,6 +54,8 @@ class Http2Stream:
         self._sending = connection.sending
         self._pauses = Pauses(connection.gate, self.run, self._speak)
         self._plan: Plan | None = None
+        #: What gives a plan that grows its further steps.
+        self._feed: Feed | None = None
         self._steps: deque[Step] = deque()
         self._headed = True
         self._pending = bytearray()
@@ -69,28 +76,40 @@ class Http2Stream:
         self.record = record
         self._plan = plan
         self._steps.extend(plan.steps)
-        self._headed = any(step.head is not None for step in plan.steps if isinstance(step, Write))
+        self._headed = plan.grows is not None or any(
+            step.head is not None for step in plan.steps if isinstance(step, Write)
+        )
         record.progress = self._sent
+        if plan.grows is not None:
+            self._feed = self._connection.open_feed(plan, record, self.resume)
         self.run()
 
     def run(self) -> None:
         """Do steps until one has to wait, or all are done."""
-        plan = self._plan
-        if self._running or plan is None:
+        if self._running or self._plan is None:
             return
         self._running = True
-        while self._steps and self._may_go_on():
+        while self._may_go_on() and (self._steps or self._grow()):
             step = self._steps.popleft()
             if isinstance(step, Write):
-                self._write(step, plan)
+                self._write(step, self._plan)
             else:
-                self._wait(step, plan)
-        if self._lacks_end(plan):
+                self._wait(step, self._plan)
+        if self._lacks_end(self._plan):
             self._end_due = True
             self._sending.pump(self)
         self._running = False
-        if not self._steps and self._may_go_on():
-            self._complete(plan)
+        grows = self._feed is not None and not self._feed.over
+        if not self._steps and not grows and self._may_go_on():
+            self._complete(self._plan)
+
+    def _grow(self) -> bool:
+        """Take the further steps of a plan that grows; false where there are none now."""
+        if self._feed is None:
+            return False
+        self._steps.extend(self._feed.take())
+        self._plan = self._feed.plan
+        return bool(self._steps)
 
     def resume(self) -> None:
         """Go on after something stood in the way: a pause that follows counts from now."""
@@ -134,6 +153,9 @@ class Http2Stream:
         self._steps.clear()
         self._pending.clear()
         self._end_due = False
+        if self._feed is not None:
+            self._feed.leave()
+            self._feed = None
         record, self._plan = self.record, None
         if record is None:
             return
@@ -160,6 +182,8 @@ class Http2Stream:
         last = not self._steps and plan.ending in _WHOLE and not step.interim
         if step.head is not None:
             self._send_head(step.head, ends=last and not step.data)
+        if self._feed is not None:
+            self._feed.written(step, begun)
         if step.data or (last and not self._ended):
             self._pending += step.data
             self._end_due = last

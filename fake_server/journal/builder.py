@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Final, Literal, Protocol, TypeAlias, cast
 
 from tgi_conformance.contracts import journal as contract
 from tgi_conformance.fake_server.http.parsing import Request
@@ -38,6 +38,31 @@ class ConnectionRecord:
 
 
 @dataclass(slots=True)
+class AnswerRecord:
+    """An answer that is kept, while it runs."""
+
+    status: int | None = None
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    parts: list[contract.AnswerPart] = field(default_factory=list)
+    upstream: Literal["complete", "fin", "rst", "left", "failed"] | None = None
+    problem: str = ""
+    dropped_bytes: int = 0
+
+    def frozen(self) -> contract.KeptAnswer:
+        """The contract's form."""
+        return contract.KeptAnswer(
+            status=self.status,
+            reason=self.reason,
+            headers=self.headers,
+            parts=tuple(self.parts),
+            upstream=self.upstream,
+            problem=self.problem,
+            dropped_bytes=self.dropped_bytes,
+        )
+
+
+@dataclass(slots=True)
 class ExchangeRecord:
     """One exchange while it runs."""
 
@@ -56,6 +81,8 @@ class ExchangeRecord:
     gone_at: float | None = None
     #: Tells how many bytes the kernel has taken so far, while the answer runs.
     progress: Callable[[], int] | None = field(default=None, repr=False)
+    #: The answer itself, where it is kept.
+    answer: AnswerRecord | None = field(default=None, repr=False)
     #: The JSON text of it, once it is over.
     text: str | None = field(default=None, repr=False)
 
@@ -94,6 +121,7 @@ class ExchangeRecord:
             replied_at=self.replied_at,
             gone_at=self.gone_at,
             late=self.late,
+            answer=None if self.answer is None else self.answer.frozen(),
         )
 
 
@@ -268,6 +296,14 @@ class JournalBuilder:
         self._booked = number + 1
         if number == self._most:
             self._note_most()
+
+    def keep_part(self, answer: AnswerRecord, content: bytes, at: float) -> None:
+        """Keep bytes of an answer's body, as far as the journal's memory goes."""
+        if len(content) > self._bytes_left:
+            answer.dropped_bytes += len(content)
+        else:
+            self._bytes_left -= len(content)
+            answer.parts.append(contract.AnswerPart(content=content, at=at))
 
     def _note_most(self) -> None:
         self.note(f"more than {self._most} exchanges: later ones are answered and not kept here")

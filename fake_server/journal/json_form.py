@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Final
 
-from tgi_conformance.contracts.codec import to_json
-from tgi_conformance.contracts.journal import Connection, Exchange, Journal, ReplyUse
+from tgi_conformance.contracts.codec import from_json, to_json
+from tgi_conformance.contracts.journal import Connection, Exchange, Journal, KeptAnswer, ReplyUse
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord, JournalBuilder
 
 _BYTES: Final = ("head", "body")
@@ -45,7 +45,9 @@ def exchange_value(exchange: Exchange) -> dict[str, object]:
         item = getattr(exchange, name)
         if item == default and type(item) is type(default):
             continue
-        value[name] = base64.b64encode(item).decode("ascii") if name in _BYTES else item
+        if name in _BYTES:
+            item = base64.b64encode(item).decode("ascii")
+        value[name] = to_json(item) if name == "answer" else item
     return value
 
 
@@ -67,4 +69,6 @@ def _exchange(value: Mapping[str, Any]) -> Exchange:
             given[name] = base64.b64decode(given[name])
     headers: Iterable[Iterable[str]] = value.get("headers", ())
     given["headers"] = tuple(map(tuple, headers))
+    if "answer" in given:
+        given["answer"] = from_json(KeptAnswer, given["answer"])
     return Exchange(**given)

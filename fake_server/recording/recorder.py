@@ -12,6 +12,7 @@ from typing import Final
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.recording import Content, Part, RecordedAnswer, RecordedRequest, Recording
 from tgi_conformance.fake_server.engine.heads import LAST_CHUNK, reason_of
+from tgi_conformance.fake_server.forwarding.upstream import End, Head, Piece, Upstream, UpstreamError
 from tgi_conformance.fake_server.http.parsing import ParseError, Request, RequestReader
 from tgi_conformance.fake_server.journal.secrecy import (
     credentials,
@@ -19,7 +20,6 @@ from tgi_conformance.fake_server.journal.secrecy import (
     stripped_headers,
     stripped_target,
 )
-from tgi_conformance.fake_server.recording.upstream import End, Head, Piece, Upstream, UpstreamError
 
 #: In a recording every credential has the same name, so that a replay knows the request with any key.
 ALIAS: Final = "any"

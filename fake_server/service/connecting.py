@@ -1,20 +1,29 @@
 """Makes the protocol of a new connection: which kind of reading, whose answers, what opens HTTP/2."""
 
+from collections.abc import Callable
+from functools import partial
+
 from tgi_conformance.fake_server.engine.plans import Plan
+from tgi_conformance.fake_server.forwarding.relay import Relay
+from tgi_conformance.fake_server.forwarding.upstream import Upstream
 from tgi_conformance.fake_server.http.parsing import Request
-from tgi_conformance.fake_server.http1.answering import Handover
+from tgi_conformance.fake_server.http1.answering import Feed, Handover
 from tgi_conformance.fake_server.http1.connection import Connection
 from tgi_conformance.fake_server.http1.slow_reading import SlowConnection
 from tgi_conformance.fake_server.journal.builder import ExchangeRecord
 from tgi_conformance.fake_server.service import serving
-from tgi_conformance.fake_server.space.space import Space
+from tgi_conformance.fake_server.space.space import Connect, Space
 
 
 class ScriptedAnswers:
-    """The answers of one space: what its script says, and TGI where the script says nothing."""
+    """The answers of one space: what its script says, and TGI where the script says nothing.
 
-    def __init__(self, space: Space) -> None:
+    ``upstream``: where what is forwarded goes to; None: scripts that forward are refused before.
+    """
+
+    def __init__(self, space: Space, upstream: Upstream | None = None) -> None:
         self._space = space
+        self._upstream = upstream
 
     def accept(self, origin: str) -> tuple[str, Plan] | None:
         """What is done for a new connection, if the script has something for it: name of the reply, plan."""
@@ -28,6 +37,12 @@ class ScriptedAnswers:
         """The answer that does not wait for the body, of which ``size`` bytes have come; None: read on."""
         return serving.answer_early(self._space, request, size, origin)
 
+    def feed(self, plan: Plan, record: ExchangeRecord, wake: Callable[[], None]) -> Feed:
+        """Open the feed of a plan that grows; ``wake`` is called when there is something new."""
+        if self._upstream is None or plan.grows is None:
+            raise ValueError("this server has no upstream server, and a script that forwards was let in")
+        return Relay(self._upstream, plan, plan.grows, record, self._space.journal, wake)
+
     def remember(self, request: Request, record: ExchangeRecord, plan: Plan) -> None:
         """Keep the plan that a request got for the next such request, where it would get the same."""
         serving.remember(self._space, request, record, plan)
@@ -37,9 +52,14 @@ class ScriptedAnswers:
         return serving.refuse(status)
 
 
-def connect(space: Space, origin: str) -> Connection:
+def connecting_to(upstream: Upstream | None) -> Connect:
+    """What makes the protocol of a new connection, where an upstream server may answer."""
+    return partial(connect, upstream=upstream)
+
+
+def connect(space: Space, origin: str, *, upstream: Upstream | None = None) -> Connection:
     """Make the protocol of a new connection to a space."""
-    answers = ScriptedAnswers(space)
+    answers = ScriptedAnswers(space, upstream)
     if space.script.reading is None:
         return Connection(space, origin, answers, open_http2)
     return SlowConnection(space, origin, answers, open_slow_http2)

@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Literal
 
-from tgi_conformance.contracts.script import Script
+from tgi_conformance.contracts.script import Script, forwarded
+from tgi_conformance.fake_server.forwarding.upstream import Upstream
 from tgi_conformance.fake_server.service.observers import JournalFile, LiveView, Observer, all_of
 
 Live = Literal["auto", "on", "off"]
@@ -64,7 +65,11 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="forward requests to --upstream and write each exchange to a file",
     )
-    group.add_argument("--upstream", metavar="URL", help="base URL of the server to record")
+    group.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="base URL of a real server, which answers what the script has no reply for, or forwards",
+    )
     group.add_argument("--replay", type=Path, metavar="DIR", help="answer with the exchanges recorded there")
     group.add_argument(
         "--replay-speed",
@@ -77,8 +82,7 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
 
 def read_serve_options(given: argparse.Namespace) -> ServeOptions:
     """What was asked for; raises ValueError for what does not go together."""
-    if (given.record is None) != (given.upstream is None):
-        raise ValueError("--record and --upstream must be given together")
+    _hold_upstream(given)
     if given.record is not None and (given.replay is not None or given.script is not None):
         raise ValueError("--record forwards everything: it cannot be combined with --script or --replay")
     if given.alpn is not None and not given.tls and given.script is None:
@@ -104,6 +108,18 @@ def read_serve_options(given: argparse.Namespace) -> ServeOptions:
     )
 
 
+def _hold_upstream(given: argparse.Namespace) -> None:
+    if given.upstream is None:
+        if given.record is not None:
+            raise ValueError("--record needs --upstream URL, the server to record")
+        return
+    Upstream(given.upstream)  # refuses a URL that is none
+    if given.replay is not None:
+        raise ValueError("--replay answers from files: it cannot be combined with --upstream")
+    if given.workers != 1:
+        raise ValueError("--workers share nothing: no --upstream with them")
+
+
 def read_keys(given: argparse.Namespace) -> dict[str, str]:
     """Key by alias; ``--api-key`` is key A."""
     keys = {} if given.api_key is None else {"A": given.api_key}
@@ -119,6 +135,9 @@ def read_keys(given: argparse.Namespace) -> dict[str, str]:
 def script_with_options(script: Script, given: argparse.Namespace) -> Script:
     """The script with what the options change in it."""
     changes: dict[str, object] = {}
+    unscripted = script.otherwise is None or given.script is None
+    if given.upstream is not None and given.record is None and unscripted:
+        changes["otherwise"] = forwarded()
     if given.nagle:
         changes["nagle"] = True
     if given.tls:

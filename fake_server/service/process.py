@@ -17,14 +17,14 @@ from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Script
-from tgi_conformance.contracts.script.loading import ScriptError, load_script, prepare
+from tgi_conformance.contracts.script.loading import ScriptError, hold_upstream, load_script, prepare
 from tgi_conformance.fake_server.control.api import Control, ControlConnection
 from tgi_conformance.fake_server.control.heartbeat import Heartbeat
+from tgi_conformance.fake_server.forwarding.upstream import Upstream
 from tgi_conformance.fake_server.journal.builder import MAX_EXCHANGES
 from tgi_conformance.fake_server.recording.recorder import Recorder
 from tgi_conformance.fake_server.recording.replay import Replay, read_recordings
-from tgi_conformance.fake_server.recording.upstream import Upstream
-from tgi_conformance.fake_server.service.connecting import connect
+from tgi_conformance.fake_server.service.connecting import connecting_to
 from tgi_conformance.fake_server.service.draining import drain
 from tgi_conformance.fake_server.service.launcher import add_launcher_options, launched
 from tgi_conformance.fake_server.service.observers import Observer
@@ -93,8 +93,11 @@ def read_options(arguments: Sequence[str] | None, *, program: str = PROGRAM) -> 
     given = _parser(program).parse_args(arguments)
     script = load_script({} if given.script is None else _json_of(given.script))
     scripted = given.script is not None
+    whole = script_with_options(launched(script, given, scripted=scripted), given)
+    if given.upstream is None:
+        hold_upstream(whole)
     return Options(
-        script=script_with_options(launched(script, given, scripted=scripted), given),
+        script=whole,
         keys=read_keys(given),
         serve=read_serve_options(given),
         host=given.hostname,
@@ -159,11 +162,17 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
     if options.serve.record is not None:
         return await _record(options, options.serve.record)
     loop = asyncio.get_running_loop()
-    spaces = Spaces(connect, options.host, max_body=options.max_body, max_exchanges=options.max_exchanges)
+    upstream = None if options.serve.upstream is None else Upstream(options.serve.upstream, readable=False)
+    spaces = Spaces(
+        connecting_to(upstream),
+        options.host,
+        max_body=options.max_body,
+        max_exchanges=options.max_exchanges,
+    )
     spaces.observe = observe
     heartbeat = Heartbeat(spaces.late)
     token = secrets.token_urlsafe(24)
-    control = Control(spaces, heartbeat, token)
+    control = Control(spaces, heartbeat, token, forwards=upstream is not None)
     listener = await loop.create_server(lambda: ControlConnection(control), "127.0.0.1", 0)
     try:
         space = await spaces.open(options.script, options.keys, port=options.port)

@@ -33,7 +33,8 @@ MUCH = 100_000
 
 @pytest.fixture(scope="module")
 def fake() -> Iterator[FakeServer]:
-    with FakeServer.start() as server:
+    """One with an upstream server, for the examples that forward."""
+    with FakeServer.start() as real, FakeServer.start(extra_args=["--upstream", real.base_url]) as server:
         yield server
 
 

@@ -267,7 +267,9 @@ def test_the_schema_of_recordings_has_the_fields_of_their_classes(cls: type) -> 
     "flags",
     [
         ["--record", "x"],
-        ["--upstream", "http://x"],
+        ["--upstream", "ftp://x"],
+        ["--upstream", "http://x", "--replay", "x"],
+        ["--upstream", "http://x", "--workers", "2"],
         ["--record", "x", "--upstream", "ftp://x"],
         ["--record", "x", "--upstream", "http://user:pass@x"],
         ["--replay", "/nonexistent"],

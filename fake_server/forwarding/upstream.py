@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final, Literal
@@ -16,7 +16,8 @@ from tgi_conformance.fake_server.http.parsing import Request
 _OF_A_CONNECTION: Final = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "upgrade", "transfer-encoding", "expect"}
 )
-_MADE_ANEW: Final = frozenset({"host", "content-length", "accept-encoding"})
+_ALWAYS_MADE_ANEW: Final = frozenset({"host", "content-length"})
+_MADE_ANEW: Final = _ALWAYS_MADE_ANEW | {"accept-encoding"}
 _READ: Final = 65_536
 CONNECT_SECONDS: Final = 10.0
 
@@ -34,6 +35,7 @@ class Head:
     status: int
     headers: tuple[tuple[str, str], ...]
     after: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,14 @@ class End:
 
 
 class Upstream:
-    """A server by its base URL, http or https."""
+    """A server by its base URL, http or https.
 
-    def __init__(self, url: str) -> None:
+    ``readable``: answers are asked for without a coding, and each piece is a chunk as the server made it.
+    Otherwise the client's own offer goes on, and pieces are what each read gave.
+    """
+
+    def __init__(self, url: str, *, readable: bool = True) -> None:
+        self._readable = readable
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"--upstream {url!r}: an http or https URL is needed")
@@ -66,7 +73,7 @@ class Upstream:
         self._netloc = parts.netloc
         self._base = parts.path.rstrip("/")
 
-    async def exchange(self, request: Request) -> AsyncIterator[Head | Piece | End]:
+    async def exchange(self, request: Request) -> AsyncGenerator[Head | Piece | End, None]:
         """Send a request; yields the head, the pieces and the end. Raises :class:`UpstreamError`."""
         try:
             opening = asyncio.open_connection(self._host, self._port, ssl=self._tls)
@@ -75,24 +82,28 @@ class Upstream:
             raise UpstreamError(f"{self._netloc} cannot be reached: {error!r}") from error
         try:
             writer.write(self._bytes(request))
-            async for part in _answer(reader, request.method):
+            async for part in _answer(reader, request.method, whole_chunks=self._readable):
                 yield part
         finally:
             writer.close()
 
     def _bytes(self, request: Request) -> bytes:
         lines = [f"{request.method} {self._base}{request.target} HTTP/1.1", f"host: {self._netloc}"]
-        dropped = _OF_A_CONNECTION | _MADE_ANEW
+        dropped = _OF_A_CONNECTION | _MADE_ANEW if self._readable else _OF_A_CONNECTION | _ALWAYS_MADE_ANEW
         lines += (f"{name}: {value}" for name, value in request.headers if name.lower() not in dropped)
-        # A compressed answer could not be read in the file, nor stripped of what it must not hold.
-        lines += ["accept-encoding: identity", "connection: close"]
+        if self._readable:
+            # A compressed answer could not be read in the file, nor stripped of what it must not hold.
+            lines.append("accept-encoding: identity")
+        lines.append("connection: close")
         if request.body or request.method in {"POST", "PUT", "PATCH"}:
             lines.append(f"content-length: {len(request.body)}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + request.body
 
 
-async def _answer(reader: asyncio.StreamReader, method: str) -> AsyncIterator[Head | Piece | End]:
-    events = _Events(method)
+async def _answer(
+    reader: asyncio.StreamReader, method: str, *, whole_chunks: bool
+) -> AsyncIterator[Head | Piece | End]:
+    events = _Events(method, whole_chunks=whole_chunks)
     while not events.complete:
         try:
             data = await reader.read(_READ)
@@ -111,7 +122,8 @@ async def _answer(reader: asyncio.StreamReader, method: str) -> AsyncIterator[He
 class _Events:
     """Callbacks of httptools for one answer, interim answers passed over."""
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, *, whole_chunks: bool) -> None:
+        self._whole_chunks = whole_chunks
         self.complete = False
         self.begun = False
         self._bodiless = method == "HEAD"
@@ -123,6 +135,7 @@ class _Events:
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[str, str]] = []
         self._chunk: bytes | None = None
+        self._reason = b""
         self._interim = False
 
     @property
@@ -140,6 +153,9 @@ class _Events:
             raise UpstreamError(f"the answer is no HTTP: {error}") from error
         return self._out
 
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
@@ -148,14 +164,15 @@ class _Events:
         self._interim = 100 <= status < 200
         if self._interim:
             self._headers.clear()
+            self._reason = b""
             return
         kept = tuple(pair for pair in self._headers if pair[0].lower() not in {"connection", "keep-alive"})
         self.begun = True
-        self._out.append(Head(status, kept, self._lap()))
+        self._out.append(Head(status, kept, self._lap(), self._reason.decode("latin-1")))
         self.complete = self._bodiless or status in {204, 304}
 
     def on_chunk_header(self) -> None:
-        self._chunk = b""
+        self._chunk = b"" if self._whole_chunks else None
 
     def on_body(self, body: bytes) -> None:
         if self._chunk is None:
