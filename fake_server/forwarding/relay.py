@@ -1,4 +1,4 @@
-"""One forwarded answer: what the upstream server sends becomes steps as it comes, no faster than they go out."""
+"""One forwarded answer: what the upstream server sends becomes steps, no faster than they go out."""
 
 import asyncio
 from collections.abc import Callable

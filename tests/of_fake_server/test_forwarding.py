@@ -151,13 +151,13 @@ def test_over_http_2_head_body_and_end_are_the_same(front: FakeServer, meet: Mee
 
 def test_a_hold_before_an_event_holds_the_real_one(front: FakeServer, meet: Meet) -> None:
     asked = meet(STREAM)
-    with front.space(Script(replies=(forwarded().held("gate", event=1),))) as space:
-        with Wire(space.base_url) as wire:
-            wire.send(request(body=asked))
-            wire.read_until(EVENTS[0] + b"\r\n")
-            assert wire.is_silent(0.05)
-            space.release("gate")
-            wire.read_until(b"0\r\n\r\n")
+    held = Script(replies=(forwarded().held("gate", event=1),))
+    with front.space(held) as space, Wire(space.base_url) as wire:
+        wire.send(request(body=asked))
+        wire.read_until(EVENTS[0] + b"\r\n")
+        assert wire.is_silent(0.05)
+        space.release("gate")
+        wire.read_until(b"0\r\n\r\n")
 
 
 @pytest.mark.parametrize("http_2", [False, True])
