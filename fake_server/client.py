@@ -78,12 +78,25 @@ class FakeServer:
 
     @classmethod
     def start(
-        cls, python: str = sys.executable, extra_args: Sequence[str] = (), stderr: IO[bytes] | None = None
+        cls,
+        python: str = sys.executable,
+        extra_args: Sequence[str] = (),
+        stderr: IO[bytes] | None = None,
+        *,
+        egress: tuple[str, str] | None = None,
     ) -> Self:
-        """Start a server process that ends with this one; raises :class:`FakeServerError`."""
+        """Start a server process that ends with this one; raises :class:`FakeServerError`.
+
+        ``egress``: URL and token of the egress that takes what is forwarded.
+        """
         command = [python, "-m", "tgi_conformance.fake_server", "--owner-pipe", *extra_args]
+        command += ["--egress-on-stdin"] if egress is not None else []
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
         try:
+            if egress is not None and process.stdin is not None:
+                url, token = egress
+                process.stdin.write(json.dumps({"url": url, "token": token}).encode() + b"\n")
+                process.stdin.flush()
             ready = _read_ready_line(process)
         except BaseException:
             _end(process)

@@ -19,6 +19,7 @@ from tgi_conformance.fake_server.engine.heads import (
     head_bytes,
     head_fields,
     http2_fields,
+    reason_of,
 )
 from tgi_conformance.fake_server.engine.layout import head_steps
 from tgi_conformance.fake_server.engine.plans import Ending, Gate, Http2Head, Plan, Step, Wait, Write
@@ -122,15 +123,15 @@ class Growing:
         self._end(self._ending)
         return steps
 
-    def failed(self, problem: str) -> list[Step]:
-        """Learn that there is no answer: the client gets a 502 that says why, unless a head has gone out."""
+    def failed(self, problem: str, status: int = 502) -> list[Step]:
+        """Learn that there is no answer: the client gets a status and why, unless a head has gone out."""
         if self.over:
             return []
         if self.plan.status is not None:
             return self.end("fin")
         body = problem.encode()
         headers = (("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body))))
-        steps = self.head(ForeignHead(502, "Bad Gateway", headers))
+        steps = self.head(ForeignHead(status, reason_of(status), headers))
         return steps if self.over else [*steps, *self.body(body), *self.end("complete")]
 
     # --- the body ----------------------------------------------------------------------------------

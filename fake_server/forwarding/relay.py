@@ -7,8 +7,9 @@ from contextlib import aclosing
 from tgi_conformance.fake_server.engine.answers import Growth
 from tgi_conformance.fake_server.engine.growing import ForeignHead, Growing
 from tgi_conformance.fake_server.engine.plans import Plan, Step, Write
-from tgi_conformance.fake_server.forwarding.upstream import End, Head, Piece, Upstream, UpstreamError
-from tgi_conformance.fake_server.http.parsing import Request
+from tgi_conformance.fake_server.forwarding.onward import Onward
+from tgi_conformance.fake_server.forwarding.reaching import UpstreamError
+from tgi_conformance.fake_server.forwarding.upstream import End, Head, Piece
 from tgi_conformance.fake_server.journal.builder import AnswerRecord, ExchangeRecord, JournalBuilder
 
 
@@ -21,14 +22,17 @@ class Relay:
 
     def __init__(
         self,
-        upstream: Upstream,
+        onward: Onward,
         plan: Plan,
         growth: Growth,
         record: ExchangeRecord,
         journal: JournalBuilder,
         wake: Callable[[], None],
+        *,
+        target: str,
     ) -> None:
-        self._upstream = upstream
+        """``target``: of the request, below the mount."""
+        self._parts = onward.exchange(record.request, target=target, alias=record.key)
         self._growing = Growing(plan, growth)
         self._journal = journal
         self._wake = wake
@@ -36,7 +40,7 @@ class Relay:
         self._room = asyncio.Event()
         self._kept = record.answer = AnswerRecord()
         self._name = record.reply or "the forwarded answer"
-        self._task = asyncio.get_running_loop().create_task(self._run(record.request))
+        self._task = asyncio.get_running_loop().create_task(self._run())
 
     @property
     def plan(self) -> Plan:
@@ -65,9 +69,9 @@ class Relay:
             self._kept.upstream = "left"
         self._task.cancel()
 
-    async def _run(self, request: Request) -> None:
+    async def _run(self) -> None:
         try:
-            async with aclosing(self._upstream.exchange(request)) as parts:
+            async with aclosing(self._parts) as parts:
                 async for part in parts:
                     self._give(self._steps_of(part))
                     if self._growing.over:
@@ -75,7 +79,7 @@ class Relay:
                     await self._room.wait()
         except UpstreamError as error:
             self._kept.upstream, self._kept.problem = "failed", str(error)
-            self._give(self._growing.failed(str(error)))
+            self._give(self._growing.failed(str(error), 401 if error.obstacle == "key" else 502))
         except Exception as error:  # noqa: BLE001 - a mistake of this server's: booked, and told to the client
             self._journal.fault(f"{self._name}: {error!r}")
             self._give(self._growing.failed("the fake server made a mistake; its journal says which"))

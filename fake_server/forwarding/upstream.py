@@ -1,31 +1,26 @@
 """One exchange with a real server: the request goes there, head and parts come back as they arrive."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
-from typing import Final, Literal
-from urllib.parse import urlsplit
+from typing import Final, Literal, TypeAlias
 
 import httptools
 
+from tgi_conformance.fake_server.forwarding.reaching import UpstreamError, Way, parts_of
 from tgi_conformance.fake_server.http.parsing import Request
 
 #: Headers that belong to one connection (RFC 9110 section 7.6.1), and those that are made anew.
 _OF_A_CONNECTION: Final = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "upgrade", "transfer-encoding", "expect"}
 )
-_ALWAYS_MADE_ANEW: Final = frozenset({"host", "content-length"})
-_MADE_ANEW: Final = _ALWAYS_MADE_ANEW | {"accept-encoding"}
+_MADE_ANEW: Final = frozenset({"host", "content-length"})
 _READ: Final = 65_536
-CONNECT_SECONDS: Final = 10.0
 
 Ending = Literal["complete", "fin", "rst"]
-
-
-class UpstreamError(Exception):
-    """The upstream server cannot be reached, or does not speak HTTP."""
+Headers: TypeAlias = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,48 +51,55 @@ class End:
 class Upstream:
     """A server by its base URL, http or https.
 
-    ``readable``: answers are asked for without a coding, and each piece is a chunk as the server made it.
-    Otherwise the client's own offer goes on, and pieces are what each read gave.
+    ``identity``: answers are asked for without a coding, whatever the client offers. ``whole_chunks``: each
+    piece is a chunk as the server made it; otherwise what each read gave. Raises ValueError for a bad URL.
     """
 
-    def __init__(self, url: str, *, readable: bool = True) -> None:
-        self._readable = readable
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"--upstream {url!r}: an http or https URL is needed")
-        if parts.username or parts.query:
-            raise ValueError("--upstream: neither credentials nor a query; clients bring their own key")
-        self._host = parts.hostname
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._port = parts.port or (443 if self._tls else 80)
-        self._netloc = parts.netloc
+    def __init__(
+        self,
+        url: str,
+        *,
+        option: str = "--upstream",
+        identity: bool = False,
+        whole_chunks: bool = False,
+        cacert: Path | None = None,
+        by_proxy: bool = False,
+    ) -> None:
+        parts = parts_of(url, option)
+        self._way = Way(parts, cacert=cacert, by_proxy=by_proxy)
         self._base = parts.path.rstrip("/")
+        self._identity = identity
+        self._whole_chunks = whole_chunks
 
-    async def exchange(self, request: Request) -> AsyncGenerator[Head | Piece | End, None]:
-        """Send a request; yields the head, the pieces and the end. Raises :class:`UpstreamError`."""
+    async def exchange(
+        self, request: Request, *, target: str | None = None, headers: Headers | None = None
+    ) -> AsyncGenerator[Head | Piece | End, None]:
+        """Send a request; yields the head, the pieces and the end. Raises :class:`UpstreamError`.
+
+        ``target`` and ``headers`` stand in place of the request's own.
+        """
+        reader, writer = await self._way.open()
         try:
-            opening = asyncio.open_connection(self._host, self._port, ssl=self._tls)
-            reader, writer = await asyncio.wait_for(opening, CONNECT_SECONDS)
-        except (OSError, TimeoutError) as error:
-            raise UpstreamError(f"{self._netloc} cannot be reached: {error!r}") from error
-        try:
-            writer.write(self._bytes(request))
-            async for part in _answer(reader, request.method, whole_chunks=self._readable):
+            given = request.headers if headers is None else headers
+            writer.write(self._bytes(request, request.target if target is None else target, given))
+            async for part in _answer(reader, request.method, whole_chunks=self._whole_chunks):
                 yield part
         finally:
-            writer.close()
+            self._way.close(writer)
 
-    def _bytes(self, request: Request) -> bytes:
-        lines = [f"{request.method} {self._base}{request.target} HTTP/1.1", f"host: {self._netloc}"]
-        dropped = _OF_A_CONNECTION | _MADE_ANEW if self._readable else _OF_A_CONNECTION | _ALWAYS_MADE_ANEW
-        lines += (f"{name}: {value}" for name, value in request.headers if name.lower() not in dropped)
-        if self._readable:
-            # A compressed answer could not be read in the file, nor stripped of what it must not hold.
+    def _bytes(self, request: Request, target: str, headers: Headers) -> bytes:
+        way = self._way
+        lines = [f"{request.method} {way.target_prefix}{self._base}{target} HTTP/1.1", f"host: {way.netloc}"]
+        dropped = _OF_A_CONNECTION | _MADE_ANEW | ({"accept-encoding"} if self._identity else set())
+        lines += (f"{name}: {value}" for name, value in headers if name.lower() not in dropped)
+        if self._identity:
+            # A compressed answer could not be read in a file, nor stripped of what it must not hold.
             lines.append("accept-encoding: identity")
         lines.append("connection: close")
         if request.body or request.method in {"POST", "PUT", "PATCH"}:
             lines.append(f"content-length: {len(request.body)}")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + request.body
+        head = "\r\n".join(lines) + f"\r\n{way.header}\r\n"
+        return head.encode("latin-1", "replace") + request.body
 
 
 async def _answer(
@@ -115,7 +117,7 @@ async def _answer(
         for part in events.feed(data):
             yield part
     if not events.begun:
-        raise UpstreamError("the connection ended before an answer")
+        raise UpstreamError("the connection ended before an answer", "lost")
     yield End("complete" if events.complete or events.until_close else "fin")
 
 
@@ -150,7 +152,7 @@ class _Events:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            raise UpstreamError(f"the answer is no HTTP: {error}") from error
+            raise UpstreamError(f"the answer is no HTTP: {error}", "no-http") from error
         return self._out
 
     def on_status(self, reason: bytes) -> None:

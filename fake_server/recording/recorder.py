@@ -12,7 +12,8 @@ from typing import Final
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.recording import Content, Part, RecordedAnswer, RecordedRequest, Recording
 from tgi_conformance.fake_server.engine.heads import LAST_CHUNK, reason_of
-from tgi_conformance.fake_server.forwarding.upstream import End, Head, Piece, Upstream, UpstreamError
+from tgi_conformance.fake_server.forwarding.reaching import UpstreamError
+from tgi_conformance.fake_server.forwarding.upstream import End, Head, Piece, Upstream
 from tgi_conformance.fake_server.http.parsing import ParseError, Request, RequestReader
 from tgi_conformance.fake_server.journal.secrecy import (
     credentials,

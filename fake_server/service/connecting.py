@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from tgi_conformance.fake_server.engine.plans import Plan
+from tgi_conformance.fake_server.forwarding.onward import Onward
 from tgi_conformance.fake_server.forwarding.relay import Relay
-from tgi_conformance.fake_server.forwarding.upstream import Upstream
 from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.http1.answering import Feed, Handover
 from tgi_conformance.fake_server.http1.connection import Connection
@@ -18,12 +18,12 @@ from tgi_conformance.fake_server.space.space import Connect, Space
 class ScriptedAnswers:
     """The answers of one space: what its script says, and TGI where the script says nothing.
 
-    ``upstream``: where what is forwarded goes to; None: scripts that forward are refused before.
+    ``onward``: where what is forwarded goes to; None: scripts that forward are refused before.
     """
 
-    def __init__(self, space: Space, upstream: Upstream | None = None) -> None:
+    def __init__(self, space: Space, onward: Onward | None = None) -> None:
         self._space = space
-        self._upstream = upstream
+        self._onward = onward
 
     def accept(self, origin: str) -> tuple[str, Plan] | None:
         """What is done for a new connection, if the script has something for it: name of the reply, plan."""
@@ -39,9 +39,11 @@ class ScriptedAnswers:
 
     def feed(self, plan: Plan, record: ExchangeRecord, wake: Callable[[], None]) -> Feed:
         """Open the feed of a plan that grows; ``wake`` is called when there is something new."""
-        if self._upstream is None or plan.grows is None:
+        if self._onward is None or plan.grows is None:
             raise ValueError("this server has no upstream server, and a script that forwards was let in")
-        return Relay(self._upstream, plan, plan.grows, record, self._space.journal, wake)
+        target = record.request.target.removeprefix(self._space.script.mount)
+        rooted = target if target.startswith("/") else f"/{target}"
+        return Relay(self._onward, plan, plan.grows, record, self._space.journal, wake, target=rooted)
 
     def remember(self, request: Request, record: ExchangeRecord, plan: Plan) -> None:
         """Keep the plan that a request got for the next such request, where it would get the same."""
@@ -52,14 +54,14 @@ class ScriptedAnswers:
         return serving.refuse(status)
 
 
-def connecting_to(upstream: Upstream | None) -> Connect:
-    """What makes the protocol of a new connection, where an upstream server may answer."""
-    return partial(connect, upstream=upstream)
+def connecting_to(onward: Onward | None) -> Connect:
+    """What makes the protocol of a new connection, where a real server may answer."""
+    return partial(connect, onward=onward)
 
 
-def connect(space: Space, origin: str, *, upstream: Upstream | None = None) -> Connection:
+def connect(space: Space, origin: str, *, onward: Onward | None = None) -> Connection:
     """Make the protocol of a new connection to a space."""
-    answers = ScriptedAnswers(space, upstream)
+    answers = ScriptedAnswers(space, onward)
     if space.script.reading is None:
         return Connection(space, origin, answers, open_http2)
     return SlowConnection(space, origin, answers, open_slow_http2)

@@ -2,6 +2,8 @@
 
 import argparse
 import contextlib
+import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +27,8 @@ class ServeOptions:
     journal: Path | None = None
     record: Path | None = None
     upstream: str | None = None
+    #: URL and token of the egress of a run, which stands for an upstream.
+    egress: tuple[str, str] | None = None
     replay: Path | None = None
     replay_speed: float = 1.0
 
@@ -70,6 +74,7 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="base URL of a real server, which answers what the script has no reply for, or forwards",
     )
+    group.add_argument("--egress-on-stdin", action="store_true", help=argparse.SUPPRESS)
     group.add_argument("--replay", type=Path, metavar="DIR", help="answer with the exchanges recorded there")
     group.add_argument(
         "--replay-speed",
@@ -103,9 +108,23 @@ def read_serve_options(given: argparse.Namespace) -> ServeOptions:
         journal=given.journal,
         record=given.record,
         upstream=given.upstream,
+        egress=_read_egress() if given.egress_on_stdin else None,
         replay=given.replay,
         replay_speed=given.replay_speed,
     )
+
+
+def _read_egress() -> tuple[str, str]:
+    """URL and token of the egress: the first line of standard input, so that no argument shows a secret."""
+    # Byte by byte: whoever watches the pipe for its end must find what follows.
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(sys.stdin.fileno(), 1)):
+        line += byte
+    try:
+        given = json.loads(line)
+        return str(given["url"]), str(given["token"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError("--egress-on-stdin: a line of JSON with url and token is needed") from None
 
 
 def _hold_upstream(given: argparse.Namespace) -> None:

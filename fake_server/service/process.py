@@ -20,6 +20,7 @@ from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.script.loading import ScriptError, hold_upstream, load_script, prepare
 from tgi_conformance.fake_server.control.api import Control, ControlConnection
 from tgi_conformance.fake_server.control.heartbeat import Heartbeat
+from tgi_conformance.fake_server.forwarding.onward import ByEgress, Onward, Straight
 from tgi_conformance.fake_server.forwarding.upstream import Upstream
 from tgi_conformance.fake_server.journal.builder import MAX_EXCHANGES
 from tgi_conformance.fake_server.recording.recorder import Recorder
@@ -94,12 +95,13 @@ def read_options(arguments: Sequence[str] | None, *, program: str = PROGRAM) -> 
     script = load_script({} if given.script is None else _json_of(given.script))
     scripted = given.script is not None
     whole = script_with_options(launched(script, given, scripted=scripted), given)
-    if given.upstream is None:
+    serving = read_serve_options(given)
+    if serving.upstream is None and serving.egress is None:
         hold_upstream(whole)
     return Options(
         script=whole,
         keys=read_keys(given),
-        serve=read_serve_options(given),
+        serve=serving,
         host=given.hostname,
         port=given.port,
         owner_pipe=given.owner_pipe,
@@ -162,9 +164,9 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
     if options.serve.record is not None:
         return await _record(options, options.serve.record)
     loop = asyncio.get_running_loop()
-    upstream = None if options.serve.upstream is None else Upstream(options.serve.upstream, readable=False)
+    onward = _onward(options.serve)
     spaces = Spaces(
-        connecting_to(upstream),
+        connecting_to(onward),
         options.host,
         max_body=options.max_body,
         max_exchanges=options.max_exchanges,
@@ -172,7 +174,7 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
     spaces.observe = observe
     heartbeat = Heartbeat(spaces.late)
     token = secrets.token_urlsafe(24)
-    control = Control(spaces, heartbeat, token, forwards=upstream is not None)
+    control = Control(spaces, heartbeat, token, forwards=onward is not None)
     listener = await loop.create_server(lambda: ControlConnection(control), "127.0.0.1", 0)
     try:
         space = await spaces.open(options.script, options.keys, port=options.port)
@@ -215,9 +217,20 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
     return 0
 
 
+def _onward(options: ServeOptions) -> Onward | None:
+    """Where what is forwarded goes to."""
+    if options.egress is not None:
+        return ByEgress(*options.egress)
+    return None if options.upstream is None else Straight(Upstream(options.upstream))
+
+
 async def _record(options: Options, folder: Path) -> int:
     """Record until told to end; there are no spaces, so no control API either."""
-    recorder = Recorder(Upstream(options.serve.upstream or ""), folder, max_body=options.max_body)
+    recorder = Recorder(
+        Upstream(options.serve.upstream or "", identity=True, whole_chunks=True),
+        folder,
+        max_body=options.max_body,
+    )
     server = await asyncio.start_server(recorder.serve, options.host, options.port)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
