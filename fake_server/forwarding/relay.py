@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from tgi_conformance.fake_server.engine.answers import Growth
-from tgi_conformance.fake_server.engine.growing import ForeignHead, Growing
 from tgi_conformance.fake_server.engine.plans import Plan, Step, Write
+from tgi_conformance.fake_server.forwarding.growing import ForeignHead, Growing
 from tgi_conformance.fake_server.forwarding.onward import Onward
 from tgi_conformance.fake_server.forwarding.reaching import UpstreamError
 from tgi_conformance.fake_server.forwarding.upstream import End, Head, Piece

@@ -72,8 +72,12 @@ class WatchedRun:
     # --- looking -----------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Wait for what must be on the wire; hold what came, and the calls that ended, against the model."""
-        deadline, fresh = time.monotonic() + self._seconds(), False
+        """Wait for what must be on the wire; hold what came, and the calls that ended, against the model.
+
+        What comes or is answered meanwhile gives the rest its time anew: a slow client may need as much for
+        each that takes a slot, and the others wait for theirs.
+        """
+        deadline, fresh, seen = time.monotonic() + self._seconds(), False, self._moves()
         while (missing := self._must_start()) or not fresh:
             if missing:
                 self._wait(received(len(self.journal.generations) + missing), deadline - time.monotonic())
@@ -81,7 +85,9 @@ class WatchedRun:
                 self.take(self.space.journal())
             fresh = True
             self._drop_refused()
-            if time.monotonic() > deadline:
+            if (moves := self._moves()) != seen:
+                seen, deadline = moves, time.monotonic() + self._seconds()
+            elif time.monotonic() > deadline:
                 self._missing()
                 break
         for made in self.calls.values():
@@ -255,6 +261,10 @@ class WatchedRun:
             if endpoint.must_start(self.journal.now):
                 others = [other for other in self.endpoints.values() if other is not endpoint]
                 why_missing(endpoint, others, self.journal.now)
+
+    def _moves(self) -> tuple[int, int]:
+        """How many requests have come, and how many were answered."""
+        return len(self.journal.generations), self._answers()
 
     def _answers(self) -> int:
         return sum(exchange.ending in ("complete", "fault") for exchange in self.journal.generations)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from tgi_conformance.contracts.script import Delivery, Fault, Forward, Hold, Interim, Pace, Pause
 from tgi_conformance.fake_server.engine.answers import Answer, Exchange
-from tgi_conformance.fake_server.engine.event_places import EventPlaces
-from tgi_conformance.fake_server.engine.growing import ForeignHead, Growing
 from tgi_conformance.fake_server.engine.layout import lay_out
 from tgi_conformance.fake_server.engine.plans import Gate, Plan, Step, Wait, Write
+from tgi_conformance.fake_server.forwarding.event_places import EventPlaces
+from tgi_conformance.fake_server.forwarding.growing import ForeignHead, Growing
 
 DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
 EXCHANGE = Exchange(date=DATE)

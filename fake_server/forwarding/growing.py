@@ -11,7 +11,6 @@ from typing import Final, Literal
 
 from tgi_conformance.contracts.script import Delivery, Fault, Hold
 from tgi_conformance.fake_server.engine.answers import Answer, Growth
-from tgi_conformance.fake_server.engine.event_places import EventPlaces
 from tgi_conformance.fake_server.engine.faults import ending_of
 from tgi_conformance.fake_server.engine.heads import (
     LAST_CHUNK,
@@ -23,6 +22,7 @@ from tgi_conformance.fake_server.engine.heads import (
 )
 from tgi_conformance.fake_server.engine.layout import head_steps
 from tgi_conformance.fake_server.engine.plans import Ending, Gate, Http2Head, Plan, Step, Wait, Write
+from tgi_conformance.fake_server.forwarding.event_places import EventPlaces
 
 #: How the other side ended its answer.
 UpstreamEnd = Literal["complete", "fin", "rst"]
