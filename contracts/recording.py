@@ -60,6 +60,10 @@ class RecordedAnswer:
     parts: tuple[Part, ...] = ()
     #: ``fin`` and ``rst``: the upstream server broke off.
     ending: Literal["complete", "fin", "rst"] = "complete"
+    #: The reason phrase; None: not recorded, or HTTP/2, which has none.
+    reason: str | None = None
+    #: How the end of the body was told; None: as the headers say.
+    framing: Literal["content-length", "chunked", "close"] | None = None
 
     def header(self, name: str) -> str | None:
         """The first value of a header, by lower-case name."""

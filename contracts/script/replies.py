@@ -178,6 +178,7 @@ class EventStream:
     content_type: str | None = "text/event-stream"
     encoding: Encoding = field(default_factory=Encoding)
     framing: Literal["chunked", "content-length", "close"] = "chunked"
+    reason: str | None = None
     #: As those of a plain answer.
     trailers: tuple[tuple[str, str], ...] = ()
 

@@ -52,6 +52,7 @@ def as_stream(stream: EventStream, request: Request, state: State) -> Outcome:
         stream.status,
         headers,
         tuple(parts),
+        reason=stream.reason,
         framing=stream.framing,
         streamed=True,
         trailers=stream.trailers,

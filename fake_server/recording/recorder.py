@@ -107,6 +107,7 @@ def recording(request: Request, head: Head, pieces: list[Piece], end: End) -> Re
                 for piece in pieces
             ),
             ending=end.ending,
+            reason=head.reason or None,
         ),
     )
 
@@ -139,7 +140,7 @@ def _framed(content: bytes, head: Head | None) -> bytes:
 
 
 def _head(head: Head) -> bytes:
-    lines = [f"HTTP/1.1 {head.status} {reason_of(head.status)}"]
+    lines = [f"HTTP/1.1 {head.status} {head.reason or reason_of(head.status)}"]
     lines += (f"{name}: {value}" for name, value in head.headers)
     if not _has_length(head):
         lines.append("connection: close")

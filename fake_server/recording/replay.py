@@ -126,6 +126,7 @@ def reply_of(answer: RecordedAnswer, *, speed: float) -> Reply:
             headers=headers,
             content_type=None,
             framing=framing,
+            reason=answer.reason,
         ),
         delivery=Delivery(
             delay_ms=answer.head_ms / speed if speed else 0.0,
@@ -137,6 +138,8 @@ def reply_of(answer: RecordedAnswer, *, speed: float) -> Reply:
 
 
 def _framing(answer: RecordedAnswer) -> Literal["chunked", "content-length", "close"]:
+    if answer.framing is not None:
+        return answer.framing
     if answer.header("transfer-encoding") is not None:
         return "chunked"
     bodiless = answer.status in {204, 304}
