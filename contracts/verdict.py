@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outside import Outside
@@ -99,6 +99,8 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     #: Attempts of the backend to reach beyond this machine while the case ran.
     outside: tuple[Outside, ...] = ()
+    #: In a run against a real endpoint: whether its answers came from there, or from the fake server alone.
+    real: Literal["", "forwarded", "embedded"] = ""
 
     @property
     def red(self) -> bool:

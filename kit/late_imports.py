@@ -16,6 +16,8 @@ APPLICABLE: Final = "tgi_conformance.plugin.quick.applicable"
 EXAMPLE_STORAGE: Final = "tgi_conformance.suites.harness.example_storage"
 #: What controls a run: the reports.
 CONTROLLER: Final = "tgi_conformance.plugin.summary"
+#: What begins a run against a real endpoint: the egress, the preflight.
+REAL_RUN: Final = "tgi_conformance.plugin.real.running"
 #: What labels allure-pytest's results.
 ALLURE: Final = "tgi_conformance.plugin.allure"
 #: The table of options: pytest.
@@ -24,6 +26,8 @@ OPTIONS: Final = "tgi_conformance.plugin.options"
 #: The commands' work, so that ``--help`` does not cost what a run costs.
 RUN: Final = "tgi_conformance.cli.run"
 PYTEST_ARGUMENTS: Final = "tgi_conformance.cli.pytest_arguments"
+CHECK_SERVER: Final = "tgi_conformance.cli.check_server"
+DRIFT: Final = "tgi_conformance.cli.drift"
 DOCTOR: Final = "tgi_conformance.cli.doctor"
 CATALOGUE: Final = "tgi_conformance.cli.catalogue"
 CASE_LISTING: Final = "tgi_conformance.cli.case_listing"

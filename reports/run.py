@@ -1,5 +1,6 @@
 """A finished run: what was tested, with what, and what came of it. The input of every report."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outside import Fence
-from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.contracts.verdict import DECIDED, Ruling, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,40 @@ class BackendInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RealInfo:
+    """The real endpoints of a run, and what was asked of them. No key and no password is in it."""
+
+    url: str
+    endpoints: int = 1
+    #: What the first says of itself.
+    model: str = ""
+    version: str = ""
+    requests: int = 0
+    tokens: int = 0
+    #: Requests that were not sent, since the budget was used up.
+    refused: int = 0
+    #: Requests whose length limit was lowered, or set.
+    limited: int = 0
+    max_requests: int = 0
+    max_tokens: int = 0
+    dry_run: bool = False
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """Lines for people."""
+        who = ", ".join(word for word in (self.model, f"TGI {self.version}" if self.version else "") if word)
+        sent = "would have been sent, none was (--dry-run)" if self.dry_run else "sent"
+        asked = f"{self.requests} of {self.max_requests} requests {sent}"
+        made = f"{self.tokens} of {self.max_tokens} tokens; the limit of {self.limited} was lowered or set"
+        return (
+            f"real endpoint {self.url}{f' ({who})' if who else ''}",
+            f"{asked}, {made}",
+            *self.remarks,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """How a run was made. Times are ISO 8601 with a time zone; durations are seconds."""
 
@@ -61,6 +96,8 @@ class RunInfo:
     longest_wait_seconds: float = 0.0
     #: The command line that repeats the run.
     command: str = ""
+    #: The real endpoints; None: all was embedded.
+    real: RealInfo | None = None
 
     @property
     def least_seconds(self) -> float:
@@ -85,6 +122,22 @@ class Run:
         known = {info.name for info in self.info.backends}
         others = dict.fromkeys(v.backend for v in self.verdicts if v.backend not in known)
         return (*self.info.backends, *(BackendInfo(name=name) for name in others))
+
+    @property
+    def real_lines(self) -> tuple[str, ...]:
+        """What was asked of the real endpoints, and what they decided, for people; none: all was embedded."""
+        if self.info.real is None:
+            return ()
+        decided = Counter(verdict.real for verdict in self.verdicts if verdict.ruling in DECIDED)
+        left = [v for v in self.verdicts if v.real == "forwarded" and v.ruling is Ruling.NOT_HERE]
+        counts = (
+            f"{decided['forwarded']} cases were decided by its answers, {decided['embedded']} embedded, "
+            f"{len(left)} it could not decide"
+        )
+        clauses = Counter(verdict.clause for verdict in left)
+        planned = ", ".join(f"{clause} {count}" for clause, count in sorted(clauses.items()))
+        dry = (f"cases that would be sent, by clause: {planned}",) if self.info.real.dry_run else ()
+        return (*self.info.real.in_words, counts, *dry)
 
     def of(self, backend: str) -> tuple[Verdict, ...]:
         """The verdicts on one backend, in order."""

@@ -226,8 +226,14 @@ def _end(run: Run, gate: Gate) -> Iterator[Text]:
         )
     yield Text(f"  seed {run.info.seed}, {run.info.wall_seconds:.1f} s, {run.info.workers} workers", "dim")
     yield from _time(run.info)
+    yield from _real(run)
     yield Text(f"  exit code {gate.code}: {gate.meaning}", "bold green" if gate.code == 0 else "bold red")
     yield from (Text(f"    {visible(reason)}") for reason in gate.reasons)
+
+
+def _real(run: Run) -> Iterator[Text]:
+    """What was asked of the real endpoint, and how many cases it decided."""
+    yield from (Text(f"  {visible(line)}", "cyan") for line in run.real_lines)
 
 
 def _time(info: RunInfo) -> Iterator[Text]:

@@ -5,27 +5,31 @@ server alone.
 """
 
 import inspect
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
 
 import pytest
 
 from tgi_conformance.backends.driver.driver import BackendStartError, Driver
 from tgi_conformance.backends.driver.spec import BackendSpec
+from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.script import Reply, Script
 from tgi_conformance.fake_server.client import FakeServer, Space
 from tgi_conformance.suites.harness import connects
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.judged import BEGUN, judged, look_at_process, take_findings
 from tgi_conformance.suites.harness.probes import Probes
-from tgi_conformance.suites.harness.session import ALONE, RECORD, SETTINGS, STARTED
+from tgi_conformance.suites.harness.session import ALONE, FORWARDED, RECORD, SETTINGS, STARTED
+from tgi_conformance.suites.real.said import told_by
 
 
 @pytest.fixture(scope="session")
-def tgi_server() -> Iterator[FakeServer]:
+def tgi_server(pytestconfig: pytest.Config) -> Iterator[FakeServer]:
     """A fake TGI server in a process of its own, one a session and worker."""
     connects.watch()
-    with FakeServer.start() as server:
+    settings = pytestconfig.stash.get(SETTINGS, None)
+    real = None if settings is None else settings.real
+    with FakeServer.start(egress=None if real is None else (real.egress_url, real.egress_token)) as server:
         yield server
 
 
@@ -89,6 +93,7 @@ def case(
         record,
         request.config.stash[SETTINGS],
         alone=request.node.stash.get(ALONE, nullcontext),
+        forwards=request.node.stash.get(FORWARDED, False),
     )
     yield made
     take_findings(_probes, record)
@@ -102,7 +107,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     made = pyfuncitem.funcargs.get("case")
     if not isinstance(made, Case) or BEGUN in pyfuncitem.stash:
         return (yield)
-    with judged(made, lambda again: _play(pyfuncitem, again)):
+    with told_by(_journals(made)), judged(made, lambda again: _play(pyfuncitem, again)):
         return (yield)
     return True
 
@@ -110,4 +115,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def _play(item: pytest.Function, case: Case) -> None:
     """Call the test function as pytest does, with another case."""
     names = inspect.signature(item.function).parameters
-    item.function(**{name: item.funcargs[name] for name in names} | {"case": case})
+    with told_by(_journals(case)):
+        item.function(**{name: item.funcargs[name] for name in names} | {"case": case})
+
+
+def _journals(case: Case) -> Callable[[], Sequence[Journal]] | None:
+    """What tells what a real server said in a case; None where none answers it."""
+    return case.journals if case.forwards else None

@@ -17,7 +17,6 @@ from tgi_conformance import __version__, late_imports
 _USAGE: Final = 4
 _INTERRUPTED: Final = 2
 _INTERNAL: Final = 3
-_ENDPOINT_UNUSABLE: Final = 14
 _STANDARD_INPUT: Final = "/dev/stdin"
 #: Each takes 100 MiB, and a backend and a server of its own: more is a slip of the fingers.
 _MOST_PROCESSES: Final = 64
@@ -128,6 +127,20 @@ def _backend_options(command: Any) -> Any:
     type=click.Choice(["failures", "all"]),
     help="Keep the scripts, journals and outcomes of these cases.  [default: failures]",
 )
+@click.option("--tgi-endpoint", metavar="URL", help="Base URL of a real TGI.  [default: TGI_ENDPOINT]")
+@click.option("--max-requests", type=int, metavar="N", help="Requests to the real TGI.  [default: 300]")
+@click.option("--max-tokens", type=int, metavar="N", help="Tokens that it may generate.  [default: 5000]")
+@click.option("--dry-run", is_flag=True, help="Send nothing to the real TGI; say what would be.")
+@click.option("--wait-ready", type=float, metavar="S", help="Wait for a model that is still loading.")
+@click.option("--real-concurrency", type=int, metavar="N", help="Exchanges with it at a time.  [default: 4]")
+@click.option("--cacert", metavar="FILE", help="Certificates (PEM) that the real TGI is trusted by.")
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Further header of each request to the real TGI, for a gateway; repeatable.",
+)
 @click.option("--allure", metavar="DIR", help="Also write results for Allure to this folder.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for each case, not only for each failure.")
 @click.pass_obj  # the words of the command line, for the report to repeat
@@ -142,11 +155,10 @@ def run_command(
     **chosen: Any,
 ) -> int:
     """Run the suites against a backend and write the reports."""
-    if os.environ.get("TGI_ENDPOINT"):
-        click.echo(f"Error: {import_module(late_imports.OPTIONS).NO_REAL_ENDPOINT}", err=True)
-        return _ENDPOINT_UNUSABLE
     module = import_module(late_imports.RUN)
-    count = 0 if chosen["inproc"] else _workers(workers, module.default_workers)
+    real = chosen["tgi_endpoint"] or os.environ.get("TGI_ENDPOINT")
+    default = module.default_workers if not real else module.real_workers
+    count = 0 if chosen["inproc"] else _workers(workers, default)
     arguments = import_module(late_imports.PYTEST_ARGUMENTS)
     choice = arguments.Choice(workers=count, **chosen)
     return int(
@@ -196,12 +208,59 @@ def serve_command(flags: tuple[str, ...]) -> int:
         return _USAGE if end.code else 0
 
 
+@cli.command("check-server", context_settings=_CONTEXT)
+@click.argument("url")
+@click.option(
+    "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Further header; repeatable."
+)
+@click.option("--cacert", metavar="FILE", help="Certificates (PEM) that the server is trusted by.")
+@click.option("--max-requests", type=click.IntRange(1), default=600, show_default=True, metavar="N")
+@click.option("--max-tokens", type=click.IntRange(1), default=5000, show_default=True, metavar="N")
+@click.option("--from", "folder", metavar="DIR", help="Ask what was recorded there, and nothing else.")
+@click.option("--json", "json_file", metavar="FILE", help="Also write the findings as JSON.")
+@click.option("--junit", "junit_file", metavar="FILE", help="Also write them as JUnit.")
+def check_server_command(url: str, **chosen: Any) -> int:
+    """Check whether a server answers as TGI does; its key is HF_API_KEY.
+
+    Exit code 0: nothing was found; 1: something was; 14: the server does not answer.
+    """
+    return int(import_module(late_imports.CHECK_SERVER).check_server(url, **chosen))
+
+
+@cli.command("drift", context_settings=_CONTEXT)
+@click.argument("url")
+@click.option("--from", "folder", metavar="DIR", help="Ask what was recorded there, and nothing else.")
+@click.option("--cacert", metavar="FILE", help="Certificates (PEM) that the server is trusted by.")
+@click.option("--max-requests", type=click.IntRange(1), default=600, show_default=True, metavar="N")
+@click.option("--max-tokens", type=click.IntRange(1), default=5000, show_default=True, metavar="N")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def drift_command(url: str, **chosen: Any) -> int:
+    """Say where a real server, the contracts and the fake server disagree; its key is HF_API_KEY."""
+    return int(import_module(late_imports.DRIFT).show_drift(url, **chosen))
+
+
+@cli.command("record", context_settings=_CONTEXT)
+@click.option("--cases", "url", metavar="URL", help="Ask this server all that check-server asks.")
+@click.option("--convert", "source", metavar="DIR", help="Read the laboratory's recordings from there.")
+@click.option("--cacert", metavar="FILE", help="Certificates (PEM) that the server is trusted by.")
+@click.option("--max-requests", type=click.IntRange(1), default=600, show_default=True, metavar="N")
+@click.option("--max-tokens", type=click.IntRange(1), default=5000, show_default=True, metavar="N")
+@click.argument("folder", metavar="DIR")
+def record_command(folder: str, *, url: str | None, source: str | None, **chosen: Any) -> int:
+    """Write recordings in the kit's own form, secrets stripped, as serve --replay reads them."""
+    module = import_module(late_imports.DRIFT)
+    if (url is None) == (source is None):
+        raise click.UsageError("either --cases URL or --convert DIR is needed")
+    return int(module.convert(source, folder) if url is None else module.record_cases(url, folder, **chosen))
+
+
 @cli.command("list", context_settings=_CONTEXT)
 @click.option(
     "--area", "areas", multiple=True, metavar="A", help="Only this area, such as STREAM; repeatable."
 )
 @click.option("--level", type=click.Choice(["MUST", "SHOULD", "MAY"], case_sensitive=False))
 @click.option("--cases", "with_cases", is_flag=True, help="Also list the cases that decide each clause.")
+@click.option("--real", is_flag=True, help="Which clauses a real endpoint decides (run --tgi-endpoint).")
 @click.option("--coverage", is_flag=True, help="How many cases each clause has, and which clauses have none.")
 @click.option("--invariants", is_flag=True, help="The properties of the catalogue, and their cases.")
 @click.option("--personas", is_flag=True, help="Which clauses run with which other server generation.")

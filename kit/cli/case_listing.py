@@ -8,6 +8,7 @@ import pytest
 
 from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
 from tgi_conformance.plugin.collection import WAYS_TRIED
+from tgi_conformance.plugin.locks import share_of
 from tgi_conformance.suites.harness.session import CASE_ID
 from tgi_conformance.suites.ways.words import Way
 
@@ -30,6 +31,8 @@ class Listed:
     doc: str
     #: The ways on which it tries the clause.
     ways: frozenset[Way] = frozenset()
+    #: It puts load on the server, alone in the run.
+    load: bool = False
 
 
 class _Taker:
@@ -52,6 +55,7 @@ class _Taker:
                     nodeid=item.nodeid,
                     doc=" ".join(doc.split()),
                     ways=item.stash.get(WAYS_TRIED, frozenset()),
+                    load=share_of(item) == "alone",
                 )
         self.cases = [found[name] for name in sorted(found)]
 

@@ -11,6 +11,7 @@ from tgi_conformance.cli.case_listing import Listed, list_cases
 from tgi_conformance.cli.coverage import show_coverage
 from tgi_conformance.cli.invariants import show_invariants
 from tgi_conformance.cli.persona_pairs import show_personas
+from tgi_conformance.cli.real_cases import show_real
 from tgi_conformance.contracts.catalogue.clauses import Clause, load_catalogue
 from tgi_conformance.contracts.verdict import RUN_WIDE
 from tgi_conformance.plugin.selection import unknown_case, unknown_clause
@@ -26,20 +27,19 @@ def show_list(
     coverage: bool,
     invariants: bool,
     personas: bool,
+    real: bool,
     backends: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Print the clauses, with their cases or coverage; or the invariants, or the pairs with personas."""
+    """Print the clauses, with their cases; or their coverage, what a real endpoint decides, and so on."""
     clauses = _chosen(areas, level)
-    if personas:
-        show_personas(clauses, list_cases(backends=backends), as_json=as_json)
-        return 0
+    for wanted, show in ((personas, show_personas), (real, show_real), (coverage, show_coverage)):
+        if wanted:
+            show(clauses, list_cases(backends=backends), as_json=as_json)
+            return 0
     if invariants:
         chosen = {clause.area for clause in clauses}
         show_invariants(chosen, list_cases(backends=backends), as_json=as_json)
-        return 0
-    if coverage:
-        show_coverage(clauses, list_cases(backends=backends), as_json=as_json)
         return 0
     cases: dict[str, list[Listed]] = defaultdict(list)
     if with_cases:

@@ -38,6 +38,14 @@ class Choice:
     deadline: float | None = None
     evidence: str | None = None
     allure: str | None = None
+    tgi_endpoint: str | None = None
+    max_requests: int | None = None
+    max_tokens: int | None = None
+    dry_run: bool = False
+    wait_ready: float | None = None
+    real_concurrency: int | None = None
+    cacert: str | None = None
+    headers: tuple[str, ...] = ()
 
 
 def arguments(choice: Choice) -> list[str]:
@@ -70,6 +78,12 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-enforce": choice.enforce,
         "--tgi-deadline": choice.deadline,
         "--tgi-evidence": choice.evidence,
+        "--tgi-endpoint": choice.tgi_endpoint,
+        "--tgi-max-requests": choice.max_requests,
+        "--tgi-max-tokens": choice.max_tokens,
+        "--tgi-wait-ready": choice.wait_ready,
+        "--tgi-real-concurrency": choice.real_concurrency,
+        "--tgi-cacert": choice.cacert,
     }
     yield from (f"--tgi-backend={backend}" for backend in choice.backends)
     yield from (f"--tgi-backend-env={pair}" for pair in choice.backend_env)
@@ -77,6 +91,9 @@ def _own(choice: Choice) -> Iterator[str]:
     yield from (f"--tgi-case={case}" for case in choice.cases)
     yield from (f"--tgi-rerun={case}" for case in choice.rerun)
     yield from (f"--tgi-focus={clause}" for clause in choice.focus)
+    yield from (f"--tgi-header={header}" for header in choice.headers)
+    if choice.dry_run:
+        yield "--tgi-dry-run"
     if choice.inproc:
         yield "--tgi-inproc"
     if choice.allow_network:

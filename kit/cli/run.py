@@ -37,6 +37,11 @@ def default_workers() -> int:
     )
 
 
+def real_workers() -> int:
+    """As :func:`default_workers`, against a real endpoint: one, for it belongs to others too."""
+    return 1
+
+
 def run(
     choice: Choice, *, only_last_failed: bool, durations: int, verbose: bool, command: Sequence[str]
 ) -> int:

@@ -1,5 +1,6 @@
 """Brings the plugin to life in a pytest process: settings, then the hooks, then the suites' fixtures."""
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tgi_conformance.plugin.backends_seen import note_down
 from tgi_conformance.plugin.collected import Collected
 from tgi_conformance.plugin.collection import DIST_KEY, Collection
 from tgi_conformance.plugin.cpu_time import WorkerTime
-from tgi_conformance.plugin.options import is_distributed
+from tgi_conformance.plugin.options import asks_for_real, is_distributed
 from tgi_conformance.plugin.preflight import in_one_line, with_living
 from tgi_conformance.plugin.settings import build_settings, settings_from_text, settings_to_text
 from tgi_conformance.suites.harness.session import SETTINGS
@@ -38,7 +39,10 @@ def activate(config: pytest.Config) -> None:
         config.stash[SETTINGS] = settings_from_text(given[_SETTINGS_KEY])
         scratch = Path(given[_SCRATCH_KEY])
     else:
-        config.stash[SETTINGS], down = with_living(config, build_settings(config))
+        settings = build_settings(config)
+        if asks_for_real(config, os.environ):
+            settings = import_module(late_imports.REAL_RUN).with_real_endpoints(config, settings)
+        config.stash[SETTINGS], down = with_living(config, settings)
         scratch = _new_scratch(given.get("testrunuid", ""))
         for one in down:
             note_down(scratch, one.spec.label, in_one_line(one.error))

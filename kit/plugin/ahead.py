@@ -79,7 +79,8 @@ class Ahead:
     def _waiting(self, first: pytest.Item) -> list[pytest.Function]:
         """The cases to begin: of the share of this process, which is told by the case that it ran first."""
         settings = self._settings
-        if settings.inproc or settings.profile == "quick" or len(settings.backends) > 1:
+        bounded = settings.profile == "quick" or settings.real is not None
+        if settings.inproc or bounded or len(settings.backends) > 1:
             return []
         hand = next((hand for hand in self._config.stash.get(HANDS, ()) if first in hand), ())
         if len(hand) < _LEAST_SHARE:

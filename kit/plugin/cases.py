@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import pytest
 
@@ -40,8 +40,9 @@ from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.judged import BEGUN
 from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
 from tgi_conformance.suites.harness.scripted_waits import in_words, total
-from tgi_conformance.suites.harness.session import ALONE, CASE_ID, RECORD, SETTINGS, CaseRecord
+from tgi_conformance.suites.harness.session import ALONE, CASE_ID, FORWARDED, RECORD, SETTINGS, CaseRecord
 from tgi_conformance.suites.harness.time_budget import Candidate, TimeBudget
+from tgi_conformance.suites.real.table import Where, where
 
 _WORST_FIRST: Final = (Ruling.KIT_FAULT, Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE)
 #: Rulings whose evidence is kept. What was blocked has none: it was not examined.
@@ -107,6 +108,7 @@ class Cases:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         """Lay out the record before the fixtures; after them, refuse what the backend does not claim."""
         if CASE_ID in item.stash:
+            item.stash[FORWARDED] = self._real(item) == "forwarded"
             item.stash[RECORD] = item.stash[BEGUN].case.record if BEGUN in item.stash else new_record(item)
             if problem := item.stash.get(PROBLEM, ""):
                 raise KitFault(problem)
@@ -114,6 +116,12 @@ class Cases:
         driver = getattr(item, "funcargs", {}).get("tgi_backend")
         if CASE_ID in item.stash and driver is not None:
             self._meet(item, driver)
+
+    def _real(self, item: pytest.Item) -> Literal["", "forwarded", "embedded"]:
+        """Where a case gets its answers from in a run against a real endpoint; empty in any other."""
+        if self.settings.real is None:
+            return ""
+        return "forwarded" if where(item.stash[CASE_ID].text) is Where.FORWARDED else "embedded"
 
     def _meet(self, item: pytest.Item, driver: Driver) -> None:
         """Take note of what the backend says of itself, and of what it does not claim."""
@@ -127,6 +135,9 @@ class Cases:
         if missing:
             noun, verb = ("capability", "is") if len(missing) == 1 else ("capabilities", "are")
             raise NotApplicable(f"{noun} {', '.join(missing)} {verb} not claimed")
+        real = self.settings.real
+        if item.stash[FORWARDED] and real is not None and clause and clause.area == "MUX" and real.count < 2:
+            raise NotHere("it needs two keys, and one was given: set HF_API_KEY_1 too")
         made = getattr(item, "funcargs", {}).get("case")
         if self._budget is not None and isinstance(made, Case):
             claimed = driver.description.capabilities
@@ -251,6 +262,7 @@ class Cases:
             record=record.record,
             blocked_by=ruled.blocked_by,
             findings=tuple(record.findings),
+            real=self._real(item),
             outside=tuple(record.outside),
         )
 

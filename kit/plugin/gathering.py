@@ -25,15 +25,20 @@ from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.plugin.options import cases_named, is_distributed
 from tgi_conformance.plugin.quick.choice import WHY
+from tgi_conformance.plugin.real.running import REAL_RUN
 from tgi_conformance.plugin.run_wide import merged, rule_run_wide
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.gate import Gate, judge
-from tgi_conformance.reports.run import BackendInfo, Run, RunInfo
+from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo
 from tgi_conformance.reports.run_folder import Written, prepare, write_all
 from tgi_conformance.reports.verdict_lines import parse_line
 from tgi_conformance.suites.harness.session import SETTINGS
 
 _SHOWN_PATTERNS: Final = 3
+#: What the reason of a case says that the budget of a real endpoint left out, or its end.
+SAID: Final = "the real endpoint said: "
+BUDGET: Final = "the budget of "
+UNREACHABLE: Final = " cannot be reached"
 EXPECTED_RESULTS: Final = "expected_results"
 _VERSIONED: Final = ("tgi-conformance", "pytest", "pytest-xdist", "hypothesis")
 
@@ -130,6 +135,7 @@ class Gathering:
             pytest_code=int(exitstatus),
             enforce="should" if self.enforced else "must",
             backends_down=(*backends_down(self.scratch), *self._same_names()),
+            endpoint_unusable=endpoint_unusable(run),
         )
         written = self._write(run, gate) if self.writes and run.verdicts else None
         session.exitstatus = gate.code
@@ -205,7 +211,12 @@ class Gathering:
             longest_wait_seconds=round(_longest_wait(self.verdicts), 3),
             command=self.config.stash.get(COMMAND, "")
             or shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
+            real=self._real(),
         )
+
+    def _real(self) -> RealInfo | None:
+        run = self.config.stash.get(REAL_RUN, None)
+        return None if run is None else run.told()
 
     def _backends(self) -> Iterable[BackendInfo]:
         seen = backends_seen(self.scratch)
@@ -235,6 +246,17 @@ class Gathering:
         took = {verdict.case: verdict.duration for verdict in run.verdicts if verdict.duration}
         write_json(folder / DURATIONS, dict(read_durations(folder)) | took)
         return written
+
+
+def endpoint_unusable(run: Run) -> tuple[str, ...]:
+    """Why the real endpoint did not decide all that it was to: it died, or the budget ended first."""
+    not_here = [v for v in run.verdicts if v.ruling is Ruling.NOT_HERE and v.real and v.level == "MUST"]
+    for sign in (UNREACHABLE, BUDGET):
+        left = [verdict for verdict in not_here if sign in verdict.reason]
+        if left:
+            why = left[0].reason.partition(SAID)[2] or left[0].reason
+            return (f"{why}: {len(left)} MUST cases left, the first {left[0].case}",)
+    return ()
 
 
 def _renamed(verdict: Verdict, names: Mapping[str, str]) -> Verdict:

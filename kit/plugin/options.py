@@ -9,11 +9,8 @@ DEFAULT_SEED: Final = 20_26_11_24
 DEFAULT_RESULTS: Final = "collected_results"
 REFERENCE: Final = "tgi_conformance.backends.reference.adapter:ReferenceAdapter"
 
+#: The variable that asks for a run against a real endpoint.
 ENDPOINT_VARIABLE: Final = "TGI_ENDPOINT"
-NO_REAL_ENDPOINT: Final = (
-    f"{ENDPOINT_VARIABLE} is set, but runs against a real endpoint are not built yet: "
-    "unset it to run embedded"
-)
 ENDPOINT_UNUSABLE: Final = 14
 #: Exit code of a run whose backend does not start or describe itself.
 BACKEND_DOWN: Final = 12
@@ -88,6 +85,33 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "S",
         "help": "seconds a call may take before it counts as a hang (default 10)",
     },
+    "--tgi-endpoint": {
+        "metavar": "URL",
+        "help": "base URL of a real TGI: forwarded cases get their answers there (default: TGI_ENDPOINT)",
+    },
+    "--tgi-max-requests": {"type": int, "metavar": "N", "help": "requests to the real endpoint (300)"},
+    "--tgi-max-tokens": {"type": int, "metavar": "N", "help": "tokens that it may generate (5000)"},
+    "--tgi-dry-run": {
+        "action": "store_true",
+        "default": False,
+        "help": "send nothing to the real endpoint; say what would be",
+    },
+    "--tgi-wait-ready": {
+        "type": float,
+        "metavar": "S",
+        "help": "seconds to wait for a model of the real endpoint that is still loading (0)",
+    },
+    "--tgi-real-concurrency": {
+        "type": int,
+        "metavar": "N",
+        "help": "exchanges with the real endpoint at a time (4)",
+    },
+    "--tgi-cacert": {"metavar": "FILE", "help": "certificates (PEM) that the real endpoint is trusted by"},
+    "--tgi-header": {
+        "action": "append",
+        "metavar": "NAME: VALUE",
+        "help": "further header of each request to the real endpoint, for a gateway; repeatable",
+    },
     "--tgi-report": {"choices": ("full", "none"), "help": "none: write no files (default: full)"},
     "--tgi-evidence": {
         "choices": ("failures", "all"),
@@ -111,6 +135,11 @@ def destination(flag: str) -> str:
 def any_given(config: pytest.Config) -> bool:
     """Whether one of the options was used."""
     return any(getattr(config.option, destination(flag), None) for flag in OPTIONS)
+
+
+def asks_for_real(config: pytest.Config, environment: Mapping[str, str]) -> bool:
+    """Whether the run is to go to a real endpoint."""
+    return bool(config.option.tgi_endpoint or environment.get(ENDPOINT_VARIABLE))
 
 
 def cases_named(config: pytest.Config) -> list[str]:

@@ -18,9 +18,6 @@ from tgi_conformance.plugin.ids import NO_CLAUSE
 from tgi_conformance.plugin.options import (
     DEFAULT_RESULTS,
     DEFAULT_SEED,
-    ENDPOINT_UNUSABLE,
-    ENDPOINT_VARIABLE,
-    NO_REAL_ENDPOINT,
     REFERENCE,
     text,
 )
@@ -35,8 +32,6 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
 
     Raises ``pytest.UsageError`` that says what is wrong and what to do.
     """
-    if environment.get(ENDPOINT_VARIABLE):
-        pytest.exit(NO_REAL_ENDPOINT, returncode=ENDPOINT_UNUSABLE)
     profile = _profile(text(config, "--tgi-profile", "default"))
     if config.option.tgi_focus and profile != "quick":
         raise pytest.UsageError(f"a focus goes with quick: profile {profile} runs all cases anyway")

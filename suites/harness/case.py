@@ -29,6 +29,7 @@ from tgi_conformance.suites.harness.runaway import RunsAway, awaited
 from tgi_conformance.suites.harness.script_check import expect_met, no_fault
 from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, waits_of
 from tgi_conformance.suites.harness.session import Alone, CallSeen, CaseRecord, Settings, SpaceSeen
+from tgi_conformance.suites.real.replies import forwarded_replies
 from tgi_conformance.suites.shapes.calls import SHAPE_BY_NAME, SHAPES, Shape, healthy
 from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, dressed, model_served, served
 
@@ -103,6 +104,8 @@ class Case:
     key_echoed: bool = False
     #: The server generation that its spaces imitate, and its shapes speak.
     persona: Persona = NATIVE_PERSONA
+    #: A real server answers where any healthy answer would do.
+    forwards: bool = False
     _spaces: list[Space] = field(default_factory=list)
     _scripts: list[Script] = field(default_factory=list)
     #: Ids of spaces that had connections when the script was looked at.
@@ -120,8 +123,7 @@ class Case:
     @property
     def replayable(self) -> bool:
         """Whether a failure of this case can be tried again at a bounded price."""
-        ended = [outcome for _, outcome in self._outcomes]
-        ended += [outcome for outcome in self._ended if outcome is not None]
+        ended = [o for _, o in self._outcomes] + [o for o in self._ended if o is not None]
         return bool(self._spaces) and not any(outcome.ending in ("hang", "crash") for outcome in ended)
 
     @property
@@ -131,7 +133,7 @@ class Case:
 
     def again(self) -> "Case":
         """A case like this one with nothing done yet; its evidence goes to the same record."""
-        return Case(self.server, self.driver, self.probes, self.record, self.settings)
+        return Case(self.server, self.driver, self.probes, self.record, self.settings, forwards=self.forwards)
 
     # --- what the backend claims -------------------------------------------------------------------------
 
@@ -184,8 +186,7 @@ class Case:
 
     def _works(self, shape: Shape) -> bool:
         streams = [False, True] if self.claims("stream") else [False]
-        plain = SHAPE_BY_NAME[shape.name]
-        return all(self.probes.works(plain, streaming=streaming) for streaming in streams)
+        return all(self.probes.works(SHAPE_BY_NAME[shape.name], streaming=streaming) for streaming in streams)
 
     def policy(self, endpoint: str) -> RetryPolicy:
         """The retry policy in force for an endpoint."""
@@ -207,7 +208,8 @@ class Case:
         refused, so that a client that retries by itself finds no answer beside the script.
         """
         given = {"otherwise": UNSCRIPTED} | script
-        loaded = Script(replies=tuple(lasting(replies)), persona=self.persona, **given)  # type: ignore[arg-type]
+        played = lasting(forwarded_replies(replies) if self.forwards else replies)
+        loaded = Script(replies=tuple(played), persona=self.persona, **given)  # type: ignore[arg-type]
         space = self.server.space(loaded, keys={alias: self._canary(alias) for alias in ALIASES})
         self._spaces.append(space)
         self._scripts.append(loaded)
@@ -229,6 +231,10 @@ class Case:
     def journal(self) -> Journal:
         """What the space opened last has seen so far."""
         return self.space.journal()
+
+    def journals(self) -> list[Journal]:
+        """What each space of the case has seen so far."""
+        return [space.journal() for space in self._spaces]
 
     # --- the backend -------------------------------------------------------------------------------------
 
@@ -288,10 +294,8 @@ class Case:
 
     def _effective(self, settings: dict[str, object]) -> dict[str, object]:
         chosen = {name: value for name, value in settings.items() if name in self.description.settings}
-        if (
-            not any(name in settings for name in _RETRY_SETTINGS)
-            and "max_retries" in self.description.settings
-        ):
+        unasked = not any(name in settings for name in _RETRY_SETTINGS)
+        if unasked and "max_retries" in self.description.settings:
             chosen["max_retries"] = 0
         return chosen
 

@@ -13,10 +13,13 @@ from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.expect import ClauseFailed
 from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
 from tgi_conformance.suites.harness.replay import confirm
-from tgi_conformance.suites.harness.rulings import Blocked
+from tgi_conformance.suites.harness.rulings import Blocked, NotHere, Untestable
 from tgi_conformance.suites.harness.session import CaseRecord
+from tgi_conformance.suites.real.replies import is_used_up, trouble
 
 Play = Callable[[Case], None]
+#: How often a case is tried again whose real server did not answer as it was to.
+FURTHER_TRIES: Final = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,8 +66,9 @@ def judged(case: Case, play: Play) -> Iterator[None]:
     """
     case.probes.runaways.last = None
     try:
-        yield
-        case.check_script()
+        with fit_to_decide(case, play):
+            yield
+            case.check_script()
     except ClauseFailed as failure:
         case.check_server()
         if isinstance(failure, ProbeFailed):
@@ -80,6 +84,35 @@ def judged(case: Case, play: Play) -> Iterator[None]:
         if confirm(case, failure, play):
             raise
         case.record.expected = case.record.observed = ""
+
+
+@contextmanager
+def fit_to_decide(case: Case, play: Play) -> Iterator[None]:
+    """Let no answer of a real server decide that was not what the case needs: it is tried twice more.
+
+    Raises ``NotHere`` where the server never gave it.
+    """
+    problem: BaseException | None = None
+    try:
+        yield
+    except (ClauseFailed, Untestable) as error:
+        problem = error
+    said = trouble(case.journals()) if case.forwards else ""
+    for _ in range(FURTHER_TRIES if said and not is_used_up(said) else 0):
+        again, problem = case.again(), None
+        try:
+            play(again)
+            again.check_script()
+        except (ClauseFailed, Untestable) as error:
+            problem = error
+        said = trouble(again.journals())
+        again.finish()
+        if not said:
+            break
+    if said:
+        raise NotHere(f"the real endpoint said: {said}") from None
+    if problem is not None:
+        raise problem
 
 
 def take_findings(probes: Probes, record: CaseRecord) -> None:

@@ -36,6 +36,15 @@ class EndpointGiven:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RealEndpoints:
+    """The real endpoints of a run: the egress that leads there, and how many there are. Keys are its own."""
+
+    egress_url: str
+    egress_token: str = field(repr=False)
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one run, the same in every worker."""
 
@@ -50,6 +59,8 @@ class Settings:
     deadline: float = DEADLINE
     #: What each backend, by its label, says of itself; empty where none was started before collection.
     described: Mapping[str, Description] = field(default_factory=dict)
+    #: Real endpoints that the forwarded cases go to; None: all is embedded.
+    real: RealEndpoints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,8 @@ class CaseRecord:
 SETTINGS: Final = pytest.StashKey[Settings]()
 ALONE: Final = pytest.StashKey[Alone]()
 RECORD: Final = pytest.StashKey[CaseRecord]()
+#: Whether the case at work is forwarded to a real endpoint.
+FORWARDED: Final = pytest.StashKey[bool]()
 #: The backends' processes that were started before collection, for the process that runs the cases.
 STARTED: Final = pytest.StashKey[dict[BackendSpec, Driver]]()
 

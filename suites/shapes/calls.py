@@ -18,6 +18,11 @@ Draft = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Healthy(Reply):
+    """A healthy answer of which nothing but its health matters: a real server may answer in its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """One kind of generation call, and how TGI answers it."""
 
@@ -98,7 +103,8 @@ class Shape:
 
     def reply(self, text: str, *, streaming: bool) -> Reply:
         """A healthy answer of either form; a stream gets a token a word."""
-        return self.stream(words(text)) if streaming else self.plain(text)
+        made = self.stream(words(text)) if streaming else self.plain(text)
+        return Healthy(response=made.response, stream=made.stream)
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -248,4 +254,4 @@ SHAPE_BY_NAME: Final = {shape.name: shape for shape in SHAPES}
 
 def healthy(**fields: object) -> Reply:
     """A TGI that answers any route in its own form, with the prompt as text."""
-    return Reply(tgi=Generation(echo=True, **fields))  # type: ignore[arg-type]
+    return Healthy(tgi=Generation(echo=True, **fields))  # type: ignore[arg-type]

@@ -146,14 +146,6 @@ def test_wrong_use_is_4_and_says_what_to_write(project: Path, words: list[str], 
     assert said in done.out
 
 
-def test_a_real_endpoint_is_14_until_it_is_built(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("TGI_ENDPOINT", "https://example.invalid")
-    assert main(["run"]) == 14
-    assert "not built yet" in capsys.readouterr().err
-
-
 def test_a_gap_in_the_keys_is_wrong_use(project: Path) -> None:
     done = run_cli(project, "run", "--backend", "mini:Mini", "-n", "0", HF_API_KEY_2="k")
     assert done.code == 4, done.out

@@ -211,13 +211,6 @@ def test_bad_options_are_wrong_use(project: Path) -> None:
         assert said in done.out
 
 
-def test_a_real_endpoint_is_refused_and_not_ignored(project: Path) -> None:
-    _write(project, test_a=PASSES)
-    done = run_pytest(project, "-q", "--tgi-seed=1", TGI_ENDPOINT="https://example.invalid")
-    assert done.code == 14, done.out
-    assert "not built yet" in done.out
-
-
 BACKEND = """
 import pytest
 

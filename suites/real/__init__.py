@@ -1,0 +1,1 @@
+"""Runs against a real endpoint: which cases are forwarded, and whether what came was fit to decide."""

@@ -1,0 +1,61 @@
+"""Healthy replies as answers of a real server, and whether that gave what the case needs. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from tgi_conformance.contracts.journal import Exchange, Journal
+from tgi_conformance.contracts.script import Forward, Reply
+from tgi_conformance.suites.shapes.calls import Healthy
+
+#: What of an answer's text is quoted.
+_QUOTED = 120
+
+
+def forwarded_replies(replies: Iterable[Reply]) -> tuple[Reply, ...]:
+    """The replies, where a real server answers in the place of each that is only to be healthy.
+
+    Its delivery stays, so that a real answer is held, slowed down or cut where a scripted one would be.
+    """
+    return tuple(_forwarded(reply) if isinstance(reply, Healthy) else reply for reply in replies)
+
+
+def _forwarded(reply: Reply) -> Reply:
+    return Reply(
+        name=reply.name,
+        when=reply.when,
+        requests=reply.requests,
+        forward=Forward(),
+        delivery=reply.delivery,
+    )
+
+
+def was_forwarded(journals: Sequence[Journal]) -> bool:
+    """Whether any answer came from the real server."""
+    return any(exchange.answer is not None for journal in journals for exchange in journal)
+
+
+def trouble(journals: Sequence[Journal]) -> str:
+    """What the real server said where the case needed a healthy answer; empty: nothing was wrong.
+
+    Then the case shows nothing of the client, whatever came of it.
+    """
+    forwarded = (exchange for journal in journals for exchange in journal if exchange.answer is not None)
+    return next((text for text in map(_trouble_of, forwarded) if text), "")
+
+
+def is_used_up(said: str) -> bool:
+    """Whether it is the run itself that sent nothing, so that no further try helps."""
+    return said.startswith(("the budget of ", "a dry run "))
+
+
+def _trouble_of(exchange: Exchange) -> str:
+    answer = exchange.answer
+    if answer is None:
+        return ""
+    if answer.upstream == "failed":
+        return answer.problem or "nothing"
+    if answer.upstream in {"fin", "rst"}:
+        return f"an answer that broke off after {len(answer.body)} bytes ({answer.upstream})"
+    if answer.status is not None and answer.status // 100 != 2:
+        said = " ".join(answer.body.decode(errors="replace").split())[:_QUOTED]
+        return f"{answer.status} {answer.reason}: {said}".rstrip(": ")
+    return ""
