@@ -132,6 +132,9 @@ def _backend_options(command: Any) -> Any:
 @click.option("--max-tokens", type=int, metavar="N", help="Tokens that it may generate.  [default: 5000]")
 @click.option("--dry-run", is_flag=True, help="Send nothing to the real TGI; say what would be.")
 @click.option("--wait-ready", type=float, metavar="S", help="Wait for a model that is still loading.")
+@click.option(
+    "--any-server", is_flag=True, help="Take a real endpoint that is no TGI, where it answers chats."
+)
 @click.option("--real-concurrency", type=int, metavar="N", help="Exchanges with it at a time.  [default: 4]")
 @click.option("--cacert", metavar="FILE", help="Certificates (PEM) that the real TGI is trusted by.")
 @click.option(

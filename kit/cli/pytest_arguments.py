@@ -42,6 +42,7 @@ class Choice:
     max_requests: int | None = None
     max_tokens: int | None = None
     dry_run: bool = False
+    any_server: bool = False
     wait_ready: float | None = None
     real_concurrency: int | None = None
     cacert: str | None = None
@@ -94,6 +95,8 @@ def _own(choice: Choice) -> Iterator[str]:
     yield from (f"--tgi-header={header}" for header in choice.headers)
     if choice.dry_run:
         yield "--tgi-dry-run"
+    if choice.any_server:
+        yield "--tgi-any-server"
     if choice.inproc:
         yield "--tgi-inproc"
     if choice.allow_network:

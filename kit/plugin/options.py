@@ -101,6 +101,11 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "S",
         "help": "seconds to wait for a model of the real endpoint that is still loading (0)",
     },
+    "--tgi-any-server": {
+        "action": "store_true",
+        "default": False,
+        "help": "take a real endpoint that is no TGI, where it answers POST /v1/chat/completions",
+    },
     "--tgi-real-concurrency": {
         "type": int,
         "metavar": "N",

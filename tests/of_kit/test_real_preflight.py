@@ -96,6 +96,35 @@ def test_what_is_in_the_way_is_said_in_words(answers: Mapping[str, Said], words:
     assert words in found.problem
 
 
+VLLM = {**HEALTHY, "/version": said({"version": "0.32.0"})}
+
+
+def test_another_server_that_answers_chats_is_taken_where_that_is_asked_for() -> None:
+    chats = {"/v1/chat/completions": said({"choices": [{"index": 0}]})}
+    ask, asked = asking({**VLLM, **chats})
+    refused, taken = look(ask), look(ask, any_server=True)
+    assert "this looks like vLLM" in refused.problem
+    assert "--any-server" in refused.problem
+    assert (taken.problem, len(taken.remarks)) == ("", 1)
+    assert "this looks like vLLM" in taken.remarks[0]
+    assert [line for line in asked if line.startswith("POST")] == ["POST /v1/chat/completions"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (said({"message": "The model `tgi` does not exist."}, 404), "for the model tgi was answered 404"),
+        (said({"message": "no"}, 401), "401: the key is not accepted"),
+        (said({"object": "list"}), "for the model tgi was answered 200"),
+    ],
+)
+def test_a_server_that_does_not_answer_chats_is_never_taken(answer: Said, words: str) -> None:
+    ask, _ = asking({**VLLM, "/v1/chat/completions": answer})
+    found = look(ask, any_server=True)
+    assert words in found.problem
+    assert "this looks like vLLM" in found.problem
+
+
 def test_a_model_that_is_loading_is_waited_for_as_long_as_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)

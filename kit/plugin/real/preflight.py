@@ -20,6 +20,10 @@ _PATIENCE: Final = 60.0
 _LOOK: Final = 2.0
 _REFUSED: Final = frozenset({401, 403})
 _QUOTED: Final = 160
+_ANY_SERVER: Final = "--any-server takes a server that answers POST /v1/chat/completions"
+#: The model that clients name where nothing is asked of them, as TGI lets them.
+_MODEL: Final = "tgi"
+_CHAT: Final = "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +65,27 @@ class Looked:
     model: str = ""
     version: str = ""
     remarks: tuple[str, ...] = field(default=())
+    #: That it is another server than a TGI, which does not keep a run from one that takes any server.
+    other: str = ""
 
 
 Ask = Callable[[str, str, JSON], Said]
 
 
-def look(ask: Ask, *, model: str = "", wait_ready: float = 0.0) -> Looked:
+def look(ask: Ask, *, model: str = "", wait_ready: float = 0.0, any_server: bool = False) -> Looked:
     """Look at an endpoint.
 
     ``ask`` takes method, path and body; ``model`` is the one that is expected there, if any is; for
-    ``wait_ready`` seconds a model that is still loading is waited for.
+    ``wait_ready`` seconds a model that is still loading is waited for; ``any_server`` takes another
+    server than a TGI too, where it answers chats as OpenAI's API does.
     """
+    found = _look(ask, model, wait_ready)
+    if not found.other:
+        return found
+    return _chatting(ask, found.other) if any_server else Looked(problem=f"{found.other}; {_ANY_SERVER}")
+
+
+def _look(ask: Ask, model: str, wait_ready: float) -> Looked:
     health = _ready(ask, wait_ready)
     if problem := _in_the_way(health, "GET /health"):
         return Looked(problem=problem)
@@ -119,7 +133,7 @@ def _other_model(served: str, wanted: str) -> tuple[str, ...]:
 def _without_info(ask: Ask, health: Said, info: Said) -> Looked:
     """Look at an endpoint that does not tell of itself as TGI does."""
     if who := _who(ask):
-        return Looked(problem=f"this looks like {who}, not like TGI: GET /info was answered {info.status}")
+        return Looked(other=f"this looks like {who}, not like TGI: GET /info was answered {info.status}")
     made = ask("POST", "/generate", {"inputs": "Hello", "parameters": {"max_new_tokens": 1}})
     if problem := _in_the_way(made, "POST /generate"):
         return Looked(problem=problem)
@@ -130,8 +144,22 @@ def _without_info(ask: Ask, health: Said, info: Said) -> Looked:
         )
     tried = f"GET /health ({health.status}), GET /info ({info.status}) and POST /generate ({made.status})"
     if made.status == 404:
-        return Looked(problem=f"nothing of TGI is at this path: {tried} were tried; is the base URL right?")
-    return Looked(problem=f"this is no TGI: {tried} were tried; the last said: {made.text}")
+        return Looked(other=f"nothing of TGI is at this path: {tried} were tried; is the base URL right?")
+    return Looked(other=f"this is no TGI: {tried} were tried; the last said: {made.text}")
+
+
+def _chatting(ask: Ask, other: str) -> Looked:
+    """Look whether another server answers chats as a client of TGI asks for them."""
+    body: JSON = {"model": _MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+    made = ask("POST", _CHAT, body)
+    if problem := _in_the_way(made, f"POST {_CHAT}"):
+        return Looked(problem=f"{other}; {problem}")
+    told = made.json
+    if made.status == 200 and isinstance(told, dict) and told.get("choices"):
+        return Looked(remarks=(f"{other}; POST {_CHAT} answers, and --any-server was given",))
+    return Looked(
+        problem=f"{other}; POST {_CHAT} for the model {_MODEL} was answered {made.status}: {made.text}"
+    )
 
 
 #: Path, a member that its answer has, and the server that has such a route.

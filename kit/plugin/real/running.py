@@ -77,7 +77,12 @@ def with_real_endpoints(
     looked = Looked()
     if not given.orders.dry_run:
         wait_ready = float(config.option.tgi_wait_ready or 0.0)
-        looked = look(asking_by(egress.url, egress.token), model=model, wait_ready=wait_ready)
+        looked = look(
+            asking_by(egress.url, egress.token),
+            model=model,
+            wait_ready=wait_ready,
+            any_server=config.option.tgi_any_server,
+        )
     if looked.problem:
         pytest.exit(f"{given.shown}: {looked.problem}", returncode=ENDPOINT_UNUSABLE)
     config.stash[REAL_RUN] = RealRun(given=given, egress=egress, looked=looked)
