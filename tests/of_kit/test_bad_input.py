@@ -72,7 +72,7 @@ def together() -> tuple[int, str, list[dict[str, object]]]:
     names = [*CHATS, "FloodsStdout", "LacksAMethod", "Misspelt"]
     backends = [word for name in names for word in ("--backend", f"{ADAPTERS}:{name}")]
     cases = [word for case in (CHAT, BESIDE, "DECL-01/capabilities") for word in ("--case", case)]
-    return run("--deadline", "2", *backends, *cases)
+    return run("--deadline", "5", *backends, *cases)
 
 
 def verdict(name: str, case: str) -> dict[str, object]:
