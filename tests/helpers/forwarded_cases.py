@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 
 from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
-from tgi_conformance.contracts.verdict import DECIDED, RED
+from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling
 from tgi_conformance.fake_server.client import FakeServer
 from tgi_conformance.plugin import cases
 from tgi_conformance.plugin.collection import WAYS_TRIED
@@ -87,7 +87,7 @@ def main() -> int:
     good = [
         Candidate(case=item.stash[CASE_ID], backend="", ways=item.stash.get(WAYS_TRIED, frozenset()))
         for case, item in watching.items.items()
-        if watching.rulings.get(case) in DECIDED - RED
+        if watching.rulings.get(case) in DECIDED - RED - {Ruling.ADVISORY}
         and 0 < watching.forwarded[case] <= DEAREST
         and share_of(item) != "alone"
     ]
