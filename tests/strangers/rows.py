@@ -200,7 +200,7 @@ _HABITS = (
     Row(name="slow-creation", does=("slow creation",), long=True),
     Row(name="integer-ids", does=("integer ids",)),
     Row(name="odd-ids", does=("odd ids",)),
-    Row(name="bare-values", does=("bare values",), without=("tools", "reqid")),
+    Row(name="bare-values", does=("bare values",), without=("tools", "reqid", "logprobs")),
     Row(name="few-stats", does=("few stats",)),
     Row(name="default-temperature", does=("default temperature",)),
     Row(name="asks-info", does=("asks info",)),
