@@ -46,11 +46,15 @@ VLLM_ENVIRONMENT: Final = {
 
 
 def free_port() -> int:
-    """A port of loopback on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A port of loopback on which nobody listens; none of those that systems hand out by themselves.
+
+    A server that loads for minutes binds late, and a port that is handed out may be gone by then.
+    """
+    for port in range(18000, 18100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise SystemExit("no port from 18000 to 18099 is free")
 
 
 @contextlib.contextmanager

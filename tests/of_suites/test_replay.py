@@ -25,6 +25,7 @@ from tgi_conformance.suites.harness.session import CaseRecord, Settings
 class FakeCase:
     record: CaseRecord = field(default_factory=lambda: CaseRecord(case="X-01/a", clause="X-01", backend="b"))
     replayable: bool = True
+    forwards: bool = False
     made: list["FakeCase"] = field(default_factory=list)
     finished: int = 0
     within: bool = False
