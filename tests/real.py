@@ -67,7 +67,8 @@ def started(command: Sequence[str], port: int, log: Path, **more: str) -> Iterat
             yield f"http://127.0.0.1:{port}"
         finally:
             # With what it started itself: npx and vLLM have processes of their own.
-            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=60)
 
 

@@ -1,13 +1,16 @@
 """Healthy replies as answers of a real server, and whether that gave what the case needs. Pure."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
-from tgi_conformance.contracts.journal import Exchange, Journal
+from tgi_conformance.contracts.journal import Exchange, Journal, KeptAnswer
 from tgi_conformance.contracts.script import Forward, Reply
 from tgi_conformance.suites.shapes.calls import Healthy
 
 #: What of an answer's text is quoted.
-_QUOTED = 120
+_QUOTED: Final = 120
+#: Seconds of silence of the real server after which the client may have left because of them.
+_SILENT: Final = 1.5
 
 
 def forwarded_replies(replies: Iterable[Reply]) -> tuple[Reply, ...]:
@@ -55,7 +58,17 @@ def _trouble_of(exchange: Exchange) -> str:
         return answer.problem or "nothing"
     if answer.upstream in {"fin", "rst"}:
         return f"an answer that broke off after {len(answer.body)} bytes ({answer.upstream})"
+    if answer.upstream == "left" and (silent := _silence(exchange, answer)) >= _SILENT:
+        return f"nothing more for {silent:.1f} s, and then the client had left"
     if answer.status is not None and answer.status // 100 != 2:
         said = " ".join(answer.body.decode(errors="replace").split())[:_QUOTED]
         return f"{answer.status} {answer.reason}: {said}".rstrip(": ")
     return ""
+
+
+def _silence(exchange: Exchange, answer: KeptAnswer) -> float:
+    """How long the real server had said nothing when the client left."""
+    if exchange.gone_at is None:
+        return 0.0
+    last = answer.parts[-1].at if answer.parts else exchange.reply_at or exchange.received_at
+    return exchange.gone_at - last

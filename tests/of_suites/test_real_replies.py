@@ -69,6 +69,24 @@ def test_an_answer_that_the_case_cannot_use_is_said_in_words(answer: dict[str, o
     assert not was_forwarded([Journal()])
 
 
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ({"gone_at": 10.0}, "nothing more for 10.0 s, and then the client had left"),
+        ({"gone_at": 10.0, "answer_at": 2.0}, "nothing more for 8.0 s, and then the client had left"),
+        ({"gone_at": 1.4}, ""),
+        ({"gone_at": 10.0, "answer_at": 9.0}, ""),
+    ],
+)
+def test_a_client_that_leaves_a_silent_server_shows_nothing(times: dict[str, float], words: str) -> None:
+    came = () if "answer_at" not in times else (AnswerPart(content=b"x", at=times["answer_at"]),)
+    answer = KeptAnswer(status=200, upstream="left", parts=came)
+    exchange = Exchange(
+        id=0, connection=0, method="POST", target="/", answer=answer, gone_at=times["gone_at"]
+    )
+    assert trouble([Journal(exchanges=(exchange,))]) == words
+
+
 def test_only_the_runs_own_budget_makes_further_tries_useless() -> None:
     assert is_used_up("the budget of 3 requests is used up (--max-requests)")
     assert not is_used_up("429 Too Many Requests: the budget of 3")
