@@ -36,6 +36,8 @@ PATIENCE = 1800
 #: Workers of a row whose run is long, and such rows at a time: the client sleeps for most of it, so they run
 #: beside the others.
 LONG_WORKERS, LONG_JOBS = 6, 1
+#: How many red cases of a row are named.
+SHOWN = 10
 COLUMNS = (Ruling.PASSED, Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE, Ruling.NOT_APPLICABLE)
 
 
@@ -103,9 +105,15 @@ def table(rows: Iterable[Row]) -> list[str]:
         counts = "  ".join(f"{n:{len(r)}}" for n, r in zip(row.counts, COLUMNS, strict=True))
         lines.append(
             f"{row.stranger:{width}}  {counts}  {row.seconds:7.1f}"
-            f"  {row.problem or ' '.join(row.red) or 'none'}"
+            f"  {row.problem or _first(row.red, ' ') or 'none'}"
         )
     return lines
+
+
+def _first(texts: Sequence[str], between: str) -> str:
+    """The first texts in one; how many more there are is said. A stranger that is broken has thousands."""
+    more = len(texts) - SHOWN
+    return between.join((*texts[:SHOWN], *((f"and {more} more",) if more > 0 else ())))
 
 
 def chosen(given: argparse.Namespace) -> list[Stranger]:
@@ -140,7 +148,8 @@ def main(words: Sequence[str] | None = None) -> int:
             with file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(row)) + "\n")
             print(f"[{number}/{len(todo)}] {table([row])[1]}", flush=True)
-            print("".join(f"    {reason}\n" for reason in row.reasons), end="", flush=True)
+            if row.reasons:
+                print(f"    {_first(row.reasons, chr(10) + '    ')}", flush=True)
     done = [rows[stranger.id] for stranger in wanted if stranger.id in rows]
     clean = sum(row.clean for row in done)
     print("\n".join(["", *table(done), "", f"{clean} of {len(done)} strangers without a red verdict"]))

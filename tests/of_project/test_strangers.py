@@ -125,6 +125,11 @@ def test_the_table_counts_the_verdicts_and_names_the_red_ones() -> None:
     assert line.split() == ["second-x", "9", "1", "0", "0", "2", "60.0", "REQ-01/x"]
 
 
+def test_of_a_stranger_that_is_broken_the_first_red_cases_are_named_and_the_others_counted() -> None:
+    broken = replace(ROW, red=tuple(f"REQ-01/{number}" for number in range(2000)))
+    assert table([broken])[1].split()[-5:] == ["REQ-01/8", "REQ-01/9", "and", "1990", "more"]
+
+
 def test_a_red_verdict_fails_the_matrix_and_what_has_a_row_is_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -111,9 +111,9 @@ class _AsksHealth:
 
 
 class _WithoutId:
-    def __init__(self, endpoint: Any, path: str, body: bytes, request_id: str | None) -> None:
+    def __init__(self, endpoint: Any, path: str, body: bytes, request_id: str | None, own: Any) -> None:
         del request_id
-        super().__init__(endpoint, path, body, None)  # type: ignore[call-arg]
+        super().__init__(endpoint, path, body, None, own)  # type: ignore[call-arg]
 
 
 _HABITS = {"slow calls": _Slow, "asks health": _AsksHealth, "no request id": _WithoutId}
