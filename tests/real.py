@@ -8,7 +8,8 @@ forwarded cases (``tgi-conformance list --real``), and ended::
     tox -e real -- --aimock                           # npm's @copilotkit/aimock, by npx
     tox -e real -- --url http://127.0.0.1:8000        # a server that runs already
 
-Both speak OpenAI's API, so what needs TGI's own routes is ``not here``. The exit code is that of the run.
+Both speak OpenAI's API, so what needs TGI's own routes is ``not here``. Then the server itself is checked as
+one that does (``check-server --as openai``). The exit code is that of the run.
 """
 
 import argparse
@@ -125,6 +126,19 @@ def run(url: str, words: Sequence[str]) -> int:
     return subprocess.run([*command, "--results", str(STATE / "results")], check=False).returncode
 
 
+def check(url: str) -> None:
+    """Say what is found of the server itself; that is its affair, and no part of the exit code."""
+    command = ["tgi-conformance", "check-server", url, "--as", "openai"]
+    subprocess.run([*command, "--json", str(STATE / "server.json")], check=False)
+
+
+def run_and_check(url: str, words: Sequence[str]) -> int:
+    """Both; returns the exit code of the run."""
+    code = run(url, words)
+    check(url)
+    return code
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Start the server that is asked for and run the kit against it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -135,9 +149,9 @@ def main(words: Sequence[str] | None = None) -> int:
     given, rest = parser.parse_known_args(words)
     STATE.mkdir(parents=True, exist_ok=True)
     if given.url:
-        return run(given.url, rest)
+        return run_and_check(given.url, rest)
     with aimock() if given.aimock else vllm(given.vllm) as url:
-        return run(url, rest)
+        return run_and_check(url, rest)
 
 
 if __name__ == "__main__":

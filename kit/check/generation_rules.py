@@ -115,30 +115,32 @@ def _openai_plain(request: GenerationRequest, body: dict[str, Any]) -> Iterator[
         reason = choice.get("finish_reason")
         if reason not in _OPENAI_ENDS:
             yield "finish reason", f"one of {', '.join(sorted(_OPENAI_ENDS))}", str(reason)
-    yield from _usage(request, body.get("usage"))
+    yield from usage(request, body.get("usage"), len(request.prompts))
     if request.route == "chat" and request.logprobs and not any(c.get("logprobs") for c in choices):
         yield "logprobs", "logprobs", "none"
-    yield from _calls(request, [choice.get("message", {}).get("tool_calls") for choice in choices])
+    yield from calls(request, [choice.get("message", {}).get("tool_calls") for choice in choices])
 
 
-def _usage(request: GenerationRequest, usage: Any) -> Iterator[Broken]:
-    if not isinstance(usage, dict):
-        yield "usage", "the counts of tokens", str(usage)
+def usage(request: GenerationRequest, told: Any, texts: int) -> Iterator[Broken]:
+    """What is wrong with the counts of tokens of an answer with so many texts."""
+    if not isinstance(told, dict):
+        yield "usage", "the counts of tokens", str(told)
         return
-    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+    counts = [told.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
     if not all(isinstance(count, int) for count in counts):
-        yield "usage", "three counts", str(usage)
+        yield "usage", "three counts", str(told)
         return
     prompt, completion, total = (int(str(count)) for count in counts)
     limit = request.parameters.max_new_tokens
     if prompt + completion != total:
         yield "usage", f"a total of {prompt + completion}", str(total)
-    elif limit is not None and completion > limit * len(request.prompts):
-        yield "length limit", f"at most {limit * len(request.prompts)} tokens", str(completion)
+    elif limit is not None and completion > limit * texts:
+        yield "length limit", f"at most {limit * texts} tokens", str(completion)
 
 
-def _calls(request: GenerationRequest, calls: Sequence[Any]) -> Iterator[Broken]:
-    for several in calls:
+def calls(request: GenerationRequest, made: Sequence[Any]) -> Iterator[Broken]:
+    """What is wrong with the calls of tools that each choice makes."""
+    for several in made:
         for call in several or ():
             function = call.get("function", {})
             known = {name for name, _ in request.tools}
@@ -173,11 +175,12 @@ def _stream(request: GenerationRequest, answered: Answered) -> Iterator[Broken]:
             yield "event schema", f"as the schema {schema} has it", wrong[0]
             return
     openai = request.route in {"chat", "completions"}
-    yield from _done(answered, openai=openai)
+    yield from end_mark(answered, openai=openai)
     yield from _openai_events(request, frames) if openai else _native_events(request, frames)
 
 
-def _done(answered: Answered, *, openai: bool) -> Iterator[Broken]:
+def end_mark(answered: Answered, *, openai: bool) -> Iterator[Broken]:
+    """What is wrong with the place of ``[DONE]``."""
     marks = [number for number, event in enumerate(answered.events) if event.data == DONE]
     if openai and marks != [len(answered.events) - 1]:
         yield "end mark", "[DONE] as the last event", f"[DONE] at {marks} of {len(answered.events)} events"
@@ -222,5 +225,5 @@ def _openai_events(request: GenerationRequest, frames: Sequence[Any]) -> Iterato
     usages = [frame["usage"] for frame in frames if frame.get("usage")]
     if request.include_usage and not usages:
         yield "usage", "the counts of tokens, as include_usage asks", "none"
-    for usage in usages[-1:]:
-        yield from _usage(request, usage)
+    for last in usages[-1:]:
+        yield from usage(request, last, len(request.prompts))

@@ -1,13 +1,15 @@
 """Recordings as requests and answers of a check; and those of the laboratory in the kit's form. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tgi_conformance.check.asked import Answered, Asked
 from tgi_conformance.contracts.recording import Content, Part, RecordedAnswer, RecordedRequest, Recording
 
 #: What stands at the end of a body that the laboratory cut, since its length alone mattered.
-_CUT = ("...(cut)", " bytes)")
+_CUT: Final = ("...(cut)", " bytes)")
+#: How a whole body ends: by its length, by the last chunk, or there was none to come (HEAD, 204).
+_WHOLE: Final = frozenset({None, "complete", "last-chunk", "none"})
 
 
 class ForeignRecordingError(ValueError):
@@ -57,7 +59,7 @@ def converted(value: Mapping[str, Any]) -> Recording:
             headers=_pairs(response.get("headers")),
             head_ms=float(response.get("head_ms") or 0.0),
             parts=_parts(response),
-            ending="complete" if response.get("body_end", "complete") == "complete" else "fin",
+            ending="complete" if response.get("body_end") in _WHOLE else "fin",
             reason=response.get("reason"),
             framing=_framing(response.get("framing")),
         ),
@@ -74,7 +76,10 @@ def _pairs(headers: Any) -> tuple[tuple[str, str], ...]:
 def _parts(response: Mapping[str, Any]) -> tuple[Part, ...]:
     frames = response.get("frames")
     if frames:
-        return tuple(Part(content=Content(text=raw), after_ms=max(0.0, float(gap))) for raw, gap in frames)
+        return tuple(
+            Part(content=Content(text=frame["raw"]), after_ms=max(0.0, float(frame["gap_ms"])))
+            for frame in frames
+        )
     body = response.get("body")
     return (Part(content=Content(text=body)),) if body else ()
 

@@ -7,7 +7,7 @@ from typing import Final
 from tgi_conformance.check.asked import Answered, Asked, Finding
 from tgi_conformance.check.expecting import Generated, expected
 from tgi_conformance.check.generating import every_request
-from tgi_conformance.check.judging import judge
+from tgi_conformance.check.kinds import TGI_3_3, Kind
 from tgi_conformance.check.sending import Send, within
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Server
@@ -51,14 +51,21 @@ def server_of(info: JSON) -> Server:
     return Server(**given)
 
 
-def check(send: Send, url: str, budget: Budget, requests: Iterable[Asked] | None = None) -> Checked:
-    """Ask and judge; ``requests``: others than all that the domains give."""
+def check(
+    send: Send,
+    url: str,
+    budget: Budget,
+    requests: Iterable[Asked] | None = None,
+    kind: Kind = TGI_3_3,
+) -> Checked:
+    """Ask and judge; ``requests``: others than all that the domains give; ``kind``: what it is checked as."""
     server = server_of(send(Asked(name="info", method="GET", path="/info", content_type=None)).value)
     findings: list[Finding] = []
     undecided: list[tuple[Asked, str]] = []
     texts: dict[bytes, str] = {}
     count, routes = 0, dict[str, None]()
-    for asked, refused in within(budget, every_request() if requests is None else requests):
+    wanted = (one for one in requests or every_request() if kind.asks(expected(one, server)))
+    for asked, refused in within(budget, wanted):
         if refused:
             undecided.append((asked, refused))
             continue
@@ -68,8 +75,9 @@ def check(send: Send, url: str, budget: Budget, requests: Iterable[Asked] | None
         if answered.status in _NOT_NOW:
             undecided.append((asked, f"{answered.status}: {answered.text}"))
             continue
-        findings += judge(asked, expected(asked, server), answered)
-        findings += _repeats(asked, answered, server, texts)
+        findings += kind.judge(asked, expected(asked, server), answered)
+        if kind.repeats:
+            findings += _repeats(asked, answered, server, texts)
     return Checked(
         url=url,
         asked=count,

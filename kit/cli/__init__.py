@@ -220,6 +220,14 @@ def serve_command(flags: tuple[str, ...]) -> int:
 @click.option("--max-requests", type=click.IntRange(1), default=600, show_default=True, metavar="N")
 @click.option("--max-tokens", type=click.IntRange(1), default=5000, show_default=True, metavar="N")
 @click.option("--from", "folder", metavar="DIR", help="Ask what was recorded there, and nothing else.")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["tgi-3.3", "tgi-2", "openai"]),
+    default="tgi-3.3",
+    show_default=True,
+    help="What it is checked as.",
+)
 @click.option("--json", "json_file", metavar="FILE", help="Also write the findings as JSON.")
 @click.option("--junit", "junit_file", metavar="FILE", help="Also write them as JUnit.")
 def check_server_command(url: str, **chosen: Any) -> int:

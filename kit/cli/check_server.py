@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tgi_conformance.check.asked import Asked
+from tgi_conformance.check.kinds import KINDS
 from tgi_conformance.check.report import as_json, as_junit, lines
 from tgi_conformance.check.running import check
 from tgi_conformance.check.sending import Target, sending_to
@@ -23,6 +24,7 @@ def check_server(
     max_requests: int,
     max_tokens: int,
     folder: str | None,
+    kind: str,
     json_file: str | None,
     junit_file: str | None,
 ) -> int:
@@ -43,7 +45,7 @@ def check_server(
     if first.problem:
         click.echo(f"{url}: {first.problem}", err=True)
         return Exit.ENDPOINT_UNUSABLE
-    found = check(send, url, Budget(max_requests, max_tokens), requests)
+    found = check(send, url, Budget(max_requests, max_tokens), requests, KINDS[kind])
     for line in lines(found):
         click.echo(line)
     for file, text in ((json_file, as_json), (junit_file, as_junit)):

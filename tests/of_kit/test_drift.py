@@ -125,13 +125,23 @@ def test_recordings_of_the_laboratory_are_had_in_the_kits_form() -> None:
     assert made.request.headers == (("content-type", "application/json"),)
     assert asked_of("x", made.request).value == {"inputs": "é"}
     assert answered_of(made.answer).value == {"a": "é"}
-    streamed = converted(
-        LABORATORY | {"response": {"status": 200, "frames": [["data: a\n\n", 3], ["data: b\n\n", -1]]}}
-    )
+    frames = [{"raw": "data: a\n\n", "gap_ms": 3}, {"raw": "data: b\n\n", "gap_ms": -1}]
+    response = {"status": 200, "framing": "chunked", "body_end": "last-chunk", "frames": frames}
+    streamed = converted(LABORATORY | {"response": response})
+    assert streamed.answer.ending == "complete"
     assert [(part.content.text, part.after_ms) for part in streamed.answer.parts] == [
         ("data: a\n\n", 3.0),
         ("data: b\n\n", 0.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("body_end", "ending"),
+    [("complete", "complete"), ("none", "complete"), ("closed-without-last-chunk", "fin")],
+)
+def test_a_recorded_body_is_whole_unless_it_broke_off(body_end: str, ending: str) -> None:
+    made = converted(LABORATORY | {"response": LABORATORY["response"] | {"body_end": body_end}})
+    assert made.answer.ending == ending
 
 
 @pytest.mark.parametrize(
