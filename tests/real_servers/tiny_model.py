@@ -16,6 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy
+from safetensors.numpy import save_file
+
 SENTENCE: Final = (
     "Deep learning is a subset of machine intelligence : café , 日本 and 😀 ; it learns from examples ."
 )
@@ -69,7 +72,6 @@ def successors(vocab: Mapping[str, int]) -> Sequence[int]:
 
 def weights(vocab: Mapping[str, int]) -> dict[str, Any]:
     """The tensors: one token, one dimension; the head names the successor."""
-    numpy = __import__("numpy")
     chance = numpy.random.default_rng(7)
     size = len(vocab)
 
@@ -158,8 +160,7 @@ def write(folder: Path) -> None:
     for name, value in files.items():
         (folder / name).write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
     (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
-    save = __import__("safetensors.numpy", fromlist=["save_file"]).save_file
-    save(weights(vocab), str(folder / "model.safetensors"), metadata={"format": "pt"})
+    save_file(weights(vocab), str(folder / "model.safetensors"), metadata={"format": "pt"})
 
 
 if __name__ == "__main__":
