@@ -45,13 +45,16 @@ def selection(mutant: Mutant, reach: Reach, changed: frozenset[str]) -> tuple[st
     """The cases that a mutant is run on, in order of collection.
 
     ``changed`` are the functions that it changes; none: any case may reach the change. If none of its own
-    clause's cases does, that clause is run in full all the same.
+    clause's cases does, that clause is run in full all the same. A case of its own clause that enters nothing
+    of the client without the mistake was not applicable there; with it, it may be.
     """
     needed = {SHOWS_IN[word] for word in mutant.shows_in}
     anew = {f"adapter.py:{face}.__init__" for face in FACES}
 
     def may_show(case: CaseId) -> bool:
         entered = reach.functions.get(case.text, frozenset())
+        if case.clause == mutant.breaks and not entered:
+            return True
         dear = case.clause != mutant.breaks and entered & anew and not changed & anew
         return not dear and needed <= entered and (not changed or bool(changed & entered))
 

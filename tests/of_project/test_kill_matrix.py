@@ -65,6 +65,10 @@ def test_faces_are_told_apart() -> None:
     assert face_of(MUTANTS["req:BareStop"]) == "ReferenceAdapter"
 
 
+#: Cases that reach something else.
+OTHERWISE = {"REQ-06/one": "x.py:y", "GEN-01/one": "x.py:y"}
+
+
 def _reach_of(reached: dict[str, str]) -> Reach:
     cases = ("REQ-06/one", "REQ-06/two", "REQ-07/one", "REQ-07/two", "GEN-01/one")
     split = (case.split("/") for case in cases)
@@ -73,8 +77,15 @@ def _reach_of(reached: dict[str, str]) -> Reach:
 
 
 def test_only_cases_that_reach_the_change_are_run() -> None:
-    reach = _reach_of({"REQ-06/two": STOP, "REQ-07/one": STOP, "REQ-07/two": STOP, "GEN-01/one": "x.py:y"})
+    reached = {"REQ-06/two": STOP, "REQ-07/one": STOP, "REQ-07/two": STOP} | OTHERWISE
+    reach = _reach_of(reached)
     assert selection(MUTANTS["req:BareStop"], reach, frozenset({STOP})) == ("REQ-06/two", "REQ-07/one")
+
+
+def test_a_case_of_its_own_clause_that_was_not_applicable_before_the_mistake_is_run() -> None:
+    reach = _reach_of({"REQ-06/two": STOP, "REQ-07/one": STOP, "GEN-01/one": "x.py:y"})
+    mutant = replace(MUTANTS["req:BareStop"], shows_in=("streams",))
+    assert selection(mutant, reach, frozenset({STOP})) == ("REQ-06/one",)
 
 
 def test_only_cases_that_do_what_the_mistake_shows_in_are_run() -> None:
@@ -87,6 +98,7 @@ def test_only_cases_that_do_what_the_mistake_shows_in_are_run() -> None:
 def test_a_case_that_starts_the_client_anew_is_run_for_its_own_clause_and_for_mistakes_made_there() -> None:
     anew = "adapter.py:ReferenceAdapter.__init__"
     reached = {"REQ-06/two": {STOP, anew}, "REQ-07/one": {STOP, anew}, "GEN-01/one": {STOP}}
+    reached["REQ-06/one"] = {"x.py:y"}
     reach = Reach(_reach_of({}).candidates, {case: frozenset(names) for case, names in reached.items()})
     mutant = MUTANTS["req:BareStop"]
     assert selection(mutant, reach, frozenset({STOP})) == ("REQ-06/two", "GEN-01/one")
