@@ -31,6 +31,8 @@ from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, model_served
 PROBE_DEADLINE: Final = 3.0
 TRIES: Final = 3
 _TEXT: Final = "ready"
+#: More tokens behind it: what is wrong with the last one of a stream is for the clauses to judge.
+_WHOLE: Final = f"{_TEXT} to go"
 #: The clause that healthy calls are ruled under.
 _CLAUSE: Final = "DECL-01"
 
@@ -193,7 +195,7 @@ class Probes:
         return None
 
     def _probe_call(self, shape: Shape, persona: Persona, limit: float, *, streaming: bool) -> str | None:
-        script = Script(replies=(always(shape.reply(_TEXT, streaming=streaming)),), persona=persona)
+        script = Script(replies=(always(shape.reply(_WHOLE, streaming=streaming)),), persona=persona)
         with self.server.space(script, keys={}) as space:
             created = self._create(space, limit, persona)
             if not created.returned:
@@ -238,7 +240,7 @@ def _judge(outcome: Outcome, journal: Journal) -> str | None:
     if not outcome.returned:
         return describe(outcome)
     if _TEXT not in outcome.text:
-        return f"{describe(outcome)} where the server answered {_TEXT!r}"
+        return f"{describe(outcome)} where the server answered {_WHOLE!r}"
     if not journal.generations:
         return f"{describe(outcome)} although no request reached the server"
     return None
