@@ -1,9 +1,11 @@
 """The real endpoints of a run, as the egress is told of them: addresses, keys, further headers, bounds."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from tgi_conformance.fake_server.egress.budget import MAX_REQUESTS, MAX_TOKENS, TOKENS_A_REQUEST
 
@@ -59,6 +61,8 @@ class Orders:
 
 #: A shorter value is no secret, and would be found where it stands by chance.
 _LEAST = 6
+#: Name of a header (RFC 9110).
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def alias_of(number: int) -> str:
@@ -71,6 +75,14 @@ def number_of(alias: str, count: int) -> int | None:
     if len(alias) != 1 or not "A" <= alias <= "Z":
         return None
     return (ord(alias) - ord("A")) % count
+
+
+def header_of(text: str) -> tuple[str, str]:
+    """Name and value of a header that an option gives; raises ValueError, which shows no value."""
+    name, colon, value = text.partition(":")
+    if not colon or _TOKEN.fullmatch(name.strip()) is None or {"\r", "\n", "\0"} & set(value):
+        raise ValueError("--header: NAME: VALUE is needed, as --header 'x-gateway-token: …'")
+    return name.strip(), value.strip()
 
 
 def orders_of(line: str) -> Orders:

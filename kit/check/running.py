@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 from tgi_conformance.check.asked import Answered, Asked, Finding
-from tgi_conformance.check.expecting import Generated, expected
+from tgi_conformance.check.expecting import Expected, Generated, expected
 from tgi_conformance.check.generating import every_request
 from tgi_conformance.check.kinds import TGI_3_3, Kind
 from tgi_conformance.check.sending import Send, within
@@ -64,8 +64,8 @@ def check(
     undecided: list[tuple[Asked, str]] = []
     texts: dict[bytes, str] = {}
     count, routes = 0, dict[str, None]()
-    wanted = (one for one in requests or every_request() if kind.asks(expected(one, server)))
-    for asked, refused in within(budget, wanted):
+    every = every_request() if requests is None else requests
+    for asked, refused in within(budget, (one for one in every if kind.asks(expected(one, server)))):
         if refused:
             undecided.append((asked, refused))
             continue
@@ -75,9 +75,10 @@ def check(
         if answered.status in _NOT_NOW:
             undecided.append((asked, f"{answered.status}: {answered.text}"))
             continue
-        findings += kind.judge(asked, expected(asked, server), answered)
+        wanted = expected(asked, server)
+        findings += kind.judge(asked, wanted, answered)
         if kind.repeats:
-            findings += _repeats(asked, answered, server, texts)
+            findings += _repeats(asked, wanted, answered, texts)
     return Checked(
         url=url,
         asked=count,
@@ -87,9 +88,10 @@ def check(
     )
 
 
-def _repeats(asked: Asked, answered: Answered, server: Server, texts: dict[bytes, str]) -> Iterator[Finding]:
+def _repeats(
+    asked: Asked, wanted: Expected | None, answered: Answered, texts: dict[bytes, str]
+) -> Iterator[Finding]:
     """The same request with a seed has to get the same text."""
-    wanted = expected(asked, server)
     value = answered.value
     if not isinstance(wanted, Generated) or wanted.request.parameters.seed is None or asked.body is None:
         return

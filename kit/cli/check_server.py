@@ -13,6 +13,7 @@ from tgi_conformance.check.running import check
 from tgi_conformance.check.sending import Target, sending_to
 from tgi_conformance.cli.drift import requests_from
 from tgi_conformance.fake_server.egress.budget import Budget
+from tgi_conformance.fake_server.egress.endpoints import header_of
 from tgi_conformance.reports.gate import Exit
 
 
@@ -33,7 +34,7 @@ def check_server(
     Returns 0 where nothing was, 1 where something was, 4 for wrong use, 14 where the server does not answer.
     """
     try:
-        given = tuple(_header(text) for text in headers)
+        given = tuple(header_of(text) for text in headers)
         path = None if cacert is None else Path(cacert)
         target = Target(url=url, key=os.environ.get("HF_API_KEY", ""), headers=given, cacert=path)
         send = sending_to(target)
@@ -48,14 +49,14 @@ def check_server(
     found = check(send, url, Budget(max_requests, max_tokens), requests, KINDS[kind])
     for line in lines(found):
         click.echo(line)
+    unwritten = False
     for file, text in ((json_file, as_json), (junit_file, as_junit)):
-        if file is not None:
-            Path(file).write_text(text(found), encoding="utf-8")
-    return Exit.FAILED if found.findings else Exit.OK
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise ValueError("--header: NAME: VALUE is needed, as --header 'x-gateway-token: ...'")
-    return name.strip(), value.strip()
+        try:
+            if file is not None:
+                Path(file).write_text(text(found), encoding="utf-8")
+        except OSError as problem:
+            click.echo(f"Error: {file} is not written, what was found stands above: {problem}", err=True)
+            unwritten = True
+    if found.findings:
+        return Exit.FAILED
+    return Exit.USAGE if unwritten else Exit.OK

@@ -77,6 +77,11 @@ def test_a_budget_that_ends_leaves_the_rest_undecided(fake: FakeServer) -> None:
     assert "undecided" in "\n".join(lines(found))
 
 
+def test_where_no_requests_are_given_none_are_asked() -> None:
+    found = check(lambda _: Answered(0, problem="no answer: refused"), "http://x", Budget(), [])
+    assert (found.asked, found.findings) == (0, ())
+
+
 def test_a_server_that_is_busy_decides_nothing() -> None:
     asked = Asked(name="x", path="/generate", body=b'{"inputs":"x"}')
     found = check(lambda _: Answered(503, body=b"later"), "http://x", Budget(), [asked])
@@ -144,3 +149,21 @@ def test_a_server_that_is_not_there_and_a_url_that_is_none_are_told_apart(
     told = capsys.readouterr().err
     assert "user or password is refused" in told
     assert "secret-word" not in told
+
+
+@pytest.mark.parametrize("header", ["no-value", "bad name: x", "x-token: a\nb: c"])
+def test_a_header_that_is_none_is_refused_and_not_shown(
+    header: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check-server", "http://127.0.0.1:1", "--header", header]) == 4
+    assert "NAME: VALUE is needed" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_takes_nothing_of_what_was_found(
+    fake: FakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = str(tmp_path / "no-folder" / "found.json")
+    assert main(["check-server", fake.base_url, "--as", "openai", "--json", nowhere]) == 1
+    told = capsys.readouterr()
+    assert " requests to " in told.out
+    assert f"{nowhere} is not written" in told.err

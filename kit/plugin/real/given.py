@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tgi_conformance.fake_server.egress.budget import MAX_REQUESTS, MAX_TOKENS
-from tgi_conformance.fake_server.egress.endpoints import Orders, RealEndpoint
+from tgi_conformance.fake_server.egress.endpoints import Orders, RealEndpoint, header_of
 from tgi_conformance.fake_server.forwarding.reaching import parts_of
 from tgi_conformance.plugin.options import ENDPOINT_VARIABLE as ENDPOINT
 
@@ -52,7 +52,7 @@ def read_given(asked: Asked, environment: Mapping[str, str], token: str) -> Give
     try:
         parts_of(first, source)
         endpoints = tuple(_endpoints(first, environment))
-        headers = tuple(_header(text) for text in asked.tgi_header or ())
+        headers = tuple(header_of(text) for text in asked.tgi_header or ())
         cacert = None if asked.tgi_cacert is None else _file(asked.tgi_cacert)
     except ValueError as problem:
         raise RealProblem(str(problem)) from None
@@ -88,13 +88,6 @@ def _number(name: str, stem: str) -> int | None:
         return 0
     match = _NUMBERED.fullmatch(name.removeprefix(stem)) if name.startswith(stem) else None
     return int(match[1]) if match else None
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name.strip()) or "\n" in value:
-        raise RealProblem("--header: NAME: VALUE is needed, as --header 'x-gateway-token: …'")
-    return name.strip(), value.strip()
 
 
 def _file(path: str) -> Path:
