@@ -15,7 +15,7 @@ from tgi_conformance.fake_server.egress.cleaning import Cleaner
 from tgi_conformance.fake_server.egress.endpoints import Orders, number_of
 from tgi_conformance.fake_server.egress.limiting import limited
 from tgi_conformance.fake_server.forwarding.onward import ALIAS_HEADER, TOKEN_HEADER
-from tgi_conformance.fake_server.forwarding.reaching import Obstacle, UpstreamError
+from tgi_conformance.fake_server.forwarding.reaching import Obstacle
 from tgi_conformance.fake_server.forwarding.upstream import End, Head, Piece, Upstream
 from tgi_conformance.fake_server.http.parsing import Request
 
@@ -166,6 +166,3 @@ def _used(content: bytes, before: int) -> int:
     """How many tokens an answer says it generated, as far as it has come."""
     found = _GENERATED.findall(content[-_TAIL:])
     return max(before, int(found[-1])) if found else before
-
-
-__all__ = ["Passage", "Refused", "UpstreamError"]

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
 from time import monotonic
@@ -68,14 +67,16 @@ class Egress:
             await answer
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        begun = False
+        relay = _Relay(writer)
         try:
             async with aclosing(self._passage.exchange(request)) as parts:
-                begun = await _relay(parts, writer)
+                async for part in parts:
+                    await relay.take(part)
         except Refused as refused:
             writer.write(_plain(refused.status, refused.problem, str(refused)))
         except UpstreamError as error:
-            if not begun:
+            # An answer that has begun cannot be taken back: it breaks off, as the endpoint's own did.
+            if not relay.begun:
                 writer.write(_plain(502, error.obstacle, str(error)))
 
     def _spent(self, request: Request) -> bytes:
@@ -86,21 +87,29 @@ class Egress:
         return _whole(200, "application/json", json.dumps(value).encode())
 
 
-async def _relay(parts: AsyncGenerator[Head | Piece | End, None], writer: asyncio.StreamWriter) -> bool:
-    """Write an answer as it comes; gives whether it began."""
-    chunked = begun = False
-    async for part in parts:
+class _Relay:
+    """Writes an answer as it comes."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._chunked = False
+        #: The head is written.
+        self.begun = False
+
+    async def take(self, part: Head | Piece | End) -> None:
+        """Write the next part."""
+        writer = self._writer
         if isinstance(part, Head):
-            begun, chunked = True, not _has_length(part)
-            writer.write(_head(part, chunked=chunked))
+            self.begun, self._chunked = True, not _has_length(part)
+            writer.write(_head(part, chunked=self._chunked))
         elif isinstance(part, Piece):
-            writer.write(b"%X\r\n%b\r\n" % (len(part.content), part.content) if chunked else part.content)
-        elif part.ending == "complete" and chunked:
+            content = part.content
+            writer.write(b"%X\r\n%b\r\n" % (len(content), content) if self._chunked else content)
+        elif part.ending == "complete" and self._chunked:
             writer.write(LAST_CHUNK)
         elif part.ending == "rst":
             writer.transport.abort()
         await writer.drain()
-    return begun
 
 
 def _has_length(head: Head) -> bool:

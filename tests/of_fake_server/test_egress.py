@@ -1,6 +1,7 @@
 """The egress before a real endpoint: pytest-httpserver is the endpoint, a fake server asks for a client."""
 
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,6 +188,26 @@ def test_a_client_that_leaves_ends_what_the_egress_asked() -> None:
                 wire.send(request("/generate_stream", headers=bearing("A")))
                 wire.read_until(b"data:")
             assert there.wait(gone(1), 2.0).exchanges[0].gone_at is not None
+
+
+def test_an_answer_that_turns_out_no_http_breaks_off_and_gets_no_second_head() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        given = Orders(token=TOKEN, endpoints=(RealEndpoint(url=f"http://127.0.0.1:{port_of(listening)}"),))
+        with RunningEgress.start(given) as egress, Wire(egress.url) as wire:
+            wire.send(request("/generate", headers={TOKEN_HEADER: TOKEN, ALIAS_HEADER: "A"}))
+            with listening.accept()[0] as there:
+                there.recv(65_536)
+                there.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
+                begun = wire.read_until(b"abc\r\n")
+                there.sendall(b"no size\r\n")
+                rest, _ = wire.read_to_end()
+    assert begun.startswith(b"HTTP/1.1 200 ")
+    assert rest == b""
+
+
+def port_of(listening: socket.socket) -> int:
+    port: int = listening.getsockname()[1]
+    return port
 
 
 def test_no_secret_is_in_arguments_or_variables(egress: RunningEgress) -> None:
