@@ -7,6 +7,8 @@ MAX_REQUESTS: Final = 300
 MAX_TOKENS: Final = 5_000
 #: The most tokens that one request may generate: as many requests as are allowed fit into the default budget.
 TOKENS_A_REQUEST: Final = 16
+#: How the reason of a request begins that the budget leaves out; runs tell it from what an endpoint said.
+USED_UP: Final = "the budget of "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +43,9 @@ class Budget:
         """Reserve a request of at most so many tokens; gives why it may not be sent, or nothing."""
         problem = ""
         if self._requests >= self.max_requests:
-            problem = f"the budget of {self.max_requests} requests is used up (--max-requests)"
+            problem = f"{USED_UP}{self.max_requests} requests is used up (--max-requests)"
         elif self._tokens + tokens > self.max_tokens:
-            problem = f"the budget of {self.max_tokens} tokens is used up (--max-tokens)"
+            problem = f"{USED_UP}{self.max_tokens} tokens is used up (--max-tokens)"
         if problem:
             self._refused += 1
             return problem

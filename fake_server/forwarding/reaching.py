@@ -19,6 +19,9 @@ _MOST_OF_A_HEAD: Final = 65_536
 #: the connection broke, what came is no HTTP. ``budget`` and ``key``: the egress of a run sent nothing.
 Obstacle = Literal["name", "refused", "tls", "timeout", "lost", "no-http", "budget", "key"]
 
+#: What is said of a server that nobody answers for; runs tell it from what a server answered.
+UNREACHABLE: Final = " cannot be reached"
+
 
 class UpstreamError(Exception):
     """The real server cannot be reached, or does not speak HTTP."""
@@ -114,7 +117,7 @@ class Way:
 
     def _error(self, error: OSError | TimeoutError) -> UpstreamError:
         via = "" if self._proxy is None else f" (by the proxy {self._proxy.host}:{self._proxy.port})"
-        where = f"{self.netloc} cannot be reached{via}"
+        where = f"{self.netloc}{UNREACHABLE}{via}"
         if isinstance(error, ssl.SSLCertVerificationError):
             return UpstreamError(f"{where}: its certificate is not accepted: {error.verify_message}", "tls")
         if isinstance(error, ssl.SSLError):

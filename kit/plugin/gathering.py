@@ -16,6 +16,8 @@ import pytest
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.verdict import Ruling, Verdict
+from tgi_conformance.fake_server.egress.budget import USED_UP
+from tgi_conformance.fake_server.forwarding.reaching import UNREACHABLE
 from tgi_conformance.plugin.backends_seen import backends_down, backends_seen
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.collection import DURATIONS, OWN_TESTS, read_durations
@@ -33,12 +35,9 @@ from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo
 from tgi_conformance.reports.run_folder import Written, prepare, write_all
 from tgi_conformance.reports.verdict_lines import parse_line
 from tgi_conformance.suites.harness.session import SETTINGS
+from tgi_conformance.suites.real.replies import SAID
 
 _SHOWN_PATTERNS: Final = 3
-#: What the reason of a case says that the budget of a real endpoint left out, or its end.
-SAID: Final = "the real endpoint said: "
-BUDGET: Final = "the budget of "
-UNREACHABLE: Final = " cannot be reached"
 EXPECTED_RESULTS: Final = "expected_results"
 _VERSIONED: Final = ("tgi-conformance", "pytest", "pytest-xdist", "hypothesis")
 
@@ -251,7 +250,7 @@ class Gathering:
 def endpoint_unusable(run: Run) -> tuple[str, ...]:
     """Why the real endpoint did not decide all that it was to: it died, or the budget ended first."""
     not_here = [v for v in run.verdicts if v.ruling is Ruling.NOT_HERE and v.real and v.level == "MUST"]
-    for sign in (UNREACHABLE, BUDGET):
+    for sign in (UNREACHABLE, USED_UP):
         left = [verdict for verdict in not_here if sign in verdict.reason]
         if left:
             why = left[0].reason.partition(SAID)[2] or left[0].reason

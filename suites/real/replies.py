@@ -5,8 +5,11 @@ from typing import Final
 
 from tgi_conformance.contracts.journal import Exchange, Journal, KeptAnswer
 from tgi_conformance.contracts.script import Forward, Reply
+from tgi_conformance.fake_server.egress.budget import USED_UP
 from tgi_conformance.suites.shapes.calls import Healthy
 
+#: How the reason of a case begins that the real endpoint did not decide.
+SAID: Final = "the real endpoint said: "
 #: What of an answer's text is quoted.
 _QUOTED: Final = 120
 #: Seconds of silence of the real server after which the client may have left because of them.
@@ -47,7 +50,7 @@ def trouble(journals: Sequence[Journal]) -> str:
 
 def is_used_up(said: str) -> bool:
     """Whether it is the run itself that sent nothing, so that no further try helps."""
-    return said.startswith(("the budget of ", "a dry run "))
+    return said.startswith((USED_UP, "a dry run "))
 
 
 def _trouble_of(exchange: Exchange) -> str:
