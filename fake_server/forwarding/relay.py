@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from typing import Final
 
 from tgi_conformance.fake_server.engine.answers import Growth
 from tgi_conformance.fake_server.engine.plans import Plan, Step, Write
@@ -11,6 +12,9 @@ from tgi_conformance.fake_server.forwarding.onward import Onward
 from tgi_conformance.fake_server.forwarding.reaching import UpstreamError
 from tgi_conformance.fake_server.forwarding.upstream import End, Head, Piece
 from tgi_conformance.fake_server.journal.builder import AnswerRecord, ExchangeRecord, JournalBuilder
+
+#: The upstream server was waited for, not this one's delivery or the client.
+_UNFINISHED: Final = "the rest of the answer had not come"
 
 
 class Relay:
@@ -67,6 +71,8 @@ class Relay:
         """End the exchange with the upstream server, if it still runs."""
         if self._kept.upstream is None:
             self._kept.upstream = "left"
+            if self._room.is_set() and not self._growing.over:
+                self._kept.problem = _UNFINISHED
         self._task.cancel()
 
     async def _run(self) -> None:

@@ -61,7 +61,8 @@ def _trouble_of(exchange: Exchange) -> str:
         return answer.problem or "nothing"
     if answer.upstream in {"fin", "rst"}:
         return f"an answer that broke off after {len(answer.body)} bytes ({answer.upstream})"
-    if answer.upstream == "left" and (silent := _silence(exchange, answer)) >= _SILENT:
+    silent = _silence(exchange, answer) if answer.upstream == "left" and answer.problem else 0.0
+    if silent >= _SILENT:
         return f"nothing more for {silent:.1f} s, and then the client had left"
     if answer.status is not None and answer.status // 100 != 2:
         said = " ".join(answer.body.decode(errors="replace").split())[:_QUOTED]

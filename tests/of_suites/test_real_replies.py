@@ -1,6 +1,7 @@
 """Healthy replies as a real server's answers: what is forwarded, what came back, whether it could decide."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -80,11 +81,15 @@ def test_an_answer_that_the_case_cannot_use_is_said_in_words(answer: dict[str, o
 )
 def test_a_client_that_leaves_a_silent_server_shows_nothing(times: dict[str, float], words: str) -> None:
     came = () if "answer_at" not in times else (AnswerPart(content=b"x", at=times["answer_at"]),)
-    answer = KeptAnswer(status=200, upstream="left", parts=came)
+    late = "the rest of the answer had not come"
+    answer = KeptAnswer(status=200, upstream="left", parts=came, problem=late)
     exchange = Exchange(
         id=0, connection=0, method="POST", target="/", answer=answer, gone_at=times["gone_at"]
     )
     assert trouble([Journal(exchanges=(exchange,))]) == words
+    # Where a delivery held the answer, the silence is not the real server's.
+    held = replace(exchange, answer=replace(answer, problem=""))
+    assert trouble([Journal(exchanges=(held,))]) == ""
 
 
 def test_only_the_runs_own_budget_makes_further_tries_useless() -> None:
