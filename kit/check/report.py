@@ -20,19 +20,24 @@ def lines(checked: Checked) -> Iterator[str]:
     ordered = sorted(checked.findings, key=lambda finding: (finding.route, finding.rule))
     for (route, rule), found in groupby(ordered, key=lambda finding: (finding.route, finding.rule)):
         several = list(found)
-        yield f"{route}  {rule}: {len(several)} finding{'' if len(several) == 1 else 's'}"
+        yield f"{route}  {rule}: {_count(len(several), 'finding')}"
         for finding in several[:_SHOWN]:
             yield f"  {finding.asked.name}: expected {finding.expected}; observed {finding.observed}"
             yield f"    {finding.asked.curl(checked.url)}"
         if len(several) > _SHOWN:
             yield f"  and {len(several) - _SHOWN} more"
     for reason, left in groupby(checked.undecided, key=lambda pair: pair[1]):
-        yield f"undecided: {len(list(left))} requests: {reason}"
+        yield f"undecided: {_count(len(list(left)), 'request')}: {reason}"
     rules = len({(finding.route, finding.rule) for finding in checked.findings})
     yield (
-        f"{checked.asked} requests to {len(checked.routes)} routes: "
-        f"{len(checked.findings)} findings of {rules} rules, {len(checked.undecided)} undecided"
+        f"{_count(checked.asked, 'request')} to {_count(len(checked.routes), 'route')}: "
+        f"{_count(len(checked.findings), 'finding')} of {_count(rules, 'rule')}, "
+        f"{len(checked.undecided)} undecided"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def as_json(checked: Checked) -> str:

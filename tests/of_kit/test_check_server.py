@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -14,7 +15,7 @@ from tgi_conformance.check.report import as_json, as_junit, lines
 from tgi_conformance.check.running import Checked, check, server_of
 from tgi_conformance.check.sending import Target, sending_to
 from tgi_conformance.cli import main
-from tgi_conformance.contracts.script import Script, Server
+from tgi_conformance.contracts.script import Generation, Reply, Script, Server
 from tgi_conformance.contracts.script.loading import load_script
 from tgi_conformance.fake_server.client import FakeServer
 from tgi_conformance.fake_server.egress.budget import Budget
@@ -34,6 +35,12 @@ def checked(url: str, path: str = "") -> Checked:
     return check(sending_to(Target(url=url)), url, Budget(10_000, 1_000_000), requests)
 
 
+def departing(file: Path) -> Script:
+    """The departure, of a server that is right in all else."""
+    script = load_script(json.loads(file.read_text(encoding="utf-8"))["script"])
+    return replace(script, otherwise=Reply(tgi=Generation(toy=True)))
+
+
 def test_nothing_is_found_on_our_own_fake(fake: FakeServer) -> None:
     found = checked(fake.base_url)
     assert list(lines(found))[:-1] == []
@@ -45,7 +52,7 @@ def test_nothing_is_found_on_our_own_fake(fake: FakeServer) -> None:
 def test_a_departure_is_found_with_its_route_and_rule(fake: FakeServer, file: Path) -> None:
     mutant = json.loads(file.read_text(encoding="utf-8"))
     route, rule = mutant["breaks"]["route"], mutant["breaks"]["rule"]
-    with fake.space(load_script(mutant["script"])) as space:
+    with fake.space(departing(file)) as space:
         found = checked(space.base_url, route.partition(" ")[2])
     rules = {(finding.route, finding.rule) for finding in found.findings}
     assert (route, rule) in rules
@@ -60,7 +67,7 @@ def test_there_are_enough_departures() -> None:
 
 def test_what_is_found_is_there_as_json_and_as_junit(fake: FakeServer) -> None:
     mutant = json.loads(MUTANTS[0].read_text(encoding="utf-8"))
-    with fake.space(load_script(mutant["script"])) as space:
+    with fake.space(departing(MUTANTS[0])) as space:
         found = checked(space.base_url, mutant["breaks"]["route"].partition(" ")[2])
     value = json.loads(as_json(found))
     assert len(value["findings"]) == len(found.findings) > 0
@@ -129,9 +136,8 @@ def test_settings_are_those_that_the_server_tells() -> None:
 def test_the_command_says_what_it_found_and_writes_it(
     fake: FakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mutant = json.loads(MUTANTS[0].read_text(encoding="utf-8"))
     files = ["--json", str(tmp_path / "found.json"), "--junit", str(tmp_path / "found.xml")]
-    with fake.space(load_script(mutant["script"])) as space:
+    with fake.space(departing(MUTANTS[0])) as space:
         assert main(["check-server", space.base_url, *files]) == 1
     assert " requests to " in capsys.readouterr().out
     assert json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["findings"]
