@@ -63,6 +63,20 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """What a red case shows of its cause, so that cases of one defect are found together."""
+
+    #: Type of the exception that the backend raised, as ``json.decoder.JSONDecodeError``.
+    exception: str = ""
+    #: The innermost frame of the backend, as ``pkg/client.py:120 in read``.
+    place: str = ""
+    #: Class of the outcome where no exception tells more: ``hang``, ``text differs``, ``requests too many``.
+    outcome: str = ""
+    #: What the script did, as a kind: ``line-end-cr``, ``no-blank-after-colon``, ``status-429``.
+    stimulus: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What one case showed. Recorded, never raised."""
 
@@ -97,6 +111,8 @@ class Verdict:
     #: Of a blocked case: id of the case that says what is wrong, as DECL-01/healthy-chat-stream.
     blocked_by: str = ""
     findings: tuple[Finding, ...] = ()
+    #: Of a red case, what tells its cause.
+    sign: Sign = Sign()
     #: Attempts of the backend to reach beyond this machine while the case ran.
     outside: tuple[Outside, ...] = ()
     #: In a run against a real endpoint: whether its answers came from there, or from the fake server alone.

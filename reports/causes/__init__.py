@@ -1,0 +1,1 @@
+"""Causes: what lies behind the red cases of a run, worst first."""
