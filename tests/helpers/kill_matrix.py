@@ -2,8 +2,8 @@
 
 A mutant runs in profile quick: all cases of the clause that it breaks, one case of each other clause, and of
 these only the cases that reach a function which it changes (``reach.py``, ``changed.py``) and do what the
-mutant shows in (``SHOWS_IN``). Cases of other clauses that start the client anew stay out: such a case takes
-as long as ten. What is done is kept in a file of JSON lines; a row counts again as long as the mutant, the
+mutant shows in (``SHOWS_IN``). Cases of other clauses that start the client anew, or work ten times as long
+as most, stay out. What is done is kept in a file of JSON lines; a row counts again as long as the mutant, the
 kit and the suites are the same.
 """
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -22,16 +23,18 @@ from kill_sources import name_of
 
 from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
-from tgi_conformance.contracts.verdict import RED
 from tgi_conformance.plugin.collection import WAYS_TRIED
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.plugin.locks import share_of
 from tgi_conformance.plugin.quick.choice import Candidate
+from tgi_conformance.reports.verdict_lines import parse_line
 from tgi_conformance.suites.harness.session import CASE_ID, CaseId
 from tgi_conformance.suites.ways.words import WAY_BY_NAME
 
 ADAPTER = Path(__file__).with_name("reach_adapter.py")
 FACES = ("ReferenceAdapter", "AsyncReferenceAdapter")
+#: How much longer than the median a case works that is run for its own clause only.
+DEAR = 10
 #: Seconds after which a clean run is given up; on a quiet machine one takes a minute.
 PATIENCE = 1200
 
@@ -72,11 +75,14 @@ def _file(face: str, folder: Path) -> Path:
 
 
 def _reach(value: Mapping[str, Any]) -> Reach:
+    """What works ten times as long as most cases is taken like a case that loads: it stands for no clause."""
+    seconds: Mapping[str, float] = value["seconds"]
+    most = DEAR * median(seconds.values()) if seconds else 0.0
     candidates = (
         Candidate(
             case=CaseId(clause=clause, slug=slug),
             backend="",
-            load=load,
+            load=load or seconds.get(f"{clause}/{slug}", 0.0) > most,
             ways=frozenset(WAY_BY_NAME[way] for way in ways),
         )
         for clause, slug, load, ways in value["cases"]
@@ -91,12 +97,22 @@ def _run(face: str, folder: Path) -> dict[str, object]:
     folders = [folder / f"part-{number}" for number in range(len(parts))]
     with ThreadPoolExecutor(len(parts)) as pool:
         made = list(pool.map(_part, repeat(face), parts, folders))
-    functions = {case: sorted(names) for _, seen in made for case, names in seen.items()}
-    return {"cases": made[0][0], "functions": functions}
+    functions = {case: sorted(names) for part in made for case, names in part.functions.items()}
+    seconds = {case: worked for part in made for case, worked in part.seconds.items()}
+    return {"cases": made[0].cases, "functions": functions, "seconds": seconds}
 
 
-def _part(face: str, cases: Sequence[str], folder: Path) -> tuple[list[Any], Mapping[str, set[str]]]:
-    """Run these cases (patterns); returns all cases in order of collection, and what those run entered."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a part of a run showed: all cases in order of collection, and more of those that it ran."""
+
+    cases: list[Any]
+    functions: Mapping[str, set[str]]
+    seconds: Mapping[str, float]
+
+
+def _part(face: str, cases: Sequence[str], folder: Path) -> _Part:
+    """Run these cases (patterns)."""
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("entered-*.txt"):
         left.unlink()
@@ -120,7 +136,7 @@ def _part(face: str, cases: Sequence[str], folder: Path) -> tuple[list[Any], Map
         for number, name in _entered(file):
             if number in numbers:
                 functions[numbers[number]].add(name)
-    return collected, functions
+    return _Part(collected, functions, json.loads((folder / "seconds.json").read_text(encoding="utf-8")))
 
 
 def _entered(file: Path) -> Iterator[tuple[int, str]]:
@@ -138,6 +154,7 @@ class _Watching:
             self._now = mmap.mmap(file.fileno(), 4)
         self._numbers: dict[str, int] = {}
         self.red: list[str] = []
+        self.seconds: dict[str, float] = {}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
@@ -166,8 +183,12 @@ class _Watching:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         line = getattr(report, VERDICT_ATTRIBUTE, None)
-        if isinstance(line, str) and (value := json.loads(line))["ruling"] in RED:
-            self.red.append(f"{value['ruling']} {value['case']}: {value.get('reason', '')}")
+        if not isinstance(line, str):
+            return
+        verdict = parse_line(line)
+        self.seconds[verdict.case] = verdict.duration - verdict.waited
+        if verdict.red:
+            self.red.append(f"{verdict.ruling} {verdict.case}: {verdict.reason}")
 
 
 def main(face: str, *cases: str) -> int:
@@ -177,6 +198,7 @@ def main(face: str, *cases: str) -> int:
         # Each case with as few examples as the mutants get.
         choice = Choice(backends=(f"{ADAPTER}:{face}",), profile="quick", cases=cases, results="results")
         code = pytest.main([*arguments(choice), "-q"], plugins=[watching])
+    Path("seconds.json").write_text(json.dumps(watching.seconds), encoding="utf-8")
     print("\n".join(watching.red))
     return int(code)
 

@@ -14,7 +14,7 @@ from forked_cli import ForkedCli
 from kill_matrix import cases_of, longest_first, red_clauses, selection
 from kill_runs import PROBE, SHOWS_IN, Mutant, Told, mutants, with_bytecode
 from kill_table import Row, known, summary, table
-from reach import Reach
+from reach import Reach, known_reach
 
 from tgi_conformance.plugin.quick.choice import Candidate
 from tgi_conformance.suites.harness.session import CaseId
@@ -206,3 +206,18 @@ def test_a_mutant_whose_mistake_shows_in_the_healthy_call_is_killed_by_its_claus
     told = Told(1, "", (failed, blocked), {})
     assert red_clauses(told, Mutant("resp", "KnowsNoList", "RESP-01", "")) == ("DECL-01", "RESP-01")
     assert red_clauses(told, Mutant("resp", "Other", "RESP-02", "")) == ("DECL-01",)
+
+
+def test_a_case_that_works_much_longer_than_most_is_run_for_its_own_clause_only(tmp_path: Path) -> None:
+    seconds = {"REQ-06/one": 9.0, "REQ-06/two": 1.0, "REQ-07/one": 11.0, "REQ-07/two": 1.0, "GEN-01/one": 1.0}
+    value = {
+        "sources": "any",
+        "cases": [[*case.split("/"), False, []] for case in seconds],
+        "functions": {case: [STOP] for case in seconds},
+        "seconds": seconds,
+    }
+    (tmp_path / "reach-ReferenceAdapter.json").write_text(json.dumps(value), encoding="utf-8")
+    reach = known_reach("ReferenceAdapter", tmp_path, "any")
+    assert reach is not None
+    kept = ("REQ-06/one", "REQ-06/two", "REQ-07/two", "GEN-01/one")
+    assert selection(MUTANTS["req:BareStop"], reach, frozenset({STOP})) == kept
