@@ -1,7 +1,7 @@
 """Whether the forwarded cases have teeth: each mutant whose clause is forwarded, run against a real endpoint.
 
-The endpoint is the toy model of a second fake server. A mutant is run on the forwarded cases of the clause
-that it breaks, and nothing else::
+The endpoint is the toy model of a second fake server, for which two keys are given. A mutant is run on the
+forwarded cases of the clause that it breaks, and nothing else::
 
     python tests/helpers/real_teeth.py --jobs 4
 
@@ -10,10 +10,12 @@ any.
 """
 
 import argparse
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -25,6 +27,8 @@ from tgi_conformance.fake_server.client import FakeServer
 from tgi_conformance.suites.real.table import forwarded_cases
 
 STATE = Path("collected_results") / "real_teeth"
+#: The toy takes any key; clauses about several endpoints need two.
+KEYS = {"HF_API_KEY": "hf_of_the_first_endpoint", "HF_API_KEY_1": "hf_of_the_second_endpoint"}
 
 
 def by_clause() -> Mapping[str, Sequence[str]]:
@@ -58,8 +62,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the mutants and print what came of them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="runs at a time (4)")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="clauses, as 'MUX-*'")
     given = parser.parse_args(words)
-    cases = by_clause()
+    os.environ.update(KEYS)
+    cases = {clause: found for clause, found in by_clause().items() if fnmatchcase(clause, given.only)}
     todo = [mutant for mutant in mutants() if mutant.breaks in cases]
     caught: dict[str, bool] = {}
     STATE.mkdir(parents=True, exist_ok=True)
