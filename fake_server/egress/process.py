@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import hmac
 import json
-import os
 import signal
 import sys
 from contextlib import aclosing
@@ -22,6 +21,7 @@ from tgi_conformance.fake_server.forwarding.onward import PROBLEM_HEADER, TOKEN_
 from tgi_conformance.fake_server.forwarding.reaching import UpstreamError
 from tgi_conformance.fake_server.forwarding.upstream import End, Head, Piece
 from tgi_conformance.fake_server.http.parsing import ParseError, Request, RequestReader
+from tgi_conformance.fake_server.owner import end_with_owner
 
 SPENT: Final = "/tgic/spent"
 _READ: Final = 65_536
@@ -152,14 +152,7 @@ async def _serve(orders: Orders) -> int:
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     # Ctrl-C reaches the whole process group; the owner still wants to know what was spent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    descriptor = sys.stdin.fileno()
-
-    def read() -> None:
-        if not os.read(descriptor, 4096):
-            loop.remove_reader(descriptor)
-            ended.set()
-
-    loop.add_reader(descriptor, read)
+    end_with_owner(loop, ended)
     print(  # noqa: T201
         json.dumps({"ready": True, "url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"}),
         flush=True,

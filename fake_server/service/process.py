@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import gc
 import json
-import os
 import resource
 import secrets
 import signal
@@ -23,6 +22,7 @@ from tgi_conformance.fake_server.control.heartbeat import Heartbeat
 from tgi_conformance.fake_server.forwarding.onward import ByEgress, Onward, Straight
 from tgi_conformance.fake_server.forwarding.upstream import Upstream
 from tgi_conformance.fake_server.journal.builder import MAX_EXCHANGES
+from tgi_conformance.fake_server.owner import end_with_owner
 from tgi_conformance.fake_server.recording.recorder import Recorder
 from tgi_conformance.fake_server.recording.replay import Replay, read_recordings
 from tgi_conformance.fake_server.service.connecting import connecting_to
@@ -191,7 +191,7 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
     if options.owner_pipe:
         # Ctrl-C reaches the whole process group; the owner still wants its journals then.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _watch_owner(loop, ended)
+        end_with_owner(loop, ended)
     else:
         loop.add_signal_handler(signal.SIGINT, ended.set)
     ready = {
@@ -247,18 +247,6 @@ async def _record(options: Options, folder: Path) -> int:
 async def _drain_when(told: asyncio.Event, spaces: Spaces, ended: asyncio.Event) -> None:
     await told.wait()
     await drain(spaces, ended)
-
-
-def _watch_owner(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    """End when the owner closes our stdin, which also happens when it dies."""
-    descriptor = sys.stdin.fileno()
-
-    def read() -> None:
-        if not os.read(descriptor, 4096):
-            loop.remove_reader(descriptor)
-            ended.set()
-
-    loop.add_reader(descriptor, read)
 
 
 def _collect_seldom() -> None:

@@ -259,7 +259,7 @@ def drift_command(url: str, **chosen: Any) -> int:
 @click.argument("folder", metavar="DIR")
 def record_command(folder: str, *, url: str | None, source: str | None, **chosen: Any) -> int:
     """Write recordings in the kit's own form, secrets stripped, as serve --replay reads them."""
-    module = import_module(late_imports.DRIFT)
+    module = import_module(late_imports.RECORD)
     if (url is None) == (source is None):
         raise click.UsageError("either --cases URL or --convert DIR is needed")
     return int(module.convert(source, folder) if url is None else module.record_cases(url, folder, **chosen))

@@ -1,6 +1,5 @@
 """``tgi-conformance check-server``: whether a server that says it is TGI answers as TGI does."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +9,9 @@ from tgi_conformance.check.asked import Asked
 from tgi_conformance.check.kinds import KINDS
 from tgi_conformance.check.report import as_json, as_junit, lines
 from tgi_conformance.check.running import check
-from tgi_conformance.check.sending import Target, sending_to
-from tgi_conformance.cli.drift import requests_from
+from tgi_conformance.check.sending import sending_to
+from tgi_conformance.cli.target import requests_from, target_of, unusable, wrong_use
 from tgi_conformance.fake_server.egress.budget import Budget
-from tgi_conformance.fake_server.egress.endpoints import header_of
 from tgi_conformance.reports.gate import Exit
 
 
@@ -34,18 +32,13 @@ def check_server(
     Returns 0 where nothing was, 1 where something was, 4 for wrong use, 14 where the server does not answer.
     """
     try:
-        given = tuple(header_of(text) for text in headers)
-        path = None if cacert is None else Path(cacert)
-        target = Target(url=url, key=os.environ.get("HF_API_KEY", ""), headers=given, cacert=path)
-        send = sending_to(target)
+        send = sending_to(target_of(url, headers=headers, cacert=cacert))
         requests = requests_from(folder)
     except (OSError, ValueError) as problem:
-        click.echo(f"Error: {problem}", err=True)
-        return Exit.USAGE
+        return wrong_use(problem)
     first = send(Asked(name="is anybody there", method="GET", path="/health", content_type=None))
     if first.problem:
-        click.echo(f"{url}: {first.problem}", err=True)
-        return Exit.ENDPOINT_UNUSABLE
+        return unusable(url, first.problem)
     found = check(send, url, Budget(max_requests, max_tokens), requests, KINDS[kind])
     for line in lines(found):
         click.echo(line)
