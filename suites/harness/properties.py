@@ -24,6 +24,7 @@ from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Ending
 from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.example_storage import no_constants_of_modules
 from tgi_conformance.suites.harness.expect import CameLate, ClauseFailed
 from tgi_conformance.suites.harness.probes import ProbeFailed
 from tgi_conformance.suites.harness.replay import REPLAYS, late_each_time
@@ -90,7 +91,8 @@ def check_property(
     seeded = hypothesis.seed(seed_of(case))(settings(hypothesis.given(examples)(example)))
     fault: Exception | None = None
     try:
-        seeded()
+        with no_constants_of_modules():
+            seeded()
     except _EndOfExamples as end:
         fault = end.fault
     except Flaky as unsteady:

@@ -22,6 +22,7 @@ from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.suites.harness.case import Case
+from tgi_conformance.suites.harness.example_storage import no_constants_of_modules
 from tgi_conformance.suites.harness.expect import ClauseFailed
 from tgi_conformance.suites.harness.patience import PROMPTLY, Patience
 from tgi_conformance.suites.harness.probes import ProbeFailed
@@ -189,7 +190,8 @@ def check_machine(case: Case, machine: Callable[[MachineRun], CaseMachine], *, s
     hypothesis.seed(seed_of(case))(program)
     fault: Exception | None = None
     try:
-        run_state_machine_as_test(program, settings=settings)  # type: ignore[arg-type]
+        with no_constants_of_modules():
+            run_state_machine_as_test(program, settings=settings)  # type: ignore[arg-type]
     except _EndOfExamples as end:
         fault = end.fault
     except Flaky as unsteady:

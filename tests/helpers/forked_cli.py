@@ -19,9 +19,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn, TypedDict
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tgi_conformance.cli import main as cli
 from tgi_conformance.cli.case_listing import list_cases
 
@@ -95,7 +92,6 @@ def _serve() -> None:
     os.dup2(2, 1)  # whatever is printed here is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the runs, and with its owner this process
     list_cases()
-    _first_property()
     gc.freeze()  # what is here already is no garbage; looking through it in each run takes a while
     for line in sys.stdin:
         pid = os.fork()
@@ -104,12 +100,6 @@ def _serve() -> None:
         print(pid, file=answers, flush=True)
         _, status, used = os.wait4(pid, 0)
         print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, file=answers, flush=True)
-
-
-@settings(database=None, derandomize=True)
-@given(st.floats())
-def _first_property(_: float) -> None:
-    """Have Hypothesis look for constants in the modules, as it does once a process: it takes a second."""
 
 
 def _be_the_run(asked: _Run) -> NoReturn:

@@ -3,6 +3,8 @@
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
+from hypothesis.internal.conjecture import providers
 from jsonschema import Draft202012Validator
 
 from tgi_conformance.contracts.adapter import Description
@@ -176,6 +179,23 @@ def test_the_same_seed_gives_the_same_examples() -> None:
 
     assert seen(1) == seen(1) != seen(2)
     assert seed_of(_case(1)) != seed_of(_case(2))
+
+
+def test_modules_that_are_loaded_change_no_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hypothesis looks through modules outside site-packages; a user's may be any."""
+
+    def seen() -> list[float]:
+        values: list[float] = []
+        check_property(_case(), st.floats(), lambda _, value: values.append(value))
+        return values
+
+    looks = providers._get_local_constants
+    before = seen()
+    (tmp_path / "of_the_user.py").write_text(f"NUMBERS = {[number / 7 for number in range(500)]}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module("of_the_user")
+    assert list(map(repr, seen())) == list(map(repr, before))
+    assert providers._get_local_constants is looks
 
 
 @pytest.mark.parametrize("ending", ["hang", "crash"])
