@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.results_map import ResultsMap, roll_up
 from tgi_conformance.reports.run import Run, RunInfo
-from tgi_conformance.reports.verdict_lines import write_verdicts
+from tgi_conformance.reports.verdict_lines import VerdictLinesError, read_verdicts, write_verdicts
 
 __all__ = ["Layout", "Written", "prepare", "write_all", "write_evidence"]
 
@@ -58,14 +59,24 @@ def write_all(run: Run, folder: Path, expected: Path | None = None, *, gate: Gat
     run = _redacted(run)
     gate = gate or judge(run)
     layout = Layout(folder, run.info.narrowed)
+    last = _last_verdicts(layout)
     maps = tuple(roll_up(run.verdicts, backend.name) for backend in run.backends)
     paths = [write_verdicts(layout.verdicts, run.verdicts)]
     if not layout.narrowed:
         paths += _write_maps(run, layout, maps)
     paths.append(write_json(layout.run, _run_json(run, gate)))
     paths.append(write_text(layout.junit, render_junit(run)))
-    paths.append(write_text(layout.report, render_html(run, maps, gate, layout)))
+    paths.append(write_text(layout.report, render_html(run, maps, gate, layout, last)))
     return Written(tuple(paths), tuple(_compared(layout, maps, expected)), maps)
+
+
+def _last_verdicts(layout: Layout) -> tuple[Verdict, ...] | None:
+    """The verdicts that stand in the folder before this run's are written; None where there are none."""
+    if not layout.verdicts.is_file():
+        return None
+    with suppress(OSError, VerdictLinesError):  # the report of this run does not hang on an older one's
+        return read_verdicts(layout.verdicts).verdicts
+    return None
 
 
 def _redacted(run: Run) -> Run:

@@ -3,6 +3,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from report_page import unfolded
 from verdict_builder import CANARY, evidence, run_of, verdict
 
 from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
@@ -169,9 +170,10 @@ def test_no_key_is_left_in_any_file_of_a_run(tmp_path: Path) -> None:
     )
     run = run_of(leaky, command=f"HF_API_KEY={CANARY} tgi-conformance run", selection=CANARY)
     write_all(run, tmp_path)
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = unfolded((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "key:A" in page
     assert "key:?" in page
+    assert CANARY[3:] not in page
     for path, content in files(tmp_path).items():
         assert CANARY.encode() not in content, path
         assert CANARY[3:].encode() not in content, path
@@ -179,7 +181,8 @@ def test_no_key_is_left_in_any_file_of_a_run(tmp_path: Path) -> None:
 
 def test_a_case_whose_evidence_is_gone_is_reported_all_the_same(tmp_path: Path) -> None:
     write_all(run_of(verdict("SEC-01/a", Ruling.FAILED, evidence="evidence/alpha/gone.json")), tmp_path)
-    assert "The evidence could not be read" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = unfolded((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "The evidence could not be read" in page
 
 
 @pytest.mark.parametrize(
