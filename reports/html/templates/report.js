@@ -26,9 +26,12 @@
   const [behind, ...evidence] = all("template.pack");
   const packOf = new Map(evidence.flatMap((pack) => pack.dataset.ids.split(" ").map((id) => [id, pack])));
 
-  const fill = async (slot, pack, id) => {
-    if (slot.dataset.filled) return;
-    slot.dataset.filled = "1";
+  const filled = new WeakMap();
+  const fill = (slot, pack, id) => {
+    if (!filled.has(slot)) filled.set(slot, fillNow(slot, pack, id));
+    return filled.get(slot);
+  };
+  const fillNow = async (slot, pack, id) => {
     // Made by the kit with everything escaped; the policy of this page runs no script of it in any case.
     slot.innerHTML = (await unfolded(pack))[id] || "";
     commands(slot);
@@ -103,6 +106,7 @@
     ready = true;
     document.documentElement.dataset.ready = "1";
     if (parse(query).words.length) narrow();
+    if (location.hash.startsWith("#q=") && conditions(parse(query))) jump();
   });
 
   /** `is:red clause:STREAM-12 "two words"`: words and conditions, all of which must hold. */
@@ -123,8 +127,12 @@
     (!wanted.clause || clause.dataset.n.toLowerCase() === wanted.clause.toLowerCase()) &&
     (!wanted.key || clause.dataset.k === wanted.key);
 
+  /** Whether a query asks for more than a ruling: then the reader is taken to what was found. */
+  const conditions = (wanted) => wanted.words.length > 0 || wanted.clause || wanted.key || wanted.cause;
+
   let query = "";
   let hits = [];
+  let opened = [];
   const narrow = () => {
     const wanted = parse(query);
     hits = [];
@@ -147,14 +155,22 @@
     const open = new Set(narrowed && hits.length <= MOST_OPEN ? hits.map((item) => item.parentElement) : []);
     if (narrowed && hits.length) open.add(hits[0].parentElement);
     for (const clause of open) clause.open = true;
+    opened = [...open];
     none.hidden = hits.length > 0;
     count.textContent = hits.length === cases.length ? `${cases.length} cases` : `${hits.length} of ${cases.length} cases`;
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.show === wanted.is));
     document.documentElement.dataset.narrowed = query;
   };
-  const jump = () => {
-    if (hits.length) show(hits[0]);
-    else none.scrollIntoView({ behavior: "instant", block: "center" });
+  /** Go to the first hit, again when what unfolds above it has taken its place. */
+  const jump = async () => {
+    const [first] = hits;
+    if (!first) {
+      none.scrollIntoView({ behavior: "instant", block: "center" });
+      return;
+    }
+    show(first);
+    await Promise.all(opened.map(unfold));
+    if (hits[0] === first) show(first);
   };
   const ask = (text, { remember = true, type = true } = {}) => {
     query = text;
@@ -197,7 +213,7 @@
     const hash = location.hash.slice(1);
     if (hash.startsWith("q=")) {
       ask(decodeURIComponent(hash.slice(2).replaceAll("+", " ")), { remember: false });
-      if (parse(query).words.length || parse(query).clause || parse(query).key || parse(query).cause) jump();
+      if (conditions(parse(query))) jump();
       return;
     }
     const target = hash && document.getElementById(decodeURIComponent(hash));
@@ -271,7 +287,8 @@
   new ResizeObserver(measure).observe(bar);
   commands(document);
   const first = document.querySelector(".picture[data-first]");
-  if (first) first.open = true;
+  if (first && !location.hash) first.open = true;
+  if (location.hash) history.scrollRestoration = "manual"; // the address says where to
   const red = buttons.find((button) => button.dataset.show === "red");
   ask(red ? "is:red" : "", { remember: false });
   if (location.hash) go();
