@@ -34,6 +34,7 @@ class Exit(IntEnum):
     BACKEND_DOWN = 12
     UNCLEAR = 13
     ENDPOINT_UNUSABLE = 14
+    REPORT = 15
 
 
 #: What each exit code says, for the terminal and the report.
@@ -49,6 +50,7 @@ MEANING: Final = {
     Exit.BACKEND_DOWN: "the backend did not start or could not describe itself",
     Exit.UNCLEAR: f"could not tell: an untestable MUST case, or under {FLOOR:.0%} of the MUST cases decided",
     Exit.ENDPOINT_UNUSABLE: "the real endpoint is unusable, or its budget is used up",
+    Exit.REPORT: "a part of the reports could not be written",
 }
 
 #: A number in a text; its digits are bounded, so that it stays one that can be compared.
@@ -74,6 +76,13 @@ class Gate:
         except ValueError:
             return f"pytest ended with code {self.code}"
 
+    def without(self, unwritten: Iterable[object]) -> "Gate":
+        """The gate of a run of which these could not be written: 15, where nothing worse applies."""
+        said = tuple(map(str, unwritten))
+        if not said:
+            return self
+        return Gate(Exit.REPORT if self.code == Exit.OK else self.code, (*self.reasons, *said))
+
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
@@ -92,6 +101,8 @@ def judge(
     lost: int = 0,
 ) -> Gate:
     """Give the exit code of a run: the first that applies of 11, 12, 14, 10, 1, 13, else pytest's own.
+
+    15, the last of all, is for what could not be written, which is known later (:meth:`Gate.without`).
 
     ``backends_down``, ``endpoint_unusable`` and ``baseline`` are sentences, empty where all is well; ``lost``
     counts applicable MUST cases that were selected and have no verdict at all. Two of pytest's codes (3, 4)

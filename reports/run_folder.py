@@ -2,26 +2,22 @@
 
 import dataclasses
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import from_json, to_json
-from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.redaction import redact, redact_verdict
-from tgi_conformance.contracts.verdict import Verdict
-from tgi_conformance.reports.atomic import write_json, write_text
 from tgi_conformance.reports.comparison import Comparison, compare
 from tgi_conformance.reports.evidence_files import clean_evidence, write_evidence
+from tgi_conformance.reports.finished import FinishedRun
 from tgi_conformance.reports.gate import Gate, judge
-from tgi_conformance.reports.html.page import render_html
-from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.results_map import ResultsMap, roll_up
 from tgi_conformance.reports.run import Run, RunInfo
-from tgi_conformance.reports.verdict_lines import write_verdicts
+from tgi_conformance.reports.writing.all_formats import write_formats
+from tgi_conformance.reports.writing.formats import FORMATS
+from tgi_conformance.reports.writing.guard import Unwritten, attempt
 
 __all__ = ["Layout", "Written", "prepare", "write_all", "write_evidence"]
 
@@ -34,6 +30,8 @@ class Written:
     comparison: tuple[Comparison, ...] = ()
     #: The maps, also of a narrowed run, which writes none.
     maps: tuple[ResultsMap, ...] = ()
+    #: What could not be written.
+    unwritten: tuple[Unwritten, ...] = ()
 
 
 def prepare(folder: Path, *, narrowed: bool = False) -> Layout:
@@ -49,23 +47,49 @@ def prepare(folder: Path, *, narrowed: bool = False) -> Layout:
     return layout
 
 
-def write_all(run: Run, folder: Path, expected: Path | None = None, *, gate: Gate | None = None) -> Written:
-    """Write all files of a run, each atomically, and compare its maps with those of the folder ``expected``.
+def write_all(
+    run: Run,
+    folder: Path,
+    expected: Path | None = None,
+    *,
+    gate: Gate | None = None,
+    asked: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Written:
+    """Write a run in all formats that are wanted, and compare its maps with those of the folder ``expected``.
 
-    The data files come first, so that a defect of the page costs the page only. Without ``gate`` the run is
-    judged by its verdicts alone. A narrowed run writes no map and is compared with none.
+    Never raises: what cannot be written is told in the result. Without ``gate`` the run is judged by its
+    verdicts alone. A narrowed run writes no map and is compared with none. ``asked`` and ``environment`` are
+    for the formats that must be asked for.
     """
+    parts: list[Written] = []
+    faults = attempt(
+        f"the files in {folder}",
+        lambda: parts.append(_written(run, folder, expected, gate, asked or {}, environment or {})),
+    )
+    return parts[0] if parts else Written((), unwritten=faults)
+
+
+def _written(
+    run: Run,
+    folder: Path,
+    expected: Path | None,
+    gate: Gate | None,
+    asked: Mapping[str, str],
+    environment: Mapping[str, str],
+) -> Written:
     run = _redacted(run)
-    gate = gate or judge(run)
     layout = Layout(folder, run.info.narrowed)
-    maps = tuple(roll_up(run.verdicts, backend.name) for backend in run.backends)
-    paths = [write_verdicts(layout.verdicts, run.verdicts)]
-    if not layout.narrowed:
-        paths += _write_maps(run, layout, maps)
-    paths.append(write_json(layout.run, _run_json(run, gate)))
-    paths.append(write_text(layout.junit, render_junit(run)))
-    paths.append(write_text(layout.report, render_html(run, maps, gate, layout)))
-    return Written(tuple(paths), tuple(_compared(layout, maps, expected)), maps)
+    finished = FinishedRun(
+        run=run,
+        gate=gate or judge(run),
+        maps=tuple(roll_up(run.verdicts, backend.name) for backend in run.backends),
+        layout=layout,
+        asked=asked,
+        environment=environment,
+    )
+    paths, unwritten = write_formats(FORMATS, finished)
+    return Written(paths, tuple(_compared(layout, finished.maps, expected)), finished.maps, unwritten)
 
 
 def _redacted(run: Run) -> Run:
@@ -78,48 +102,6 @@ def _redacted(run: Run) -> Run:
     )
     verdicts = tuple(redact_verdict(verdict, {}) for verdict in run.verdicts)
     return Run(dataclasses.replace(info, backends=backends), verdicts)
-
-
-def _write_maps(run: Run, layout: Layout, maps: tuple[ResultsMap, ...]) -> Iterator[Path]:
-    for results in maps:
-        yield write_json(layout.results_map(results.backend), dict(results.values))
-        more = _more_results(run, results)
-        yield write_json(layout.more_results(results.backend), more)
-
-
-def _more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
-    backend = run.info.backend(results.backend)
-    return {
-        "backend": backend.name,
-        "version": backend.version,
-        "claims": backend.claims,
-        "claimed": [name for name in CAPABILITIES if name in backend.claimed],
-        "not_claimed": [name for name in CAPABILITIES if name not in backend.claimed],
-        "hidden": list(backend.hidden),
-        "results": dict(results.more),
-        "left_out": dict(results.left_out),
-        "rulings": counts(run.of(backend.name)),
-        "seed": run.info.seed,
-        "profile": run.info.profile,
-        "ended": run.info.ended,
-    }
-
-
-def counts(verdicts: tuple[Verdict, ...]) -> dict[str, int]:
-    """Ruling to number of cases, only those that occur, in the order of their first case."""
-    return dict(Counter(str(verdict.ruling) for verdict in verdicts))
-
-
-def _run_json(run: Run, gate: Gate) -> JSON:
-    info = run.info
-    fields = {field.name: to_json(getattr(info, field.name)) for field in dataclasses.fields(info)}
-    return {
-        **fields,
-        "exit_code": gate.code,
-        "meaning": gate.meaning,
-        "reasons": list(gate.reasons),
-        "rulings": {backend.name: counts(run.of(backend.name)) for backend in run.backends},
-    }
 
 
 def _compared(layout: Layout, maps: tuple[ResultsMap, ...], expected: Path | None) -> Iterator[Comparison]:

@@ -1,5 +1,6 @@
 """The controller's part: gather the verdicts, rule on the run, write its files, set the exit code."""
 
+import os
 import platform
 import shlex
 import shutil
@@ -25,7 +26,7 @@ from tgi_conformance.plugin.cpu_time import children_seconds, cores, own_seconds
 from tgi_conformance.plugin.guide_profile import rule_guide_profile
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
-from tgi_conformance.plugin.options import cases_named, is_distributed
+from tgi_conformance.plugin.options import cases_named, is_distributed, reports_asked
 from tgi_conformance.plugin.quick.choice import WHY
 from tgi_conformance.plugin.real.running import REAL_RUN
 from tgi_conformance.plugin.run_wide import merged, rule_run_wide
@@ -34,6 +35,7 @@ from tgi_conformance.reports.gate import Gate, judge
 from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo
 from tgi_conformance.reports.run_folder import Written, prepare, write_all
 from tgi_conformance.reports.verdict_lines import parse_line
+from tgi_conformance.reports.writing.guard import attempt
 from tgi_conformance.suites.harness.session import SETTINGS
 from tgi_conformance.suites.real.replies import SAID
 
@@ -48,7 +50,7 @@ class Finished:
 
     run: Run
     gate: Gate
-    #: What was written; None where no report was wanted or writing failed.
+    #: What was written, and what was not; None where no report was wanted.
     written: Written | None
     remarks: tuple[str, ...] = ()
 
@@ -137,6 +139,7 @@ class Gathering:
             endpoint_unusable=endpoint_unusable(run),
         )
         written = self._write(run, gate) if self.writes and run.verdicts else None
+        gate = gate.without(written.unwritten if written else ())
         session.exitstatus = gate.code
         self.config.stash[FINISHED] = Finished(
             run=run, gate=gate, written=written, remarks=tuple(dict.fromkeys(self.remarks))
@@ -238,13 +241,21 @@ class Gathering:
             words.append(f"-m {shlex.quote(option.markexpr)}")
         return " ".join(words)
 
-    def _write(self, run: Run, gate: Gate) -> Written | None:
+    def _write(self, run: Run, gate: Gate) -> Written:
         folder = self.settings.folder
         expected = Path(self.config.invocation_params.dir) / EXPECTED_RESULTS
-        written = write_all(run, folder, expected if expected.is_dir() else None, gate=gate)
+        written = write_all(
+            run,
+            folder,
+            expected if expected.is_dir() else None,
+            gate=gate,
+            asked=reports_asked(self.config),
+            environment=os.environ,
+        )
         took = {verdict.case: verdict.duration for verdict in run.verdicts if verdict.duration}
-        write_json(folder / DURATIONS, dict(read_durations(folder)) | took)
-        return written
+        durations = folder / DURATIONS
+        faults = attempt(durations, lambda: write_json(durations, dict(read_durations(folder)) | took))
+        return replace(written, unwritten=(*written.unwritten, *faults))
 
 
 def endpoint_unusable(run: Run) -> tuple[str, ...]:
