@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tgi_conformance.contracts.verdict import DECIDED, Verdict
+from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
+
+#: What was not run has not changed.
+_RED = RED - {Ruling.NOT_RUN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +42,8 @@ def changes(last: Iterable[Verdict], now: Iterable[Verdict]) -> Changes:
     """
     before = {verdict.case: verdict for verdict in last}
     after = {verdict.case: verdict for verdict in now}
-    red = [verdict for verdict in after.values() if verdict.red]
-    was_red = [verdict for verdict in before.values() if verdict.red]
+    red = [verdict for verdict in after.values() if verdict.ruling in _RED]
+    was_red = [verdict for verdict in before.values() if verdict.ruling in _RED]
     return Changes(
         new_red=tuple(verdict for verdict in red if not _red(before, verdict)),
         still_red=tuple(verdict for verdict in red if _red(before, verdict)),
@@ -50,7 +53,7 @@ def changes(last: Iterable[Verdict], now: Iterable[Verdict]) -> Changes:
 
 
 def _red(run: Mapping[str, Verdict], verdict: Verdict) -> bool:
-    return verdict.case in run and run[verdict.case].red
+    return verdict.case in run and run[verdict.case].ruling in _RED
 
 
 def _decided(run: Mapping[str, Verdict], verdict: Verdict) -> bool:

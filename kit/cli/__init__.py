@@ -32,6 +32,7 @@ Exit codes:
   12  the backend did not start or describe itself
   13  could not tell: an untestable MUST case, or under 95 % decided
   14  the real endpoint is unusable, or its budget is used up
+  15  a part of the reports could not be written
 """
 
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -124,6 +124,9 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
     },
 }
 
+#: Formats of reports that must be asked for (a row of ``reports/writing/formats.py``), by their option.
+REPORT_OPTIONS: Final[Mapping[str, str]] = {}
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Add the group of options to pytest's parser."""
@@ -150,6 +153,12 @@ def asks_for_real(config: pytest.Config, environment: Mapping[str, str]) -> bool
 def cases_named(config: pytest.Config) -> list[str]:
     """The names of cases that were given; none: all cases are to be run."""
     return [*(config.option.tgi_case or ()), *(config.option.tgi_rerun or ())]
+
+
+def reports_asked(config: pytest.Config) -> Mapping[str, str]:
+    """The formats of reports that were asked for, by name, each with the value of its option."""
+    given = {name: getattr(config.option, destination(flag), None) for name, flag in REPORT_OPTIONS.items()}
+    return {name: str(value) for name, value in given.items() if value}
 
 
 def names_suites(arguments: Sequence[str]) -> bool:

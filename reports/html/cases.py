@@ -14,7 +14,7 @@ from tgi_conformance.reports.ruling_marks import MARKS, heaviest
 from tgi_conformance.reports.run import RunInfo
 
 #: Rulings whose cases are shown with their evidence.
-EXPLAINED: Final = (RED | {Ruling.ADVISORY, Ruling.EXPECTED}) - {Ruling.BLOCKED}
+EXPLAINED: Final = (RED | {Ruling.ADVISORY, Ruling.EXPECTED}) - {Ruling.BLOCKED, Ruling.NOT_RUN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,8 @@ class ClauseView:
 
     @property
     def red(self) -> bool:
-        """Whether one of its cases is red."""
-        return any(case.verdict.red for case in self.cases)
+        """Whether one of its cases went red by what it showed."""
+        return any(case.verdict.red and case.verdict.ruling in EXPLAINED for case in self.cases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,26 +22,21 @@ from tgi_conformance.reports.html.cases import EXPLAINED, ClauseView
 from tgi_conformance.reports.html.evidence import evidence_view
 from tgi_conformance.reports.html.inline_markdown import inline_markdown, link
 from tgi_conformance.reports.html.inside import Inside, examples, inside, pack
-from tgi_conformance.reports.html.view import TONES, Page, page
+from tgi_conformance.reports.html.view import Page, group_of, page
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.readable import clip, pretty_json, visible
 from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.ruling_marks import MARKS
 from tgi_conformance.reports.run import Run
+from tgi_conformance.reports.verdict_lines import VerdictLinesError, read_verdicts
 
 #: Fragments that are packed together: one unfolding serves a clause and its neighbours.
 _TOGETHER: Final = "behind the lines"
 
 
-def render_html(
-    run: Run,
-    maps: Sequence[ResultsMap],
-    gate: Gate,
-    layout: Layout,
-    last: Sequence[Verdict] | None = None,
-) -> str:
-    """The page of a run; evidence is read from the folder of ``layout``, ``last`` from the last run."""
-    shown = page(run, maps, gate, last)
+def render_html(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout) -> str:
+    """The page of a run; its evidence, and the verdicts of the run before, are read from ``layout``."""
+    shown = page(run, maps, gate, _last_verdicts(layout))
     environment = _environment()
     parts = environment.get_template("parts.html").module
 
@@ -61,6 +56,14 @@ def render_html(
         style_digest=_digest(style),
         script_digest=_digest(script),
     )
+
+
+def _last_verdicts(layout: Layout) -> tuple[Verdict, ...] | None:
+    """None: there was no run before, or what it left cannot be read: that must not cost this run its page."""
+    try:
+        return read_verdicts(layout.previous_verdicts).verdicts
+    except (OSError, VerdictLinesError):
+        return None
 
 
 def _behind(shown: Page, within: Inside, parts: object) -> Mapping[str, str]:
@@ -99,7 +102,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "marks": MARKS,
         "explained": EXPLAINED,
-        "tones": TONES,
+        "group_of": group_of,
         "link": link,
         "examples": examples,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.results_keys import NEW_KEYS, RESULTS_KEYS
-from tgi_conformance.contracts.verdict import Ruling, Verdict
+from tgi_conformance.contracts.verdict import LISTED, RED, Ruling, Verdict
 from tgi_conformance.reports.causes.cause import Causes
 from tgi_conformance.reports.causes.grouping import causes_of
 from tgi_conformance.reports.changes import Changes, changes
@@ -15,17 +15,25 @@ from tgi_conformance.reports.html.cases import Anchors, AreaView, areas
 from tgi_conformance.reports.network import network_of
 from tgi_conformance.reports.repro import repro_command
 from tgi_conformance.reports.results_map import ResultsMap
-from tgi_conformance.reports.ruling_marks import MARKS, Tone, Words, in_words
+from tgi_conformance.reports.ruling_marks import MARKS, Words, in_words
 from tgi_conformance.reports.run import BackendInfo, Run
 
-#: Button of the filter to the tone of the rulings that it shows.
-TONES: Final[Mapping[str, Tone]] = {
-    "red": "bad",
-    "advisory": "warn",
-    "passed": "good",
-    "recorded": "info",
-    "not judged": "mute",
+#: Button of the filter to the rulings that it shows. What was blocked or not run is red and shows nothing of
+#: the backend: it stands apart.
+GROUPS: Final[Mapping[str, frozenset[Ruling]]] = {
+    "red": RED - {Ruling.BLOCKED, Ruling.NOT_RUN},
+    "blocked": frozenset({Ruling.BLOCKED}),
+    "not run": frozenset({Ruling.NOT_RUN}),
+    "advisory": frozenset({Ruling.ADVISORY, Ruling.EXPECTED}),
+    "passed": frozenset({Ruling.PASSED}),
+    "recorded": frozenset({Ruling.RECORDED}),
+    "not judged": LISTED,
 }
+
+
+def group_of(ruling: Ruling) -> str:
+    """The button that shows a ruling, as a class of CSS: ``not-run``."""
+    return next(word for word, rulings in GROUPS.items() if ruling in rulings).replace(" ", "-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,7 @@ class Page:
     gate: Gate
     backends: tuple[BackendView, ...]
     #: Number of cases of each button of the filter.
-    tones: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict)
     anchors: Anchors = field(default_factory=Anchors)
 
 
@@ -78,12 +86,12 @@ def page(run: Run, maps: Sequence[ResultsMap], gate: Gate, last: Sequence[Verdic
         _backend(run, info, by_name.get(info.name, ResultsMap(backend=info.name)), last, anchors)
         for info in run.backends
     )
-    tones = Counter(MARKS[verdict.ruling].tone for verdict in run.verdicts)
+    counts = Counter(verdict.ruling for verdict in run.verdicts)
     return Page(
         run=run,
         gate=gate,
         backends=backends,
-        tones={word: tones[tone] for word, tone in TONES.items()},
+        groups={word: sum(counts[one] for one in rulings) for word, rulings in GROUPS.items()},
         anchors=anchors,
     )
 

@@ -209,7 +209,7 @@ def test_on_paper_it_is_a_summary_with_every_red_case(open_page: Look) -> None:
     assert 1 < sheets <= 20
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    printed = page.locator(".case.bad").evaluate_all(
+    printed = page.locator(".case.red").evaluate_all(
         "(all) => all.filter((one) => one.offsetHeight > 0).length"
     )
     assert printed == RED

@@ -7,7 +7,6 @@
   const count = document.getElementById("count");
   const none = document.getElementById("none");
   const buttons = all("button[data-show]", bar);
-  const TONES = { red: "bad", advisory: "warn", passed: "good", recorded: "info", "not judged": "mute" };
   /** More hits than this are not all unfolded: the first is. */
   const MOST_OPEN = 200;
 
@@ -120,7 +119,7 @@
     return wanted;
   };
   const fits = (item, clause, wanted) =>
-    (!wanted.is || item.classList.contains(TONES[wanted.is])) &&
+    (!wanted.is || item.classList.contains(wanted.is.replace(" ", "-"))) &&
     (!wanted.cause || item.dataset.c === wanted.cause) &&
     wanted.words.every((word) => textOf(item, clause).includes(word));
   const clauseFits = ({ clause }, wanted) =>
