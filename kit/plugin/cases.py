@@ -282,6 +282,7 @@ def _label(config: pytest.Config) -> Callable[[Verdict], None] | None:
     if not getattr(config.option, "allure_report_dir", None):
         return None
     module = import_module(late_imports.ALLURE)
+    module.guard(config)
     return cast("Callable[[Verdict], None]", module.label)
 
 

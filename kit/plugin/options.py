@@ -117,6 +117,10 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "NAME: VALUE",
         "help": "further header of each request to the real endpoint, for a gateway; repeatable",
     },
+    "--tgi-allure": {
+        "metavar": "DIR",
+        "help": "write results for Allure to this folder when the run is over (not allure-pytest's)",
+    },
     "--tgi-report": {"choices": ("full", "none"), "help": "none: write no files (default: full)"},
     "--tgi-evidence": {
         "choices": ("failures", "all"),
@@ -125,7 +129,7 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
 }
 
 #: Formats of reports that must be asked for (a row of ``reports/writing/formats.py``), by their option.
-REPORT_OPTIONS: Final[Mapping[str, str]] = {}
+REPORT_OPTIONS: Final[Mapping[str, str]] = {"allure": "--tgi-allure"}
 
 
 def add_options(parser: pytest.Parser) -> None:

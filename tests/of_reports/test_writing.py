@@ -19,6 +19,11 @@ FAILED = verdict("STREAM-12/b", Ruling.FAILED, reason="it ended")
 NAMES = [row.name for row in FORMATS]
 
 
+def asked(folder: Path) -> dict[str, str]:
+    """Every format that must be asked for."""
+    return {"allure": str(folder / "allure")}
+
+
 def _with_broken(
     name: str, error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Written, Gate]:
@@ -33,7 +38,7 @@ def _with_broken(
     )
     monkeypatch.setattr(run_folder, "FORMATS", rows)
     run = run_of(PASSED)
-    written = write_all(run, folder)
+    written = write_all(run, folder, asked=asked(folder))
     return written, judge(run).without(written.unwritten)
 
 
@@ -51,7 +56,7 @@ def test_a_format_that_raises_costs_itself_only(
     assert gate.code == Exit.REPORT
     assert str(fault) in gate.reasons
     monkeypatch.undo()
-    whole = write_all(run_of(PASSED), tmp_path / "whole").paths
+    whole = write_all(run_of(PASSED), tmp_path / "whole", asked=asked(tmp_path)).paths
     lost = {path.name for path in whole} - {path.name for path in written.paths}
     assert lost == set(fault.what.split(", "))
 
