@@ -1,7 +1,7 @@
 """Verdicts as JUnit XML: a suite a backend, a test case a case.
 
-Only what the schema of Jenkins' xUnit plugin allows (junit-10.xsd) is written. It has no place for causes: they
-are the first properties of a suite, and the ``type`` of a failure is the id of its cause.
+Only what the schema of Jenkins' xUnit plugin (junit-10.xsd) allows is written. It has no place for causes:
+they are the first properties of a suite, and the ``type`` of a failure is the id of its cause.
 """
 
 import re

@@ -38,6 +38,7 @@ class Choice:
     deadline: float | None = None
     evidence: str | None = None
     allure: str | None = None
+    reports: str | None = None
     tgi_endpoint: str | None = None
     max_requests: int | None = None
     max_tokens: int | None = None
@@ -78,6 +79,7 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-deadline": choice.deadline,
         "--tgi-evidence": choice.evidence,
         "--tgi-allure": choice.allure,
+        "--tgi-reports": choice.reports,
         "--tgi-endpoint": choice.tgi_endpoint,
         "--tgi-max-requests": choice.max_requests,
         "--tgi-max-tokens": choice.max_tokens,

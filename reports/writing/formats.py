@@ -3,24 +3,15 @@
 The data come first. What shows the exit code comes last: a format that cannot be written changes it.
 """
 
-from pathlib import Path
 from typing import Final
 
 from tgi_conformance.reports.atomic import write_text
-from tgi_conformance.reports.finished import FinishedRun
 from tgi_conformance.reports.html.page import render_html
 from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.verdict_lines import write_verdicts
 from tgi_conformance.reports.writing.data_files import map_files, write_maps, write_run
 from tgi_conformance.reports.writing.format import Format, whole_runs
-
-
-def _write_allure(finished: FinishedRun) -> None:
-    # Allure's library takes a tenth of a second to import.
-    from tgi_conformance.reports.allure.results import write_allure  # noqa: PLC0415
-
-    write_allure(finished.run, finished.layout, Path(finished.asked["allure"]))
-
+from tgi_conformance.reports.writing.on_request import ON_REQUEST
 
 FORMATS: Final = (
     Format(
@@ -42,11 +33,6 @@ FORMATS: Final = (
             render_html(finished.run, finished.maps, finished.gate, finished.layout),
         ),
     ),
-    Format(
-        name="allure",
-        files=lambda finished: (Path(finished.asked["allure"]),),
-        write=_write_allure,
-        wanted=lambda finished: "allure" in finished.asked,
-    ),
+    *ON_REQUEST,
     Format(name="run", files=lambda finished: (finished.layout.run,), write=write_run),
 )

@@ -264,3 +264,15 @@ def test_serve_refuses_what_is_no_port(port: str, capsys: pytest.CaptureFixture[
 def test_serve_calls_itself_by_the_command_that_was_typed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--help"]) == 0
     assert capsys.readouterr().out.startswith("usage: tgi-conformance serve [--port PORT]")
+
+
+def test_run_writes_the_formats_that_it_is_asked_for_and_refuses_others(project: Path) -> None:
+    words = ["run", "--backend", "mini:Mini", "-n", "0", "--case", "INIT-05"]
+    done = run_cli(project, *words, "--reports", "sarif,gitlab")
+    assert done.code == 0, done.out
+    narrowed = project / "collected_results" / "narrowed"
+    assert (narrowed / "results.sarif").is_file()
+    assert json.loads((narrowed / "gl-code-quality-report.json").read_text()) == []
+    wrong = run_cli(project, *words, "--reports", "sarif,xls")
+    assert wrong.code == 4, wrong.out
+    assert "xls: no such format; there are github, gitlab, sarif, badge" in wrong.out

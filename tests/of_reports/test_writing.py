@@ -9,6 +9,7 @@ from verdict_builder import run_of, verdict
 from tgi_conformance.contracts.verdict import Ruling
 from tgi_conformance.reports import run_folder
 from tgi_conformance.reports.finished import FinishedRun
+from tgi_conformance.reports.formats.names import ON_REQUEST
 from tgi_conformance.reports.gate import Exit, Gate, judge
 from tgi_conformance.reports.run_folder import Written, write_all
 from tgi_conformance.reports.writing.format import Format
@@ -21,7 +22,7 @@ NAMES = [row.name for row in FORMATS]
 
 def asked(folder: Path) -> dict[str, str]:
     """Every format that must be asked for."""
-    return {"allure": str(folder / "allure")}
+    return {"allure": str(folder / "allure"), **dict.fromkeys(ON_REQUEST, "yes")}
 
 
 def _with_broken(
