@@ -35,6 +35,7 @@ from tgi_conformance.plugin.locks import LOCK_FILE, PRESENCE_FILE, held, present
 from tgi_conformance.plugin.options import cases_named
 from tgi_conformance.plugin.preflight import in_one_line
 from tgi_conformance.plugin.selection import names_clause
+from tgi_conformance.plugin.signs.filling import sign_of
 from tgi_conformance.reports.evidence_files import write_evidence
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.judged import BEGUN
@@ -262,6 +263,7 @@ class Cases:
             record=record.record,
             blocked_by=ruled.blocked_by,
             findings=tuple(record.findings),
+            sign=sign_of(ruled, clause, record.spaces, record.calls),
             real=self._real(item),
             outside=tuple(record.outside),
         )

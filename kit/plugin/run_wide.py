@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import Level, load_catalogue
-from tgi_conformance.contracts.verdict import LISTED, Finding, Ruling, Verdict
+from tgi_conformance.contracts.verdict import LISTED, Finding, Ruling, Sign, Verdict
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import Ruled, at_level
+from tgi_conformance.plugin.signs.filling import sign_of_finding
 
 _EXAMPLES: Final = 10
 #: Rulings of cases that were not looked at.
@@ -78,6 +79,7 @@ def _verdict(backend: str, clause_id: str, slug: str, seen: _Seen, *, enforced: 
         expected=ruled.expected,
         observed=ruled.observed,
         seed=seed,
+        sign=sign_of_finding(clause, ruled.reason) if seen.breaches else Sign(),
     )
 
 
