@@ -12,6 +12,7 @@ from typing import Final
 from tgi_conformance.contracts.verdict import Ruling, Verdict
 from tgi_conformance.reports.causes.by_case import CausesByCase
 from tgi_conformance.reports.causes.cause import Cause
+from tgi_conformance.reports.formats.telling import one_line, told
 from tgi_conformance.reports.run import BackendInfo, Run
 
 #: JUnit knows failure, error and skipped; a case with none of them passed.
@@ -71,11 +72,8 @@ def _suite(run: Run, backend: BackendInfo, causes: CausesByCase) -> ET.Element:
 def _causes(causes: Sequence[Cause]) -> Iterable[tuple[str, str]]:
     """The causes, worst first, each under a name that keeps the order where names are sorted."""
     for number, cause in enumerate(causes, 1):
-        cases = f"{len(cause.verdicts)} {'case' if len(cause.verdicts) == 1 else 'cases'}"
-        where = f", at {cause.place}" if cause.place else ""
-        advice = f" To do: {cause.advice}" if cause.advice else ""
-        said = f"{cause.id}: {cause.severity}: {cause.sentence} ({cases}{where}).{advice}"
-        yield f"cause {number:03}", " ".join(said.split())
+        where = f" At {cause.place}." if cause.place else ""
+        yield f"cause {number:03}", one_line(f"{cause.id}: {cause.severity}: {told(cause)}{where}")
 
 
 def _properties(run: Run, backend: BackendInfo) -> Iterable[tuple[str, str]]:

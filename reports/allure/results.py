@@ -124,7 +124,7 @@ def categories(causes: CausesByCase) -> list[JSON]:
     }
     rest: dict[str, JSON] = {
         "id": "no-cause",
-        "name": "blocked, or not run",
+        "name": "not run, or a fault of the kit",
         "matchedStatuses": [Status.BROKEN],
     }
     return [*named.values(), rest]

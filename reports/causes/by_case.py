@@ -9,7 +9,7 @@ from tgi_conformance.reports.run import Run
 
 
 class CausesByCase:
-    """The causes of all backends of a run, by case; what was blocked or not run has none."""
+    """The causes of all backends of a run, by case; what was not run has none."""
 
     def __init__(self, run: Run) -> None:
         self._all = {backend.name: tuple(causes_of(run, backend.name)) for backend in run.backends}
@@ -17,7 +17,7 @@ class CausesByCase:
             (backend, verdict.case): cause
             for backend, causes in self._all.items()
             for cause in causes
-            for verdict in cause.verdicts
+            for verdict in (*cause.verdicts, *cause.blocked)
         }
 
     def of(self, verdict: Verdict) -> Cause | None:

@@ -24,7 +24,8 @@ def told(cause: Cause) -> str:
     more = len(cause.clauses) - _MOST_CLAUSES
     clauses = f"{shown} and {more} more" if more > 0 else shown
     advice = f" {one_line(cause.advice)}" if cause.advice else ""
-    return f"{sentence} ({count(len(cause.verdicts), 'case')}: {clauses}).{advice}"
+    blocked = f", {len(cause.blocked)} blocked" if cause.blocked else ""
+    return f"{sentence} ({count(len(cause.verdicts), 'case')}{blocked}: {clauses}).{advice}"
 
 
 def count(number: int, noun: str) -> str:
