@@ -108,6 +108,8 @@ class Verdict:
     unsteady: str = ""
     #: File of the case's evidence, relative to the run's folder.
     evidence: str = ""
+    #: Why that file could not be written; the verdict holds all the same.
+    evidence_lost: str = ""
     #: What was recorded, for MAY clauses and declared gaps.
     record: JSON = None
     #: Of a blocked case: id of the case that says what is wrong, as DECL-01/healthy-chat-stream.

@@ -57,8 +57,8 @@ MEANING: Final = {
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{1,15})?")
 #: So many failed cases are worth a look for what they share.
 _MANY: Final = 10
-#: pytest's codes of a run that is not to be believed, whatever its verdicts are.
-_NOT_A_RUN: Final = frozenset({Exit.INTERNAL_ERROR, Exit.USAGE})
+#: pytest's codes of a run that did not come to its end, whatever its verdicts are.
+_NOT_A_RUN: Final = frozenset({Exit.INTERNAL_ERROR, Exit.USAGE, Exit.INTERRUPTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ def judge(
     15, the last of all, is for what could not be written, which is known later (:meth:`Gate.without`).
 
     ``backends_down``, ``endpoint_unusable`` and ``baseline`` are sentences, empty where all is well; ``lost``
-    counts applicable MUST cases that were selected and have no verdict at all. Two of pytest's codes (3, 4)
-    come before 1, since such a run is not to be believed; 2 and 5 come before "not run" and the floor,
-    which follow from them.
+    counts applicable MUST cases that were selected and have no verdict at all. Three of pytest's codes (2, 3,
+    4) come before 1, since such a run did not come to its end; 5 comes before "not run" and the floor, which
+    follow from it.
     """
     causes = (
         _Cause(Exit.KIT_FAULT, _kit_faults(run.verdicts)),
@@ -116,7 +116,7 @@ def judge(
         _Cause(Exit.BASELINE, tuple(baseline)),
         *_pytest_cause(pytest_code, _NOT_A_RUN),
         _Cause(Exit.FAILED, (*_failures(run.verdicts), *_advisories(run.verdicts, enforce))),
-        *_pytest_cause(pytest_code, {Exit.INTERRUPTED, Exit.NOTHING_COLLECTED}),
+        *_pytest_cause(pytest_code, {Exit.NOTHING_COLLECTED}),
         _Cause(Exit.FAILED, _not_run(run.verdicts)),
         _Cause(Exit.UNCLEAR, (*_untestable(run.verdicts, enforce), *_below_floor(run, lost))),
     )

@@ -61,8 +61,8 @@ def _suite(run: Run, backend: BackendInfo, causes: CausesByCase) -> ET.Element:
         {"name": xml_text(backend.name), "timestamp": xml_text(run.info.started), **_counts(verdicts)},
     )
     properties = ET.SubElement(suite, "properties")
-    told = (*_causes(causes.of_backend(backend.name)), *_properties(run, backend))
-    for name, value in told:
+    rows = (*_causes(causes.of_backend(backend.name)), *_properties(run, backend))
+    for name, value in rows:
         ET.SubElement(properties, "property", {"name": xml_text(name), "value": xml_text(value)})
     for verdict in verdicts:
         suite.append(_case(verdict, causes.of(verdict)))

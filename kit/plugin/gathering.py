@@ -6,7 +6,7 @@ import shlex
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -33,13 +33,16 @@ from tgi_conformance.plugin.run_wide import merged, rule_run_wide
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.gate import Gate, judge
 from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo
-from tgi_conformance.reports.run_folder import Written, prepare, write_all
+from tgi_conformance.reports.run_folder import FolderProblem, RunFolder, Written, open_folder, write_all
 from tgi_conformance.reports.verdict_lines import parse_line
-from tgi_conformance.reports.writing.guard import attempt
+from tgi_conformance.reports.writing.guard import ADVICE, Unwritten, attempt
 from tgi_conformance.suites.harness.session import SETTINGS
 from tgi_conformance.suites.real.replies import SAID
 
 _SHOWN_PATTERNS: Final = 3
+INTERRUPTED: Final = "the run was interrupted"
+#: pytest's codes of a run whose workers are still at work when it ends.
+_BROKEN_OFF: Final = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 EXPECTED_RESULTS: Final = "expected_results"
 _VERSIONED: Final = ("tgi-conformance", "pytest", "pytest-xdist", "hypothesis")
 
@@ -74,6 +77,7 @@ class Gathering:
         self.remarks: list[str] = []
         self._lost: dict[str, str] = {}
         self._collected: Collected | None = None
+        self._folder: RunFolder | None = None
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
 
@@ -94,13 +98,18 @@ class Gathering:
         if collected.unknown:
             raise pytest.UsageError("\n".join(collected.unknown))
         if self.writes and collected.cases and not self.config.option.collectonly:
-            try:
-                prepare(self.settings.folder, narrowed=collected.narrowed)
-            except OSError as error:
-                raise pytest.UsageError(f"the folder for the results cannot be made: {error}") from error
+            self._open_folder()
         self._collected = collected
         self._tell_cases(collected)
         self.remarks += collected.remarks
+
+    def _open_folder(self) -> None:
+        try:
+            self._folder = open_folder(self.settings.folder)
+        except FolderProblem as problem:
+            raise pytest.UsageError(str(problem)) from problem
+        self.config.add_cleanup(self._folder.close)
+        self.remarks += self._folder.remarks
 
     def begin_late(self, scratch: Path) -> None:
         """Begin in the middle of a run: the workers have written to that folder, and evidence, already."""
@@ -115,6 +124,8 @@ class Gathering:
         line = getattr(report, VERDICT_ATTRIBUTE, None)
         if isinstance(line, str):
             self.verdicts.append(parse_line(line))
+            if self._folder is not None:
+                self._folder.stream.add(self.verdicts[-1])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
@@ -123,21 +134,36 @@ class Gathering:
 
     # --- the end -------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Rule on the run, write its files, set the exit code; also after Ctrl-C."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int | pytest.ExitCode
+    ) -> Generator[None, object, object]:
+        """Rule on the run, write its files, set the exit code; also after Ctrl-C.
+
+        Of a run that was broken off the workers are still at work, and end when the other hooks are called.
+        """
+        broken_off = int(exitstatus) in _BROKEN_OFF
+        if not broken_off:
+            self._finish(session, int(exitstatus))
+        try:
+            return (yield)
+        finally:
+            if broken_off:
+                self._finish(session, int(exitstatus))
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         collected = self._collected or Collected()
         if self.config.option.collectonly or not (collected.cases or self.verdicts):
             shutil.rmtree(self.scratch, ignore_errors=True)
             return
-        run = Run(self._info(collected), tuple(self._all_verdicts(collected, int(exitstatus))))
+        run = self._run(collected, exitstatus)
         gate = judge(
             run,
-            pytest_code=int(exitstatus),
+            pytest_code=exitstatus,
             enforce="should" if self.enforced else "must",
             backends_down=(*backends_down(self.scratch), *self._same_names()),
             endpoint_unusable=endpoint_unusable(run),
-        )
+        ).without(self._lost_on_the_way(run))
         written = self._write(run, gate) if self.writes and run.verdicts else None
         gate = gate.without(written.unwritten if written else ())
         session.exitstatus = gate.code
@@ -145,6 +171,25 @@ class Gathering:
             run=run, gate=gate, written=written, remarks=tuple(dict.fromkeys(self.remarks))
         )
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _run(self, collected: Collected, exitstatus: int) -> Run:
+        """What the run came to. One that did not come to all its cases is narrowed, whatever it was to be."""
+        judged = {(verdict.backend, verdict.case) for verdict in self._renamed()}
+        names = self._names()
+        missing = [c for c in collected.cases if (names.get(c.backend, c.backend), c.case) not in judged]
+        stopped = (
+            "" if all(case.nodeid in self._lost for case in missing) else "the run ended before its turn"
+        )
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            stopped = INTERRUPTED
+        ended = ""
+        if stopped:
+            collected = replace(collected, narrowed=True)
+            word = "interrupted" if stopped is INTERRUPTED else "broken off"
+            count = len(collected.cases)
+            ended = f"{word} after {count - len(missing)} of {count} cases"
+        verdicts = self._all_verdicts(collected, missing, stopped)
+        return Run(self._info(collected, ended), tuple(verdicts))
 
     def _same_names(self) -> Iterable[str]:
         """Two faces under one name would share files and verdicts: the run cannot be read."""
@@ -155,23 +200,28 @@ class Gathering:
             if len(same) > 1:
                 yield f"{' and '.join(same)} both describe themselves as {name!r}: give each its own name"
 
-    def _all_verdicts(self, collected: Collected, exitstatus: int) -> Iterable[Verdict]:
-        names = {label: info.name for label, info in backends_seen(self.scratch).items()}
-        verdicts = [_renamed(verdict, names) for verdict in self.verdicts]
-        judged = {(verdict.backend, verdict.case) for verdict in verdicts}
-        why = (
-            "the run was interrupted"
-            if exitstatus == pytest.ExitCode.INTERRUPTED
-            else "the run ended before its turn"
-        )
-        missing = [
-            self._undecided(case, names, Ruling.NOT_RUN, self._lost.get(case.nodeid, why))
-            for case in collected.cases
-            if (names.get(case.backend, case.backend), case.case) not in judged
+    def _names(self) -> Mapping[str, str]:
+        """What each backend calls itself, by its label."""
+        return {label: info.name for label, info in backends_seen(self.scratch).items()}
+
+    def _renamed(self) -> list[Verdict]:
+        """The verdicts under the names that the backends gave themselves, also where no worker learned it."""
+        names = self._names()
+        return [
+            replace(verdict, backend=names.get(verdict.backend, verdict.backend)) for verdict in self.verdicts
+        ]
+
+    def _all_verdicts(
+        self, collected: Collected, missing: Iterable[CollectedCase], stopped: str
+    ) -> Iterable[Verdict]:
+        names, verdicts = self._names(), self._renamed()
+        not_run = [
+            self._undecided(case, names, Ruling.NOT_RUN, self._lost.get(case.nodeid, stopped))
+            for case in missing
         ]
         run_wide = rule_run_wide(verdicts, enforced=self.enforced, seed=self.settings.seed)
         left_out = [self._undecided(case, names, Ruling.NOT_HERE, WHY) for case in collected.left_out]
-        everything = merged([*verdicts, *missing, *left_out], run_wide)
+        everything = merged([*verdicts, *not_run, *left_out], run_wide)
         if self.settings.profile == "tgi-guide" and not collected.narrowed:
             everything += rule_guide_profile(everything, self._backends(), seed=self.settings.seed)
         return sorted(everything, key=_report_order)
@@ -193,7 +243,7 @@ class Gathering:
             seed=self.settings.seed,
         )
 
-    def _info(self, collected: Collected) -> RunInfo:
+    def _info(self, collected: Collected, ended: str) -> RunInfo:
         # The workers are children too, but not waited for yet.
         others = workers_seconds(self.scratch) if is_distributed(self.config) else children_seconds()
         return RunInfo(
@@ -206,7 +256,7 @@ class Gathering:
             | {"python": platform.python_version()},
             workers=len(getattr(self.config.option, "tx", None) or ()) if is_distributed(self.config) else 0,
             narrowed=collected.narrowed,
-            selection=self._selection(),
+            selection=", ".join(filter(None, (self._selection(), ended))),
             wall_seconds=round(time.monotonic() - self._clock, 3),
             cpu_seconds=round(own_seconds() + others, 3),
             cores=cores(),
@@ -257,6 +307,12 @@ class Gathering:
         faults = attempt(durations, lambda: write_json(durations, dict(read_durations(folder)) | took))
         return replace(written, unwritten=(*written.unwritten, *faults))
 
+    def _lost_on_the_way(self, run: Run) -> Iterable[Unwritten]:
+        """What could not be written while the cases were run."""
+        yield from _lost_evidence(run.verdicts)
+        if self._folder is not None:
+            yield from self._folder.stream.unwritten
+
 
 def endpoint_unusable(run: Run) -> tuple[str, ...]:
     """Why the real endpoint did not decide all that it was to: it died, or the budget ended first."""
@@ -269,10 +325,12 @@ def endpoint_unusable(run: Run) -> tuple[str, ...]:
     return ()
 
 
-def _renamed(verdict: Verdict, names: Mapping[str, str]) -> Verdict:
-    """A verdict under the name that the backend gave itself, also where its worker never learned it."""
-    name = names.get(verdict.backend, verdict.backend)
-    return verdict if name == verdict.backend else replace(verdict, backend=name)
+def _lost_evidence(verdicts: Sequence[Verdict]) -> Iterable[Unwritten]:
+    lost = [verdict for verdict in verdicts if verdict.evidence_lost]
+    if lost:
+        count = f"{len(lost)} case{'' if len(lost) == 1 else 's'}"
+        what = f"the evidence of {count}, the first {lost[0].case},"
+        yield Unwritten(what=what, why=lost[0].evidence_lost, advice=ADVICE)
 
 
 def _report_order(verdict: Verdict) -> tuple[str, int, str]:

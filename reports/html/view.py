@@ -21,9 +21,10 @@ from tgi_conformance.reports.ruling_marks import MARKS, Words, heaviest, in_word
 from tgi_conformance.reports.run import BackendInfo, Run
 
 #: Rulings whose cases are shown with their evidence.
-EXPLAINED: Final = (RED | {Ruling.ADVISORY, Ruling.EXPECTED}) - {Ruling.BLOCKED}
-#: Rulings that make a clause a problem to read about; of what was blocked only the cause is one.
-PROBLEMS: Final = RED - {Ruling.BLOCKED}
+EXPLAINED: Final = (RED | {Ruling.ADVISORY, Ruling.EXPECTED}) - {Ruling.BLOCKED, Ruling.NOT_RUN}
+#: Rulings that make a clause a problem to read about; of what was blocked only the cause is one, and what was
+#: not run the gate tells in a line.
+PROBLEMS: Final = RED - {Ruling.BLOCKED, Ruling.NOT_RUN}
 #: Characters of inline evidence in one page; beyond it the page names the file. Browsers stay quick to here.
 _BUDGET: Final = 12_000_000
 #: Failing cases of one clause that stand open.

@@ -4,6 +4,10 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+#: What the user can do about what the file system refused.
+ADVICE: Final = "make room or give permission there, or choose another folder for the results"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,19 +29,11 @@ def attempt(what: str | Path, write: Callable[[], object]) -> tuple[Unwritten, .
     try:
         write()
     except OSError as error:
-        return (unwritable(what, error),)
+        why = error.strerror or str(error) or type(error).__name__
+        return (Unwritten(what=str(what), why=why, advice=ADVICE),)
     except Exception as error:  # noqa: BLE001 - a defect of one format must not cost the run or another format
         return (_defect(what, error),)
     return ()
-
-
-def unwritable(what: str | Path, error: OSError) -> Unwritten:
-    """What the file system refused."""
-    return Unwritten(
-        what=str(what),
-        why=error.strerror or str(error) or type(error).__name__,
-        advice="make room or give permission there, or choose another folder for the results",
-    )
 
 
 def _defect(what: str | Path, error: Exception) -> Unwritten:

@@ -11,7 +11,6 @@ from tgi_conformance.reports.formats.badge import badge_json, badge_of, badge_sv
 from tgi_conformance.reports.formats.github import STEP_SUMMARY_LIMIT, is_on_github, step_summary
 from tgi_conformance.reports.formats.gitlab import code_quality
 from tgi_conformance.reports.formats.sarif import sarif
-from tgi_conformance.reports.layout import file_name
 from tgi_conformance.reports.writing.format import Format
 
 #: Where GitHub Actions takes the summary of a step from.
@@ -56,8 +55,8 @@ def _write_github(finished: FinishedRun) -> None:
 
 
 def _badge_files(finished: FinishedRun) -> tuple[Path, ...]:
-    names = [file_name(results.backend) for results in finished.maps]
-    return tuple(finished.layout.root / f"{name}_badge.{kind}" for name in names for kind in ("svg", "json"))
+    names = [results.backend for results in finished.maps]
+    return tuple(finished.layout.badge(name, kind) for name in names for kind in ("svg", "json"))
 
 
 def _write_badges(finished: FinishedRun) -> None:

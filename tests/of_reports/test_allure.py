@@ -16,8 +16,8 @@ from tgi_conformance.reports.run_folder import write_evidence
 HOSTILE = "\ud800 half \udfff \x00 \x1b[31m </script> é 🙂"
 
 
-def results(run: Run, folder: Path, base: Path | None = None) -> dict[str, dict[str, object]]:
-    write_allure(run, Layout(base or folder), folder / "allure")
+def results(run: Run, folder: Path) -> dict[str, dict[str, object]]:
+    write_allure(run, Layout(folder, unfinished=True), folder / "allure")
     read = [json.loads(path.read_bytes()) for path in (folder / "allure").glob("*-result.json")]
     return {str(result["fullName"]): result for result in read}
 
@@ -63,7 +63,9 @@ def test_evidence_is_attached_where_it_is_there(tmp_path: Path) -> None:
     gone = verdict("STREAM-12/gone", Ruling.FAILED, evidence="evidence/alpha/STREAM-12__gone.json")
     found = results(run_of(cut, gone), tmp_path)
     (attached,) = found["STREAM-12/cut"]["attachments"]  # type: ignore[misc]
-    assert (tmp_path / "allure" / attached["source"]).read_bytes() == (tmp_path / name).read_bytes()
+    assert (tmp_path / "allure" / attached["source"]).read_bytes() == (
+        tmp_path / "unfinished" / name
+    ).read_bytes()
     assert "attachments" not in found["STREAM-12/gone"]
 
 

@@ -228,6 +228,15 @@ def test_what_was_asked_for_is_written_and_nothing_else(tmp_path: Path) -> None:
     assert names({"badge": "yes"}, narrowed=True).isdisjoint({"alpha_badge.svg", "alpha_badge.json"})
 
 
+def test_a_badge_goes_with_its_map_where_the_next_run_writes_none(tmp_path: Path) -> None:
+    write_all(run_of(*RED), tmp_path, asked={"badge": "yes", "sarif": "yes"})
+    write_all(run_of(verdict("STREAM-12/a")), tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert "alpha_test_results.json" in left
+    assert left.isdisjoint({"alpha_badge.svg", "alpha_badge.json", "results.sarif"})
+    assert (tmp_path / "previous" / "alpha_badge.svg").is_file()
+
+
 def test_ten_thousand_hostile_cases_go_through_every_format(tmp_path: Path) -> None:
     asked = {**dict.fromkeys(ON_REQUEST, "yes"), "allure": str(tmp_path / "allure")}
     written = write_all(MANY, tmp_path / "out", asked=asked)
