@@ -82,6 +82,8 @@ class Sign:
     place: str = ""
     #: Class of the outcome where no exception tells more: ``hang``, ``text differs``, ``requests too many``.
     outcome: str = ""
+    #: What of it, where the request differs: the member and how, as ``seed left out``.
+    detail: str = ""
     #: What the script did, as a kind: ``line-end-cr``, ``no-blank-after-colon``, ``status-429``.
     stimulus: str = ""
 

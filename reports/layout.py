@@ -23,8 +23,12 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._=+,@-]+")
 #: Leaves room for an ending and a temporary name within the 255 bytes that file systems allow.
 _LONGEST: Final = 120
 #: Names of the files that a run writes into its folder; a further format adds its own.
-FILES: Final = frozenset({"verdicts.jsonl", "junit.xml", "report.html", "run.json"})
-_MAPS: Final = ("_test_results.json", "_more_results.json")
+FILES: Final = frozenset(
+    {"verdicts.jsonl", "junit.xml", "report.html", "run.json"}
+    | {"github-summary.md", "gl-code-quality-report.json", "results.sarif"}
+)
+#: How files end that a run writes for each backend: the map, and what stands beside it.
+_MAPS: Final = ("_test_results.json", "_more_results.json", "_badge.svg", "_badge.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,10 @@ class Layout:
         """What stands beside the map; narrowed runs write none."""
         return self.base / f"{file_name(backend)}_more_results.json"
 
+    def badge(self, backend: str, kind: str) -> Path:
+        """A badge of the map, as ``svg`` or ``json``."""
+        return self.base / f"{file_name(backend)}_badge.{kind}"
+
     def evidence_file(self, backend: str, case: str) -> Path:
         """The evidence of one case."""
         return self.evidence / file_name(backend) / f"{file_name(case)}.json"
@@ -106,6 +114,12 @@ class Layout:
 def is_map(name: str) -> bool:
     """Whether a file of this name is a map, or stands beside one: there may be some of other backends."""
     return name.endswith(_MAPS)
+
+
+def beside(name: str) -> frozenset[str]:
+    """The names of all files of the backend that a map is of, whether or not a run has written each."""
+    ending = next(ending for ending in _MAPS if name.endswith(ending))
+    return frozenset(f"{name.removesuffix(ending)}{each}" for each in _MAPS)
 
 
 def file_name(text: str) -> str:

@@ -146,6 +146,7 @@ def _backend_options(command: Any) -> Any:
     help="Further header of each request to the real TGI, for a gateway; repeatable.",
 )
 @click.option("--allure", metavar="DIR", help="Also write results for Allure to this folder.")
+@click.option("--reports", metavar="LIST", help="Also write these: github, gitlab, sarif, badge.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for each case, not only for each failure.")
 @click.pass_obj  # the words of the command line, for the report to repeat
 def run_command(

@@ -35,6 +35,7 @@ from tgi_conformance.plugin.locks import LOCK_FILE, PRESENCE_FILE, held, present
 from tgi_conformance.plugin.options import cases_named
 from tgi_conformance.plugin.preflight import in_one_line
 from tgi_conformance.plugin.selection import names_clause
+from tgi_conformance.plugin.signs.filling import sign_of
 from tgi_conformance.reports.evidence_files import write_evidence
 from tgi_conformance.reports.writing.guard import attempt
 from tgi_conformance.suites.harness.case import Case
@@ -266,6 +267,7 @@ class Cases:
             record=record.record,
             blocked_by=ruled.blocked_by,
             findings=tuple(record.findings),
+            sign=sign_of(ruled, clause, record.spaces, record.calls),
             real=self._real(item),
             outside=tuple(record.outside),
         )
@@ -286,6 +288,7 @@ def _label(config: pytest.Config) -> Callable[[Verdict], None] | None:
     if not getattr(config.option, "allure_report_dir", None):
         return None
     module = import_module(late_imports.ALLURE)
+    module.guard(config)
     return cast("Callable[[Verdict], None]", module.label)
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import Level, load_catalogue
-from tgi_conformance.contracts.verdict import LISTED, Breach, Finding, Ruling, Verdict
+from tgi_conformance.contracts.verdict import LISTED, Breach, Finding, Ruling, Sign, Verdict
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import Ruled, at_level
+from tgi_conformance.plugin.signs.filling import sign_of_finding
 
 #: So many are quoted in the text; the verdict's ``breaches`` has all.
 _EXAMPLES: Final = 10
@@ -83,6 +84,7 @@ def _verdict(backend: str, clause_id: str, slug: str, seen: _Seen, *, enforced: 
             Breach(case=place.case, message=finding.message, evidence=place.evidence)
             for place, finding in _largest(seen)
         ),
+        sign=sign_of_finding(clause, ruled.reason) if seen.breaches else Sign(),
     )
 
 

@@ -1,44 +1,142 @@
 """Groups the red verdicts of a run by their cause. Pure."""
 
 import hashlib
+import json
 import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from tgi_conformance.contracts.verdict import RED, Ruling, Sign, Verdict
-from tgi_conformance.reports.causes.cause import Cause, Causes, Severity, Symptom
+from tgi_conformance.contracts.catalogue.clauses import load_catalogue
+from tgi_conformance.contracts.causes.kinds import family, parts, word
+from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of
+from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
+from tgi_conformance.reports.causes.cause import Cause, Causes, Symptom
+from tgi_conformance.reports.causes.keys import Key, key_of
 from tgi_conformance.reports.run import Run
 
-_NUMBER: Final = re.compile(r"\d+")
-#: What lies behind these is told elsewhere: what blocks them, or that they were not run.
-_NOT_EXPLAINED: Final = frozenset({Ruling.BLOCKED, Ruling.NOT_RUN})
+#: What lies behind these is told elsewhere: what blocks them, that they were not run, a mistake of the kit.
+_NOT_EXPLAINED: Final = frozenset({Ruling.BLOCKED, Ruling.NOT_RUN, Ruling.KIT_FAULT})
+_NO_WORD: Final = re.compile(r"[^a-z0-9]+")
+#: A family that goes without saying where a body is told of.
+_SAID_BY_OTHERS: Final = frozenset({"error-status"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """A cause and the kind of symptom that it is one of."""
+
+    kind: SymptomKind
+    cause: Cause
 
 
 def causes_of(run: Run, backend: str) -> Causes:
-    """The causes of one backend's red cases, worst first."""
-    groups: dict[tuple[Sign, str], list[Verdict]] = {}
-    for verdict in run.of(backend):
-        if verdict.ruling in RED - _NOT_EXPLAINED:
-            groups.setdefault(_key(verdict), []).append(verdict)
-    causes = [_cause(key, verdicts) for key, verdicts in groups.items()]
-    symptoms = [
-        Symptom(severity=cause.severity, sentence=cause.sentence, causes=(cause,))
-        for cause in sorted(causes, key=lambda cause: (cause.severity.rank, -len(cause.verdicts)))
-    ]
-    return Causes(backend=backend, symptoms=tuple(symptoms))
+    """The causes of one backend's red cases, worst first.
+
+    A blocked case hangs under the cause of the case that blocks it. Not explained are cases that were not run
+    and mistakes of the kit, which say nothing of a backend; advice has causes of its own (:func:`advice_of`).
+    """
+    verdicts = run.of(backend)
+    red = [verdict for verdict in verdicts if verdict.ruling in RED - _NOT_EXPLAINED]
+    return _causes(backend, red, [verdict for verdict in verdicts if verdict.ruling is Ruling.BLOCKED])
 
 
-def _key(verdict: Verdict) -> tuple[Sign, str]:
-    return verdict.sign, "" if verdict.sign != Sign() else _NUMBER.sub("#", verdict.reason)
+def advice_of(run: Run, backend: str) -> Causes:
+    """The causes of one backend's advisory cases: none of them makes a run fail."""
+    return _causes(backend, [v for v in run.of(backend) if v.ruling is Ruling.ADVISORY], ())
 
 
-def _cause(key: tuple[Sign, str], verdicts: list[Verdict]) -> Cause:
-    sign, reason = key
-    digest = hashlib.sha256(f"{sign}{reason}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return Cause(
-        id=f"{verdicts[0].clause.lower()}-{digest}",
-        severity=Severity.OTHER,
-        sentence=verdicts[0].reason,
-        sign=sign,
-        verdicts=tuple(verdicts),
-        example=verdicts[0],
+def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) -> Causes:
+    groups = _joined(verdicts)
+    ruled = {verdict.case for group in groups.values() for verdict in group}
+    for verdict in blocked:
+        if verdict.blocked_by not in ruled:
+            groups.setdefault(Key(how="blocked", where=verdict.blocked_by), []).append(verdict)
+    told = [_cause(key, group, blocked) for key, group in groups.items()]
+    symptoms: dict[SymptomKind, list[Cause]] = {}
+    for each in sorted(told, key=lambda one: (-len(one.cause.verdicts), one.cause.id)):
+        symptoms.setdefault(each.kind, []).append(each.cause)
+    size = {kind: sum(len(cause.verdicts) for cause in causes) for kind, causes in symptoms.items()}
+    worst = sorted(symptoms, key=lambda kind: (kind.severity.rank, -size[kind], kind.id))
+    return Causes(
+        backend=backend,
+        symptoms=tuple(
+            Symptom(severity=kind.severity, sentence=kind.sentence, causes=tuple(symptoms[kind]))
+            for kind in worst
+        ),
     )
+
+
+def _joined(verdicts: Sequence[Verdict]) -> dict[Key, list[Verdict]]:
+    """The verdicts by their key; one whose server did more than another's is explained by that one."""
+    groups: dict[Key, list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault(key_of(verdict), []).append(verdict)
+    for key in sorted(groups, key=lambda key: (-len(key.kinds), sorted(key.kinds))):
+        wider = [other for other in groups if other.within(key)]
+        if wider:
+            explains = max(wider, key=lambda other: (len(groups[other]), sorted(other.kinds)))
+            groups[explains] += groups.pop(key)
+    place = {id(verdict): number for number, verdict in enumerate(verdicts)}
+    return {key: sorted(group, key=lambda one: place[id(one)]) for key, group in groups.items()}
+
+
+def _cause(key: Key, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) -> _Told:
+    sign = Counter(verdict.sign for verdict in verdicts).most_common(1)[0][0]
+    kind = min(
+        (symptom_of(verdict.clause, verdict.sign.outcome) for verdict in verdicts),
+        key=lambda each: each.severity.rank,
+    )
+    cases = {verdict.case for verdict in verdicts if verdict.ruling is not Ruling.BLOCKED}
+    return _Told(
+        kind=kind,
+        cause=Cause(
+            id=_identity(key),
+            severity=kind.severity,
+            sentence=_sentence(kind, key, verdicts),
+            sign=sign,
+            advice=_advice(verdicts),
+            verdicts=tuple(verdicts),
+            example=min(verdicts, key=_size),
+            blocked=tuple(verdict for verdict in blocked if verdict.blocked_by in cases),
+        ),
+    )
+
+
+def _identity(key: Key) -> str:
+    """A word of a URL that stays the same as long as the cause is told by the same things."""
+    told = json.dumps([key.how, sorted(key.kinds), key.where])
+    digest = hashlib.sha256(told.encode("ascii")).hexdigest()[:6]
+    named = "-".join(sorted(key.kinds - _SAID_BY_OTHERS)) or key.how.rpartition(".")[2].lower()
+    return f"{_NO_WORD.sub('-', named).strip('-')}-{digest}"
+
+
+def _sentence(kind: SymptomKind, key: Key, verdicts: Sequence[Verdict]) -> str:
+    """What the user suffers, and what of the server brings it about, or what of the request differs."""
+    told = [_named(one, verdicts) for one in sorted(key.kinds - _SAID_BY_OTHERS or key.kinds)]
+    if told:
+        return f"With {' and '.join(told)}, {kind.sentence[0].lower()}{kind.sentence[1:]}"
+    details = Counter(verdict.sign.detail for verdict in verdicts if verdict.sign.detail)
+    if details:
+        return f"{kind.sentence.removesuffix('.')} ({details.most_common(1)[0][0]})."
+    return kind.sentence
+
+
+def _named(one: str, verdicts: Sequence[Verdict]) -> str:
+    """A family in words: its kind where all have the same."""
+    kinds = {kind for verdict in verdicts for kind in parts(verdict.sign.stimulus) if family(kind) == one}
+    return word(kinds.pop() if len(kinds) == 1 else one)
+
+
+def _advice(verdicts: Sequence[Verdict]) -> str:
+    """The advice of the clause that most of the cases are of."""
+    clause = Counter(verdict.clause for verdict in verdicts).most_common(1)[0][0]
+    catalogue = load_catalogue()
+    return catalogue[clause].advice if clause in catalogue else ""
+
+
+def _size(verdict: Verdict) -> tuple[bool, int, int, str]:
+    """How much there is to read of a case: the least with evidence shows its cause best."""
+    said = len(verdict.expected) + len(verdict.observed)
+    return not verdict.evidence, len(parts(verdict.sign.stimulus)), said, verdict.case

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tgi_conformance.reports.atomic import leftovers
 from tgi_conformance.reports.evidence_files import clean_evidence, evidence_in
-from tgi_conformance.reports.layout import FILES, Layout, is_map
+from tgi_conformance.reports.layout import FILES, Layout, beside, is_map
 
 
 def settle(layout: Layout, files: Iterable[Path]) -> tuple[Path, ...]:
@@ -18,7 +18,7 @@ def settle(layout: Layout, files: Iterable[Path]) -> tuple[Path, ...]:
     did not have stay where they are. Raises ``OSError``; each file is then whole in one of the three places.
     """
     files, settled = tuple(files), layout.settled
-    maps = {path.name for path in files if is_map(path.name)}
+    maps = {name for path in files if is_map(path.name) for name in beside(path.name)}
     forget(settled.previous)
     for path in (*_files_of(settled.base, maps), *evidence_in(settled.base)):
         _move(path, settled.base, settled.previous)

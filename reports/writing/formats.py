@@ -11,6 +11,7 @@ from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.verdict_lines import write_verdicts
 from tgi_conformance.reports.writing.data_files import map_files, write_maps, write_run
 from tgi_conformance.reports.writing.format import Format, whole_runs
+from tgi_conformance.reports.writing.on_request import ON_REQUEST
 
 FORMATS: Final = (
     Format(
@@ -32,5 +33,6 @@ FORMATS: Final = (
             render_html(finished.run, finished.maps, finished.gate, finished.layout),
         ),
     ),
+    *ON_REQUEST,
     Format(name="run", files=lambda finished: (finished.layout.run,), write=write_run),
 )

@@ -11,6 +11,7 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.verdict import Ruling
 from tgi_conformance.reports import atomic
 from tgi_conformance.reports.evidence_files import EvidenceError, read_evidence
+from tgi_conformance.reports.formats.names import ON_REQUEST
 from tgi_conformance.reports.layout import FILES, Layout, file_name, is_map
 from tgi_conformance.reports.run_folder import write_all, write_evidence
 from tgi_conformance.reports.verdict_lines import VerdictLinesError, line, read_verdicts, write_verdicts
@@ -234,7 +235,7 @@ def test_another_bad_line_is_an_error_that_names_its_place(row: str, message: st
 
 
 def test_every_file_of_a_run_is_known_by_name_so_that_it_changes_places(tmp_path: Path) -> None:
-    written = write_all(run_of(PASSED, FAILED), tmp_path)
+    written = write_all(run_of(PASSED, FAILED), tmp_path, asked=dict.fromkeys(ON_REQUEST, "yes"))
     assert {path.name for path in written.paths if not is_map(path.name)} == FILES
 
 

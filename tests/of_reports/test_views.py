@@ -12,7 +12,7 @@ from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.outcome import ExceptionLink, Frame, Outcome
 from tgi_conformance.contracts.verdict import FOR_TIME, Evidence, Finding, Ruling, Verdict
-from tgi_conformance.reports.allure import allure_labels
+from tgi_conformance.reports.allure.labels import allure_labels
 from tgi_conformance.reports.comparison import Comparison, Difference
 from tgi_conformance.reports.gate import judge
 from tgi_conformance.reports.html.evidence import MOST_EXCHANGES, evidence_view

@@ -9,6 +9,7 @@ from verdict_builder import run_of, verdict
 from tgi_conformance.contracts.verdict import Ruling
 from tgi_conformance.reports import run_folder
 from tgi_conformance.reports.finished import FinishedRun
+from tgi_conformance.reports.formats.names import ON_REQUEST
 from tgi_conformance.reports.gate import Exit, Gate, judge
 from tgi_conformance.reports.run_folder import Written, write_all
 from tgi_conformance.reports.writing.format import Format
@@ -17,6 +18,11 @@ from tgi_conformance.reports.writing.formats import FORMATS
 PASSED = verdict("STREAM-12/a")
 FAILED = verdict("STREAM-12/b", Ruling.FAILED, reason="it ended")
 NAMES = [row.name for row in FORMATS]
+
+
+def asked(folder: Path) -> dict[str, str]:
+    """Every format that must be asked for."""
+    return {"allure": str(folder / "allure"), **dict.fromkeys(ON_REQUEST, "yes")}
 
 
 def _with_broken(
@@ -33,7 +39,7 @@ def _with_broken(
     )
     monkeypatch.setattr(run_folder, "FORMATS", rows)
     run = run_of(PASSED)
-    written = write_all(run, folder)
+    written = write_all(run, folder, asked=asked(folder))
     return written, judge(run).without(written.unwritten)
 
 
@@ -51,7 +57,7 @@ def test_a_format_that_raises_costs_itself_only(
     assert gate.code == Exit.REPORT
     assert str(fault) in gate.reasons
     monkeypatch.undo()
-    whole = write_all(run_of(PASSED), tmp_path / "whole").paths
+    whole = write_all(run_of(PASSED), tmp_path / "whole", asked=asked(tmp_path)).paths
     lost = {path.name for path in whole} - {path.name for path in written.paths}
     assert lost == set(fault.what.split(", "))
 
