@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from tgi_conformance.contracts.causes.kinds import family, parts, word
 from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
 from tgi_conformance.reports.causes.cause import Cause, Causes, Symptom
-from tgi_conformance.reports.causes.keys import Key, key_of
+from tgi_conformance.reports.causes.keys import Key, key_of, second_key_of
 from tgi_conformance.reports.run import Run
 
 #: What lies behind these is told elsewhere: what blocks them, that they were not run, a mistake of the kit.
@@ -69,17 +69,41 @@ def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict
 
 
 def _joined(verdicts: Sequence[Verdict]) -> dict[Key, list[Verdict]]:
-    """The verdicts by their key; one whose server did more than another's is explained by that one."""
+    """The verdicts of each cause, under the key that most of them have.
+
+    Verdicts have one cause that share a first key or a second one; and one whose server did more than
+    another's is explained by that one.
+    """
     groups: dict[Key, list[Verdict]] = {}
     for verdict in verdicts:
         groups.setdefault(key_of(verdict), []).append(verdict)
-    for key in sorted(groups, key=lambda key: (-len(key.kinds), sorted(key.kinds))):
-        wider = [other for other in groups if other.within(key)]
-        if wider:
-            explains = max(wider, key=lambda other: (len(groups[other]), sorted(other.kinds)))
-            groups[explains] += groups.pop(key)
-    place = {id(verdict): number for number, verdict in enumerate(verdicts)}
-    return {key: sorted(group, key=lambda one: place[id(one)]) for key, group in groups.items()}
+    size = {key: len(group) for key, group in groups.items()}
+    heads = {key: key for key in groups}
+    for key in groups:
+        if wider := [other for other in groups if other.within(key)]:
+            heads[key] = max(wider, key=lambda other: (size[other], other.order))
+    seen: dict[Key, Key] = {}
+    for verdict in verdicts:
+        second = second_key_of(verdict)
+        if second is not None:
+            first = seen.setdefault(second, key_of(verdict))
+            heads[_head(heads, key_of(verdict))] = _head(heads, first)
+    joined: dict[Key, list[Key]] = {}
+    for key in groups:
+        joined.setdefault(_head(heads, key), []).append(key)
+    return {
+        max(keys, key=lambda key: (size[key], -len(key.kinds), key.order)): [
+            verdict for verdict in verdicts if key_of(verdict) in keys
+        ]
+        for keys in joined.values()
+    }
+
+
+def _head(heads: Mapping[Key, Key], key: Key) -> Key:
+    """The key that stands for all that were joined with this one."""
+    while heads[key] != key:
+        key = heads[key]
+    return key
 
 
 def _cause(key: Key, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) -> _Told:

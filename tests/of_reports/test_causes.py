@@ -144,3 +144,27 @@ def test_advice_faults_of_the_kit_and_what_was_not_run_are_no_causes_of_failure(
 def test_verdicts_without_a_sign_are_told_apart_by_their_clause() -> None:
     found = causes(verdict("REQ-01/a", Ruling.FAILED), verdict("REQ-02/a", Ruling.FAILED))
     assert sorted(groups(found)) == [["REQ-01/a"], ["REQ-02/a"]]
+
+
+def test_one_clause_that_fails_in_one_way_has_one_cause_whatever_the_server_did() -> None:
+    def lost(stimulus: str) -> Sign:
+        return Sign(outcome=OutcomeClass.NO_ERROR, stimulus=stimulus)
+
+    found = causes(
+        failed("ERR-01/a", lost("status-500")),
+        failed("ERR-01/b", lost("refused")),
+        failed("RESP-09/a", lost("error-in-200")),
+        failed("ERR-01/c", lost("error-in-200")),
+    )
+    assert groups(found) == [["ERR-01/a", "ERR-01/b", "RESP-09/a", "ERR-01/c"]]
+
+
+def test_a_clause_that_asks_for_several_things_does_not_join_them() -> None:
+    def differs(stimulus: str) -> Sign:
+        return Sign(outcome=OutcomeClass.EVENTS_DIFFER, stimulus=stimulus)
+
+    found = causes(
+        failed("STREAM-08/bom", differs("byte-order-mark")),
+        failed("STREAM-08/lines", differs("several-data-lines")),
+    )
+    assert groups(found) == [["STREAM-08/bom"], ["STREAM-08/lines"]]
