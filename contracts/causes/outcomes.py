@@ -51,7 +51,7 @@ _RULES: Final = tuple(
     (re.compile(expected), re.compile(observed), of)
     for expected, observed, of in (
         ("", r"^(?:[\w -]+: )?hang: ", OutcomeClass.HANG),
-        ("", r"^(?:it waits|(?:it )?still wait|they wait )|killed by SIGTERM", OutcomeClass.HANG),
+        ("", r"^(?:it waits|(?:it )?still wait|they wait |it goes on)|killed by SIGTERM", OutcomeClass.HANG),
         ("", r"^(?:[\w -]+: )?crash: |^it ended in between", OutcomeClass.CRASH),
         ("", r"^(?:[\w -]+: )?violation: ", OutcomeClass.NO_ANSWER_TYPE),
         ("", r"^refused locally", OutcomeClass.REFUSED_LOCALLY),
@@ -68,11 +68,12 @@ _RULES: Final = tuple(
         ("", r"error of kind", OutcomeClass.UNEXPECTED_ERROR),
         ("", r"connections open", OutcomeClass.CONNECTION_LEFT),
         (r"connections? closed", "", OutcomeClass.CONNECTION_LEFT),
+        ("", r"\bwith cookie\b|\bCookie: ", OutcomeClass.COOKIE_SEEN),
+        (r"\bno (?:Authorization|credential|ambient token)\b.* (?:at|on) ", "", OutcomeClass.KEY_SEEN),
         ("", r"\bsent again\b|requests for \d+ calls?", OutcomeClass.TOO_MANY),
         (r"^at most \d+ open", "", OutcomeClass.TOO_MANY_OPEN),
         (r"the text |^'", r"the text |^'", OutcomeClass.TEXT_DIFFERS),
         (r"\bthe events of the stream|normal end|pieces", r"stream of|\[", OutcomeClass.EVENTS_DIFFER),
-        ("", r"\bcookie\b", OutcomeClass.COOKIE_SEEN),
     )
 )
 #: So many requests were to be sent, and so many were.
@@ -87,6 +88,7 @@ _BY_FIELD: Final = (
     ("journal.gaps", OutcomeClass.TOO_EARLY),
     ("tool_call", OutcomeClass.TOOL_CALL_DIFFERS),
     ("connection.", OutcomeClass.CONNECTION_LEFT),
+    ("exchange.connection", OutcomeClass.CONNECTION_LEFT),
     ("exchange.", OutcomeClass.REQUEST_DIFFERS),
     ("pieces.", OutcomeClass.EVENTS_DIFFER),
     ("answer.text", OutcomeClass.TEXT_DIFFERS),

@@ -30,7 +30,7 @@ _OF_ITSELF: Final = frozenset(
 #: Nothing was sent.
 _UNSENT: Final = frozenset({OutcomeClass.REFUSED_LOCALLY, OutcomeClass.TOO_FEW})
 #: Clauses that ask for several things at once: what the server did says which of them fails.
-_SEVERAL: Final = frozenset({"RESP-05", "RESP-11", "STREAM-08", "TOOL-05", "TOOL-10", "REAL-02"})
+_SEVERAL: Final = frozenset({"RESP-05", "RESP-09", "RESP-11", "STREAM-08", "TOOL-05", "TOOL-10", "REAL-02"})
 #: Kinds that many scripts have beside what they are about.
 _BACKGROUND: Final = frozenset({"comment", "split-writes", "no-done", "unknown-fields"})
 _PLACE: Final = re.compile(r"(?P<file>.*?)(?::\d+)? in (?P<function>.*)")
@@ -63,6 +63,8 @@ def key_of(verdict: Verdict) -> Key:
     sign, clause = verdict.sign, verdict.clause
     if not sign.outcome and not sign.exception:
         return Key(how=str(verdict.ruling), where=clause)
+    if sign.outcome == OutcomeClass.ADAPTER:
+        return Key(how=sign.outcome, where=function_of(sign.place) or clause)
     if _by_exception(sign):
         return _of_exception(sign, clause)
     if sign.outcome in _OF_ITSELF:
@@ -79,7 +81,7 @@ def second_key_of(verdict: Verdict) -> Key | None:
     sign, clause = verdict.sign, verdict.clause
     if clause in _SEVERAL or not (sign.outcome or sign.exception):
         return None
-    if _by_exception(sign):
+    if _by_exception(sign) and sign.outcome != OutcomeClass.ADAPTER:
         key = _of_exception(sign, clause)
         return Key(how=key.how, where=f"{clause} {function_of(sign.place)}")
     how = f"{_how(sign)} {sign.detail.rpartition(' ')[2]}" if sign.detail else _how(sign)

@@ -168,3 +168,14 @@ def test_a_clause_that_asks_for_several_things_does_not_join_them() -> None:
         failed("STREAM-08/lines", differs("several-data-lines")),
     )
     assert groups(found) == [["STREAM-08/bom"], ["STREAM-08/lines"]]
+
+
+def test_what_the_adapter_stumbles_over_is_no_cause_in_the_client() -> None:
+    def sign(outcome: OutcomeClass, place: str) -> Sign:
+        return Sign(exception="KeyError", place=place, outcome=outcome, stimulus="error-in-200")
+
+    found = causes(
+        failed("RESP-09/a", sign(OutcomeClass.ADAPTER, "my_adapter.py:7 in chat")),
+        failed("RESP-09/b", sign(OutcomeClass.FOREIGN_ERROR, "pkg/client.py:7 in chat")),
+    )
+    assert sorted(groups(found)) == [["RESP-09/a"], ["RESP-09/b"]]
