@@ -89,6 +89,17 @@ def test_what_differs_in_the_request_joins_clauses() -> None:
     assert "(seed left out)" in next(iter(found)).sentence
 
 
+def test_a_cause_without_a_stimulus_says_what_was_expected_where_that_is_short() -> None:
+    sign = Sign(outcome=OutcomeClass.REQUEST_DIFFERS)
+    (short,) = causes(failed("TOOL-02/a", sign, expected="no tools in the request"))
+    assert short.sentence.endswith(" of a good call (expected: no tools in the request).")
+    (long,) = causes(failed("TOOL-02/a", sign, expected='{"a": 1}'))
+    assert long.sentence.endswith(" of a good call.")
+    reason = "the backend's process looked up 'h.example' (2 cases, first in STREAM-01/a)"
+    (wide,) = causes(failed("REAL-01/run-wide", Sign(outcome="other"), reason=reason))
+    assert wide.sentence.endswith(" (seen: the backend's process looked up 'h.example').")
+
+
 def test_the_worst_comes_first_and_then_the_most_frequent() -> None:
     found = causes(
         *(failed(f"ERR-05/{n}", Sign(outcome=OutcomeClass.FOREIGN_ERROR)) for n in range(5)),
