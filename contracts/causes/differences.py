@@ -8,15 +8,18 @@ from typing import Final
 from tgi_conformance.contracts.json_types import JSON
 
 _BEGIN: Final = re.compile(r"[\[{]")
-_MEMBER: Final = re.compile(r"^([a-z_]+)=")
+_MEMBER: Final = re.compile(r"^([a-z_]+)(?:=|: )")
+_NONE: Final = re.compile(r"^no ([a-z_]+)$")
 
 
 def difference(expected: str, observed: str) -> str:
     """``default left out``, ``stop changed``: the first member that differs; empty: it cannot be told."""
-    before, after = _MEMBER.match(expected), _MEMBER.match(observed)
-    if before and after and before[1] == after[1]:
-        return f"{before[1]} changed"
+    before, after, none = _MEMBER.match(expected), _MEMBER.match(observed), _NONE.match(observed)
+    if before and none and before[1] == none[1]:
+        return f"{before[1]} left out"
     wanted, seen = _value(expected), _value(observed)
+    if before and after and before[1] == after[1] and not isinstance(seen, list):
+        return f"{before[1]} changed"
     if isinstance(wanted, Mapping | list) and isinstance(seen, Mapping | list):
         return _first(wanted, seen, "")
     return ""

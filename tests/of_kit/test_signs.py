@@ -123,3 +123,10 @@ def test_a_key_in_a_sign_is_taken_out_with_the_rest() -> None:
         case="a", clause="b", ruling=Ruling.FAILED, backend="b", sign=Sign(place=f"{key}.py:1 in x")
     )
     assert key not in json.dumps(to_json(redact_verdict(verdict, {"A": key})))
+
+
+def test_of_two_calls_that_are_told_of_the_first_is_the_one_that_failed() -> None:
+    failed, taken = raised("pkg.Refused"), Outcome(ending="end")
+    told = f"refused locally: {describe(failed)}; other values are taken: {describe(taken)}"
+    sign = signed("it is sent", told, call(2, failed), call(1, taken), clause="GEN-05")
+    assert (sign.exception, sign.place) == ("pkg.Refused", "pkg/client.py:12 in read")

@@ -89,6 +89,17 @@ def test_what_differs_in_the_request_joins_clauses() -> None:
     assert "(seed left out)" in next(iter(found)).sentence
 
 
+def test_a_cause_without_a_stimulus_says_what_was_expected_where_that_is_short() -> None:
+    sign = Sign(outcome=OutcomeClass.REQUEST_DIFFERS)
+    (short,) = causes(failed("TOOL-02/a", sign, expected="no tools in the request"))
+    assert short.sentence.endswith(" of a good call (expected: no tools in the request).")
+    (long,) = causes(failed("TOOL-02/a", sign, expected='{"a": 1}'))
+    assert long.sentence.endswith(" of a good call.")
+    reason = "the backend's process looked up 'h.example' (2 cases, first in STREAM-01/a)"
+    (wide,) = causes(failed("REAL-01/run-wide", Sign(outcome="other"), reason=reason))
+    assert wide.sentence.endswith(" (seen: the backend's process looked up 'h.example').")
+
+
 def test_the_worst_comes_first_and_then_the_most_frequent() -> None:
     found = causes(
         *(failed(f"ERR-05/{n}", Sign(outcome=OutcomeClass.FOREIGN_ERROR)) for n in range(5)),
@@ -144,3 +155,38 @@ def test_advice_faults_of_the_kit_and_what_was_not_run_are_no_causes_of_failure(
 def test_verdicts_without_a_sign_are_told_apart_by_their_clause() -> None:
     found = causes(verdict("REQ-01/a", Ruling.FAILED), verdict("REQ-02/a", Ruling.FAILED))
     assert sorted(groups(found)) == [["REQ-01/a"], ["REQ-02/a"]]
+
+
+def test_one_clause_that_fails_in_one_way_has_one_cause_whatever_the_server_did() -> None:
+    def lost(stimulus: str) -> Sign:
+        return Sign(outcome=OutcomeClass.NO_ERROR, stimulus=stimulus)
+
+    found = causes(
+        failed("ERR-01/a", lost("status-500")),
+        failed("ERR-01/b", lost("refused")),
+        failed("RESP-09/a", lost("error-in-200")),
+        failed("ERR-01/c", lost("error-in-200")),
+    )
+    assert groups(found) == [["ERR-01/a", "ERR-01/b", "RESP-09/a", "ERR-01/c"]]
+
+
+def test_a_clause_that_asks_for_several_things_does_not_join_them() -> None:
+    def differs(stimulus: str) -> Sign:
+        return Sign(outcome=OutcomeClass.EVENTS_DIFFER, stimulus=stimulus)
+
+    found = causes(
+        failed("STREAM-08/bom", differs("byte-order-mark")),
+        failed("STREAM-08/lines", differs("several-data-lines")),
+    )
+    assert groups(found) == [["STREAM-08/bom"], ["STREAM-08/lines"]]
+
+
+def test_what_the_adapter_stumbles_over_is_no_cause_in_the_client() -> None:
+    def sign(outcome: OutcomeClass, place: str) -> Sign:
+        return Sign(exception="KeyError", place=place, outcome=outcome, stimulus="error-in-200")
+
+    found = causes(
+        failed("RESP-09/a", sign(OutcomeClass.ADAPTER, "my_adapter.py:7 in chat")),
+        failed("RESP-09/b", sign(OutcomeClass.FOREIGN_ERROR, "pkg/client.py:7 in chat")),
+    )
+    assert sorted(groups(found)) == [["RESP-09/a"], ["RESP-09/b"]]
