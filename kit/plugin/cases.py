@@ -228,7 +228,7 @@ class Cases:
         evidence = Evidence(
             case=record.case,
             backend=record.backend,
-            spaces=tuple(map(to_json, record.spaces)),
+            spaces=tuple(seen.with_answers().evidence for seen in record.spaces),
             calls=tuple(map(to_json, record.calls)),
             longrepr="\n\n".join(phases.longrepr),
             output=record.output,

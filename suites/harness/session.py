@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -11,12 +11,14 @@ import pytest
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.backends.driver.spec import BackendSpec
 from tgi_conformance.contracts.adapter import Description
+from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.outside import Outside
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.verdict import Finding
+from tgi_conformance.fake_server.client import FakeServerError, Space
 from tgi_conformance.suites.harness.scripted_waits import Interval, Why
 
 #: Makes the other cases of the run wait while a block runs.
@@ -69,6 +71,27 @@ class SpaceSeen:
 
     script: Script
     journal: Journal
+    #: The space itself, which may still be asked for its answers.
+    space: Space | None = None
+
+    def with_answers(self) -> "SpaceSeen":
+        """The same with the answers in the journal, as far as the server still has them."""
+        if self.space is None:
+            return self
+        try:
+            answers = self.space.answers()
+        except FakeServerError:  # closed long ago, or the server has ended: the rest of the evidence stands
+            return SpaceSeen(self.script, self.journal)
+        exchanges = tuple(
+            replace(exchange, answer=exchange.answer or answers.get(exchange.id))
+            for exchange in self.journal.exchanges
+        )
+        return SpaceSeen(self.script, replace(self.journal, exchanges=exchanges))
+
+    @property
+    def evidence(self) -> JSON:
+        """What of it goes into the file."""
+        return {"script": to_json(self.script), "journal": to_json(self.journal)}
 
 
 @dataclass(frozen=True, slots=True)
