@@ -12,7 +12,6 @@ from tgi_conformance.contracts.script import Limits, Reply, Script
 from tgi_conformance.contracts.script.places import script_with_origins, with_origins
 from tgi_conformance.fake_server.engine.answer_cache import AnswerCache
 from tgi_conformance.fake_server.engine.chaos import Lots
-from tgi_conformance.fake_server.engine.kept import kept_answer
 from tgi_conformance.fake_server.engine.plan_cache import PlanCache
 from tgi_conformance.fake_server.engine.plans import Plan
 from tgi_conformance.fake_server.engine.selection import Replies, ReplySource
@@ -26,6 +25,7 @@ from tgi_conformance.fake_server.journal.builder import (
 )
 from tgi_conformance.fake_server.journal.json_form import encoded
 from tgi_conformance.fake_server.journal.metrics import Metrics
+from tgi_conformance.fake_server.keeping.kept import kept_answer
 from tgi_conformance.fake_server.space.certificates import Certificate, self_signed
 from tgi_conformance.fake_server.space.disconnects import Disconnects
 from tgi_conformance.fake_server.space.gates import SpaceGate

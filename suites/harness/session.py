@@ -80,7 +80,7 @@ class SpaceSeen:
             return self
         try:
             answers = self.space.answers()
-        except FakeServerError:  # closed long ago, or the server has ended: the rest of the evidence stands
+        except (FakeServerError, OSError):  # closed long ago, or the server has ended: the rest stands
             return SpaceSeen(self.script, self.journal)
         exchanges = tuple(
             replace(exchange, answer=exchange.answer or answers.get(exchange.id))
@@ -129,8 +129,14 @@ class CaseRecord:
     keys: dict[str, str] = field(default_factory=dict)
     #: Ruling forced by the fixtures (a probe that failed, a kit fault).
     forced: str = ""
+    #: The case is known to need its evidence: the server is to be asked for its answers while it lives.
+    keep_answers: bool = False
     #: The evidence is wanted though the case's own ruling is not red: a run-wide ruling rests on it.
     keep_evidence: bool = False
+
+    def add_space(self, seen: SpaceSeen) -> None:
+        """Add a space that has closed."""
+        self.spaces.append(seen.with_answers() if self.keep_answers else seen)
 
 
 SETTINGS: Final = pytest.StashKey[Settings]()

@@ -22,8 +22,8 @@ from tgi_conformance.contracts.script import (
     stream,
 )
 from tgi_conformance.fake_server.client import FakeServer, Space, gone
-from tgi_conformance.fake_server.engine.kept import kept_answer
 from tgi_conformance.fake_server.engine.plans import Gate, Http2Head, Plan, Wait, Write
+from tgi_conformance.fake_server.keeping.kept import kept_answer
 
 A = b'data: {"a":1}\n\n'
 DONE = b"data: [DONE]\n\n"
