@@ -1,4 +1,4 @@
-"""The command ``tgi-conformance``: run, doctor, serve, list, explain.
+"""The command ``tgi-conformance``: run, doctor, serve, list, explain, reproduce.
 
 Each command's work is in a module of its own, imported when the command is called: ``--help`` must not cost
 what a run costs.
@@ -290,6 +290,23 @@ def list_command(**chosen: Any) -> int:
 def explain_command(**chosen: Any) -> int:
     """Explain a clause or case: statement, sources, what decides it, how to run it."""
     return _listing("explain", **chosen)
+
+
+@cli.command("reproduce", context_settings=_CONTEXT)
+@click.argument("name", metavar="CLAUSE|CASE")
+@click.option("--results", metavar="DIR", help="Folder of the run's reports.")
+@click.option("--backend", metavar="SPEC|NAME", help="Whose case, where several backends were run.")
+@click.option(
+    "--server", type=click.IntRange(1), metavar="N", help="Which server, where the case had several."
+)
+@click.option("--har", metavar="FILE", help="Write what went over the wire as HAR, in place of the script.")
+def reproduce_command(**chosen: Any) -> int:
+    """Print a short Python script that plays the server's side of a case of the last run, without the kit.
+
+    Redirect it to a file, and attach it to a bug report. Exit code 4: the case is not known, was not kept, or
+    is one that such a script cannot play (TLS, HTTP/2, several addresses, answers by key).
+    """
+    return int(import_module(late_imports.REPRODUCE).reproduce(**chosen))
 
 
 def _listing(function: str, **chosen: Any) -> int:

@@ -109,6 +109,7 @@ class Cases:
         if CASE_ID in item.stash:
             item.stash[FORWARDED] = self._real(item) == "forwarded"
             item.stash[RECORD] = item.stash[BEGUN].case.record if BEGUN in item.stash else new_record(item)
+            item.stash[RECORD].keep_answers |= self.keep_all
             if problem := item.stash.get(PROBLEM, ""):
                 raise KitFault(problem)
         yield
@@ -166,6 +167,8 @@ class Cases:
             return
         ruled = self._rule(item, call, report)
         phases.rulings.append(ruled)
+        if ruled.ruling in _TOLD and RECORD in item.stash:
+            item.stash[RECORD].keep_answers = True
         if report.longrepr is not None:
             phases.longrepr.append(report.longreprtext)
         if is_soft(ruled, _level(item), enforced=self.enforced):
@@ -232,7 +235,7 @@ class Cases:
         evidence = Evidence(
             case=record.case,
             backend=record.backend,
-            spaces=tuple(map(to_json, record.spaces)),
+            spaces=tuple(seen.with_answers().evidence for seen in record.spaces),
             calls=tuple(map(to_json, record.calls)),
             longrepr="\n\n".join(phases.longrepr),
             output=record.output,
