@@ -5,7 +5,7 @@
     collected_results/
         <backend>_test_results.json     the guide's map, nothing else in it
         <backend>_more_results.json     new keys, keys left out, claims
-        verdicts.jsonl  junit.xml  report.html  run.json
+        verdicts.jsonl  junit.xml  report.html  report.md  run.json
         evidence/<backend>/<case, "/" as "__">.json
         narrowed/                       the same without maps, for a run of some cases only
 """
@@ -47,6 +47,11 @@ class Layout:
     def report(self) -> Path:
         """The page for people."""
         return self.base / "report.html"
+
+    @property
+    def markdown(self) -> Path:
+        """The causes of what is red, for a colleague or a language model."""
+        return self.base / "report.md"
 
     @property
     def run(self) -> Path:

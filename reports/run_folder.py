@@ -19,6 +19,7 @@ from tgi_conformance.reports.gate import Gate, judge
 from tgi_conformance.reports.html.page import render_html
 from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.layout import Layout
+from tgi_conformance.reports.markdown.report import render_markdown
 from tgi_conformance.reports.results_map import ResultsMap, roll_up
 from tgi_conformance.reports.run import Run, RunInfo
 from tgi_conformance.reports.verdict_lines import write_verdicts
@@ -64,6 +65,7 @@ def write_all(run: Run, folder: Path, expected: Path | None = None, *, gate: Gat
         paths += _write_maps(run, layout, maps)
     paths.append(write_json(layout.run, _run_json(run, gate)))
     paths.append(write_text(layout.junit, render_junit(run)))
+    paths.append(write_text(layout.markdown, render_markdown(run, layout, Path.cwd())))
     paths.append(write_text(layout.report, render_html(run, maps, gate, layout)))
     return Written(tuple(paths), tuple(_compared(layout, maps, expected)), maps)
 
