@@ -5,7 +5,7 @@
     collected_results/
         <backend>_test_results.json     the guide's map, nothing else in it
         <backend>_more_results.json     what the map rests on, new keys, keys left out, claims
-        verdicts.jsonl  junit.xml  report.html  run.json
+        verdicts.jsonl  junit.xml  report.html  report.md  run.json
         evidence/<backend>/<case, "/" as "__">.json
         previous/                       the same of the whole run before
         quick/                          the same for runs in profile quick
@@ -24,7 +24,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._=+,@-]+")
 _LONGEST: Final = 120
 #: Names of the files that a run writes into its folder; a further format adds its own.
 FILES: Final = frozenset(
-    {"verdicts.jsonl", "junit.xml", "report.html", "run.json"}
+    {"verdicts.jsonl", "junit.xml", "report.html", "report.md", "run.json"}
     | {"github-summary.md", "gl-code-quality-report.json", "results.sarif"}
 )
 #: How files end that a run writes for each backend: the map, and what stands beside it.
@@ -79,6 +79,11 @@ class Layout:
     def report(self) -> Path:
         """The page for people."""
         return self.base / "report.html"
+
+    @property
+    def markdown(self) -> Path:
+        """The causes of what is red, for a colleague or a language model."""
+        return self.base / "report.md"
 
     @property
     def run(self) -> Path:

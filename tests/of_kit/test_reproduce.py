@@ -24,7 +24,7 @@ MUTANTS = Path(__file__).parents[1] / "mutants"
 RIGHT = "tgi_conformance.backends.reference.adapter:ReferenceAdapter"
 #: A case of each area that one call shows, with a client that has the mistake.
 SAMPLES = {
-    "INIT-03/v1": "init.py:DoubledVersion",
+    "INIT-04/chat": "init.py:LosesMount",
     "REQ-03/multi-turn": "req.py:OwnSystemMessage",
     "RESP-08/chat-choices-empty": "resp.py:EmptyForGarbage",
     "STREAM-04/chat-U+2028": "stream.py:SplitsLinesLikePython",

@@ -89,7 +89,7 @@ def test_a_whole_run_writes_the_guides_map_strictly_and_everything_else_beside_i
     assert sorted(files(tmp_path)) == sorted(
         [
             *("alpha_test_results.json", "alpha_more_results.json", "verdicts.jsonl"),
-            *("junit.xml", "report.html", "run.json"),
+            *("junit.xml", "report.html", "report.md", "run.json"),
         ]
     )
     assert {str(path.relative_to(tmp_path)) for path in written.paths} == set(files(tmp_path))
@@ -113,6 +113,7 @@ def test_a_narrowed_run_touches_no_map_and_writes_into_a_folder_of_its_own(tmp_p
         "narrowed/evidence/alpha/STREAM-12__b.json",
         "narrowed/junit.xml",
         "narrowed/report.html",
+        "narrowed/report.md",
         "narrowed/run.json",
         "narrowed/verdicts.jsonl",
     ]
