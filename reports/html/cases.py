@@ -83,6 +83,10 @@ class Anchors:
         """The part of a backend."""
         return f"b-{file_name(name)}"
 
+    def cause(self, backend: str, cause: str) -> str:
+        """A cause of a backend."""
+        return f"{self.backend(backend)}-cause-{cause}"
+
     def case(self, verdict: Verdict) -> str:
         """A case, as ``STREAM-12__fin``."""
         return self.of(verdict.backend, verdict.case)

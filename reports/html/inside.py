@@ -1,4 +1,4 @@
-"""Which evidence stands inside the page: a few cases of each cause, the worst first, as far as there is room.
+"""Which evidence stands inside the page: cases of each cause in turn, as far as there is room.
 
 The rest is linked as files. What is inside is deflated, and unfolded by the page when it is opened.
 """
@@ -17,10 +17,9 @@ from tgi_conformance.reports.causes.cause import Cause, Causes
 from tgi_conformance.reports.evidence_files import EvidenceError, read_evidence
 from tgi_conformance.reports.html.cases import Anchors
 
-#: Cases of one cause whose evidence stands inside.
-EACH: Final = 3
-#: Characters of packed evidence in one page, of the 1.5 MB that a page of 156 red cases may have.
-ROOM: Final = 700_000
+#: Characters of packed evidence in one page: enough for three cases of each of some forty causes, and little
+#: enough for a page of 156 red cases that can be mailed (1.5 MB).
+ROOM: Final = 600_000
 #: The most that one case may take of it: megabytes of a backend must not push the others out.
 _MOST: Final = 60_000
 
@@ -67,8 +66,6 @@ def inside(
     notes: dict[str, str] = {}
     room = ROOM
     for name, verdict in _in_turn(causes, verdicts):
-        if room <= 0:
-            break
         anchor = anchors.case(verdict)
         try:
             fragment = render(verdict, read_evidence(base / verdict.evidence))
@@ -76,7 +73,9 @@ def inside(
             notes[anchor] = f"The evidence could not be read: {error}"
             continue
         size = len(pack(name, {anchor: fragment}).text)
-        if size <= min(room, _MOST):
+        if size > room:
+            break
+        if size <= _MOST:
             room -= size
             chosen.setdefault(name, {})[anchor] = fragment
     return Inside(tuple(pack(name, fragments) for name, fragments in chosen.items()), notes)
@@ -90,9 +89,9 @@ def _in_turn(causes: Iterable[Causes], verdicts: Iterable[Verdict]) -> Iterator[
 
 
 def examples(cause: Cause) -> list[Verdict]:
-    """The cases of a cause whose evidence stands inside, the one that shows it best first."""
+    """The cases of a cause that have evidence, the one that shows it best first."""
     others = [verdict for verdict in cause.verdicts if verdict.case != cause.example.case]
-    return [verdict for verdict in (cause.example, *others) if verdict.evidence][:EACH]
+    return [verdict for verdict in (cause.example, *others) if verdict.evidence]
 
 
 def _advisory(verdicts: Iterable[Verdict]) -> list[tuple[str, list[Verdict]]]:

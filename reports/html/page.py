@@ -20,8 +20,9 @@ from tgi_conformance.contracts.verdict import Evidence, Verdict
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.html.cases import EXPLAINED, ClauseView
 from tgi_conformance.reports.html.evidence import evidence_view
-from tgi_conformance.reports.html.inline_markdown import inline_markdown, link
+from tgi_conformance.reports.html.inline_markdown import inline_code, inline_markdown, link
 from tgi_conformance.reports.html.inside import Inside, examples, inside, pack
+from tgi_conformance.reports.html.texts import texts
 from tgi_conformance.reports.html.view import Page, group_of, page
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.readable import clip, pretty_json, visible
@@ -32,12 +33,14 @@ from tgi_conformance.reports.verdict_lines import VerdictLinesError, read_verdic
 
 #: Fragments that are packed together: one unfolding serves a clause and its neighbours.
 _TOGETHER: Final = "behind the lines"
+_TEXTS: Final = "for a colleague or a model"
 
 
 def render_html(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout) -> str:
     """The page of a run; its evidence, and the verdicts of the run before, are read from ``layout``."""
     shown = page(run, maps, gate, _last_verdicts(layout))
     environment = _environment()
+    environment.globals |= {"anchor_of": shown.anchors.case, "anchor_in": shown.anchors.of}
     parts = environment.get_template("parts.html").module
 
     def evidence(verdict: Verdict, found: Evidence) -> str:
@@ -49,8 +52,8 @@ def render_html(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout
     style, script = _read("report.css"), _read("report.js")
     return environment.get_template("report.html").render(
         page=shown,
-        anchor_of=shown.anchors.case,
         packs=(pack(_TOGETHER, _behind(shown, within, parts)), *within.packs),
+        texts=pack(_TEXTS, texts(run, shown, layout)),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         style_digest=_digest(style),
@@ -107,6 +110,7 @@ def _environment() -> Environment:
         "examples": examples,
     }
     environment.filters |= {
+        "inline_code": inline_code,
         "inline_markdown": inline_markdown,
         "clip": clip,
         "pretty_json": _pretty,

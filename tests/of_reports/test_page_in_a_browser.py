@@ -11,6 +11,7 @@ pytest.importorskip("playwright", reason="needs Playwright (pip install playwrig
 from axe_playwright_python.sync_playwright import Axe
 from browser import CHROMIUM, Seen, chromium, look
 from playwright.sync_api import Browser, Page
+from report_page import texts
 from report_runs import HOSTILE, RED, write
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
@@ -143,6 +144,18 @@ def test_a_deep_link_opens_its_case_below_the_bar_with_the_wire_on_top_of_its_ev
     assert page.locator(f"{case} a.perma").get_attribute("href") == link
     fields = page.locator(f"{case} .side").all_inner_texts()
     assert any("Expected" in text for text in fields)
+
+
+def test_a_causes_text_is_copied_for_a_colleague_or_a_model(
+    open_page: Look, page_of: Callable[[str], Path]
+) -> None:
+    page = open_page("red").page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    cause = page.locator(".cause").nth(1)
+    cause.get_by_role("button", name="Copy for a colleague or a model").click()
+    cause.get_by_text("Copied").wait_for()
+    known = texts(page_of("red").read_text(encoding="utf-8"))
+    assert page.evaluate("navigator.clipboard.readText()") == known[cause.get_attribute("id") or ""]
 
 
 def test_keys_walk_through_the_cases(open_page: Look) -> None:

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_page import unfolded
+from report_page import texts, unfolded
 from verdict_builder import CANARY, evidence, run_of, verdict
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
@@ -173,6 +173,24 @@ def test_inline_markdown_escapes_all_but_code_strong_and_web_links() -> None:
         '<a href="https://x.org/?a=1&amp;b" rel="noopener noreferrer">t</a>'
     )
     assert "<a" not in inline_markdown("[t](javascript:alert)")
+
+
+def test_the_page_says_what_changed_since_the_last_run_in_the_folder(tmp_path: Path) -> None:
+    first = page(run_of(verdict("GEN-01/a", Ruling.FAILED), verdict("GEN-01/b")), tmp_path)
+    assert "Since the last run" not in first
+    second = page(run_of(verdict("GEN-01/a"), verdict("GEN-01/b", Ruling.FAILED)), tmp_path)
+    assert "Since the last run: 1 new red, 1 fixed, 0 still red" in second
+    (tmp_path / "verdicts.jsonl").write_text("no verdicts\n", encoding="utf-8")
+    assert "Since the last run" not in page(run_of(verdict("GEN-01/a")), tmp_path)
+
+
+def test_the_text_that_the_page_copies_is_that_of_report_md(tmp_path: Path) -> None:
+    run = run_of(explained(tmp_path), verdict("GEN-01/b", Ruling.FAILED, reason="no text"))
+    write_all(run, tmp_path)
+    known = texts((tmp_path / "report.html").read_text(encoding="utf-8"))
+    told = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert len(known) == 2
+    assert all(text in told for text in known.values())
 
 
 # --- evidence ---

@@ -58,7 +58,7 @@
 
   const commands = (root) => {
     for (const code of all("code.command", root)) {
-      if (!navigator.clipboard || code.nextElementSibling?.matches(".copy")) continue;
+      if (!navigator.clipboard || code.nextElementSibling?.matches(".copy:not(.text)")) continue;
       const button = document.createElement("button");
       button.type = "button";
       button.className = "copy";
@@ -66,11 +66,20 @@
       code.after(button);
     }
   };
+  /** The text of each cause that has one, for the button that copies it. */
+  const texts = document.getElementById("texts");
+  const textOfCause = async (button) => (await unfolded(texts))[button.closest(".cause").id];
+  if (navigator.clipboard) {
+    unfolded(texts).then((known) => {
+      for (const button of all(".copy.text")) button.hidden = !known[button.closest(".cause").id];
+    });
+  }
   document.addEventListener("click", async (event) => {
     const button = event.target.closest?.(".copy");
     if (!button) return;
     try {
-      await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+      const text = button.matches(".text") ? textOfCause(button) : button.previousElementSibling.textContent;
+      await navigator.clipboard.writeText(await text);
       button.textContent = "Copied";
     } catch {
       button.textContent = "Not allowed";
@@ -88,20 +97,20 @@
     })),
   }));
   const cases = areas.flatMap(({ clauses }) => clauses.flatMap((one) => one.cases));
-  const texts = new Map();
+  const indexed = new Map();
   let told = {};
   const plain = (html) => html.replace(/<[^>]*>/g, " ")
     .replace(/&(lt|gt|amp|#34|#39);/g, (_, name) => ({ lt: "<", gt: ">", amp: "&", "#34": '"', "#39": "'" })[name]);
   const textOf = (item, clause) => {
-    if (!texts.has(item)) {
-      texts.set(item, [clause.about, item.textContent, plain(told[item.id] || "")].join("\n").toLowerCase());
+    if (!indexed.has(item)) {
+      indexed.set(item, [clause.about, item.textContent, plain(told[item.id] || "")].join("\n").toLowerCase());
     }
-    return texts.get(item);
+    return indexed.get(item);
   };
   let ready = false;
   unfolded(behind).then((fragments) => {
     told = fragments;
-    texts.clear();
+    indexed.clear();
     ready = true;
     document.documentElement.dataset.ready = "1";
     if (parse(query).words.length) narrow();

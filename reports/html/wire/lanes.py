@@ -224,12 +224,10 @@ def _answer_marks(space: _Space, attempt: Exchange) -> Iterable[Mark]:
         yield from (Mark(kind="piece", at=space.ms(part.at), label="sent") for part in parts)
     fault = fault_of(space.script, attempt)
     if attempt.ending == "fault":
-        word = fault.ending.upper() if fault and fault.ending in ("fin", "rst") else None
-        yield Mark(
-            kind="cut",
-            at=space.within(attempt.over_at),
-            label=word or (fault.ending if fault else "cut"),
-        )
+        kept = attempt.answer.ended if attempt.answer is not None else ""
+        word = kept or (fault.ending if fault else "cut")
+        shown = word.upper() if word in ("fin", "rst") else word
+        yield Mark(kind="cut", at=space.within(attempt.over_at), label=shown)
     elif fault is not None and fault.ending == "stall":
         yield Mark(kind="cut", at=space.within(attempt.over_at), label="stall")
     elif attempt.ending == "client":
