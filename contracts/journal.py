@@ -44,8 +44,22 @@ class AnswerPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WireStep:
+    """One step of an answer as it was planned: bytes, seconds of silence, or a gate that has to be released.
+
+    ``data`` are the bytes of the wire, head and chunks included; on HTTP/2 they are payload of the stream.
+    """
+
+    data: bytes = b""
+    wait: float = 0.0
+    gate: str = ""
+    #: When the bytes were handed to the kernel; None: they were not, since the client had left.
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAnswer:
-    """An answer as it went to the client, kept where it was forwarded.
+    """An answer as it went to the client: kept where it was forwarded, of others where evidence is kept.
 
     ``upstream`` says how the other side ended it: "complete"; "fin" or "rst" where it broke off; "left" where
     this server left first, since a fault cut the answer or the client was gone; "failed" where there was no
@@ -59,8 +73,14 @@ class KeptAnswer:
     upstream: Literal["complete", "fin", "rst", "left", "failed"] | None = None
     #: What went wrong at the upstream server, in words.
     problem: str = ""
-    #: Bytes of the body that were not kept, since the journal's memory was used up.
+    #: Bytes that were not kept, since they were too many.
     dropped_bytes: int = 0
+    #: All that was planned, in order, also what a client that left did not get; none for what was forwarded.
+    wire: tuple[WireStep, ...] = ()
+    #: How the plan ended: "keep", "close", or the fault, as "fin", "rst", "stall".
+    ended: str = ""
+    #: What was sent again and again after it (ending "endless").
+    repeat: tuple[WireStep, ...] = ()
 
     @property
     def body(self) -> bytes:

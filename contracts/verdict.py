@@ -63,6 +63,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """Where a run-wide ruling was seen."""
+
+    case: str
+    message: str
+    #: File of that case's evidence, relative to the run's folder.
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
     """What a red case shows of its cause, so that cases of one defect are found together."""
 
@@ -72,6 +82,8 @@ class Sign:
     place: str = ""
     #: Class of the outcome where no exception tells more: ``hang``, ``text differs``, ``requests too many``.
     outcome: str = ""
+    #: What of it, where the request differs: the member and how, as ``seed left out``.
+    detail: str = ""
     #: What the script did, as a kind: ``line-end-cr``, ``no-blank-after-colon``, ``status-429``.
     stimulus: str = ""
 
@@ -106,11 +118,15 @@ class Verdict:
     unsteady: str = ""
     #: File of the case's evidence, relative to the run's folder.
     evidence: str = ""
+    #: Why that file could not be written; the verdict holds all the same.
+    evidence_lost: str = ""
     #: What was recorded, for MAY clauses and declared gaps.
     record: JSON = None
     #: Of a blocked case: id of the case that says what is wrong, as DECL-01/healthy-chat-stream.
     blocked_by: str = ""
     findings: tuple[Finding, ...] = ()
+    #: Of a run-wide ruling: all that it rests on, the largest first.
+    breaches: tuple[Breach, ...] = ()
     #: Of a red case, what tells its cause.
     sign: Sign = Sign()
     #: Attempts of the backend to reach beyond this machine while the case ran.

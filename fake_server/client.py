@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import IO, Final, Self, cast
 from urllib.parse import urlsplit
 
-from tgi_conformance.contracts.codec import to_json
-from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.codec import from_json, to_json
+from tgi_conformance.contracts.journal import Journal, KeptAnswer
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Reply, Script
 from tgi_conformance.contracts.script.loading import ScriptError
@@ -195,6 +195,11 @@ class Space:
     def journal(self) -> Journal:
         """The journal as it stands; also after the space was closed."""
         return _journal(self._control.call("GET", f"/spaces/{self.id}/journal"))
+
+    def answers(self) -> Mapping[int, KeptAnswer]:
+        """What was answered, by the number of the exchange, where the journal does not have it."""
+        kept = cast("dict[str, JSON]", self._control.call("GET", f"/spaces/{self.id}/answers"))
+        return {int(number): from_json(KeptAnswer, value) for number, value in kept.items()}
 
     def wait(self, until: Condition, timeout: float) -> Journal:
         """Wait for a condition; raises :class:`WaitTimeout` with the journal when it does not come."""

@@ -3,11 +3,15 @@
 import json
 import math
 import os
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
+
+_BESIDE: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -33,6 +37,11 @@ def write_bytes(path: Path, content: bytes) -> Path:
         beside.unlink(missing_ok=True)
         raise
     return path
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """What a process that was killed while it wrote left anywhere below a folder."""
+    return (path for path in folder.rglob(".*.tmp") if _BESIDE.fullmatch(path.name) and path.is_file())
 
 
 def json_text(value: JSON, *, indent: int | None = None) -> str:

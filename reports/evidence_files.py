@@ -24,15 +24,13 @@ class EvidenceError(ValueError):
     """An evidence file that cannot be read: names the file and the place in it."""
 
 
-def write_evidence(
-    folder: Path, evidence: Evidence, keys: Mapping[str, str], *, narrowed: bool = False
-) -> str:
+def write_evidence(folder: Path, evidence: Evidence, keys: Mapping[str, str]) -> str:
     """Write the evidence of one case, without the ``keys`` (alias to key).
 
-    ``folder`` is the run's folder. Returns the path for ``Verdict.evidence``. Raises ``OSError`` when the
-    file cannot be written.
+    ``folder`` is the run's folder; until the run is over the file stands in its ``unfinished``. Returns the
+    path for ``Verdict.evidence``. Raises ``OSError`` when the file cannot be written.
     """
-    layout = Layout(folder, narrowed)
+    layout = Layout(folder, unfinished=True)
     content = redact(to_json(evidence), keys)
     # Identities hold no keys and name the file: they stay as they are.
     members: dict[str, JSON] = dict(content) if isinstance(content, Mapping) else {}
@@ -53,24 +51,28 @@ def read_evidence(path: Path) -> Evidence:
         raise EvidenceError(f"{path}: {error}; delete the file or run the case again") from error
 
 
-def clean_evidence(layout: Layout) -> int:
-    """Delete the evidence of earlier runs of the same layout, and nothing else; returns how many files.
+def evidence_in(base: Path) -> list[Path]:
+    """The evidence files below the folder of a run, and nothing else that may stand there.
 
-    A file goes only if its name is that of a case and it begins as our files do. Links are not followed.
+    A file counts only if its name is that of a case and it begins as our files do. Links are not followed.
     """
-    if not layout.evidence.is_dir():
-        return 0
-    deleted = 0
-    for folder in sorted(layout.evidence.iterdir()):
-        if folder.is_symlink() or not folder.is_dir():
-            continue
-        for path in sorted(folder.iterdir()):
-            if _is_ours(path):
-                path.unlink()
-                deleted += 1
+    folders = _folders(base / "evidence")
+    return [path for folder in folders for path in sorted(folder.iterdir()) if _is_ours(path)]
+
+
+def clean_evidence(base: Path) -> None:
+    """Delete the evidence files below the folder of a run, and the folders that this leaves empty."""
+    for path in evidence_in(base):
+        path.unlink()
+    for folder in _folders(base / "evidence"):
         if not any(folder.iterdir()):
             folder.rmdir()
-    return deleted
+
+
+def _folders(evidence: Path) -> list[Path]:
+    if not evidence.is_dir():
+        return []
+    return [folder for folder in sorted(evidence.iterdir()) if folder.is_dir() and not folder.is_symlink()]
 
 
 def _is_ours(path: Path) -> bool:

@@ -34,6 +34,7 @@ class Exit(IntEnum):
     BACKEND_DOWN = 12
     UNCLEAR = 13
     ENDPOINT_UNUSABLE = 14
+    REPORT = 15
 
 
 #: What each exit code says, for the terminal and the report.
@@ -49,14 +50,15 @@ MEANING: Final = {
     Exit.BACKEND_DOWN: "the backend did not start or could not describe itself",
     Exit.UNCLEAR: f"could not tell: an untestable MUST case, or under {FLOOR:.0%} of the MUST cases decided",
     Exit.ENDPOINT_UNUSABLE: "the real endpoint is unusable, or its budget is used up",
+    Exit.REPORT: "a part of the reports could not be written",
 }
 
 #: A number in a text; its digits are bounded, so that it stays one that can be compared.
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{1,15})?")
 #: So many failed cases are worth a look for what they share.
 _MANY: Final = 10
-#: pytest's codes of a run that is not to be believed, whatever its verdicts are.
-_NOT_A_RUN: Final = frozenset({Exit.INTERNAL_ERROR, Exit.USAGE})
+#: pytest's codes of a run that did not come to its end, whatever its verdicts are.
+_NOT_A_RUN: Final = frozenset({Exit.INTERNAL_ERROR, Exit.USAGE, Exit.INTERRUPTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,13 @@ class Gate:
             return MEANING[Exit(self.code)]
         except ValueError:
             return f"pytest ended with code {self.code}"
+
+    def without(self, unwritten: Iterable[object]) -> "Gate":
+        """The gate of a run of which these could not be written: 15, where nothing worse applies."""
+        said = tuple(map(str, unwritten))
+        if not said:
+            return self
+        return Gate(Exit.REPORT if self.code == Exit.OK else self.code, (*self.reasons, *said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +102,12 @@ def judge(
 ) -> Gate:
     """Give the exit code of a run: the first that applies of 11, 12, 14, 10, 1, 13, else pytest's own.
 
+    15, the last of all, is for what could not be written, which is known later (:meth:`Gate.without`).
+
     ``backends_down``, ``endpoint_unusable`` and ``baseline`` are sentences, empty where all is well; ``lost``
-    counts applicable MUST cases that were selected and have no verdict at all. Two of pytest's codes (3, 4)
-    come before 1, since such a run is not to be believed; 2 and 5 come before "not run" and the floor,
-    which follow from them.
+    counts applicable MUST cases that were selected and have no verdict at all. Three of pytest's codes (2, 3,
+    4) come before 1, since such a run did not come to its end; 5 comes before "not run" and the floor, which
+    follow from it.
     """
     causes = (
         _Cause(Exit.KIT_FAULT, _kit_faults(run.verdicts)),
@@ -105,7 +116,7 @@ def judge(
         _Cause(Exit.BASELINE, tuple(baseline)),
         *_pytest_cause(pytest_code, _NOT_A_RUN),
         _Cause(Exit.FAILED, (*_failures(run.verdicts), *_advisories(run.verdicts, enforce))),
-        *_pytest_cause(pytest_code, {Exit.INTERRUPTED, Exit.NOTHING_COLLECTED}),
+        *_pytest_cause(pytest_code, {Exit.NOTHING_COLLECTED}),
         _Cause(Exit.FAILED, _not_run(run.verdicts)),
         _Cause(Exit.UNCLEAR, (*_untestable(run.verdicts, enforce), *_below_floor(run, lost))),
     )

@@ -1,11 +1,18 @@
-"""Verdicts as JUnit XML: a suite a backend, a test case a case."""
+"""Verdicts as JUnit XML: a suite a backend, a test case a case.
+
+Only what the schema of Jenkins' xUnit plugin (junit-10.xsd) allows is written. It has no place for causes:
+they are the first properties of a suite, and the ``type`` of a failure is the id of its cause.
+"""
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tgi_conformance.contracts.verdict import Ruling, Verdict
+from tgi_conformance.reports.causes.by_case import CausesByCase
+from tgi_conformance.reports.causes.cause import Cause
+from tgi_conformance.reports.formats.telling import one_line, told
 from tgi_conformance.reports.run import BackendInfo, Run
 
 #: JUnit knows failure, error and skipped; a case with none of them passed.
@@ -27,9 +34,12 @@ _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 def render_junit(run: Run) -> str:
     """The XML text of a run; characters that XML cannot hold are shown as backslash escapes."""
-    suites = ET.Element("testsuites", {"name": "tgi-conformance", **_counts(run.verdicts)})
+    total = _counts(run.verdicts)
+    del total["skipped"]  # the schema knows it on a suite only
+    suites = ET.Element("testsuites", {"name": "tgi-conformance", **total})
+    causes = CausesByCase(run)
     for backend in run.backends:
-        suites.append(_suite(run, backend))
+        suites.append(_suite(run, backend, causes))
     ET.indent(suites)
     body = ET.tostring(suites, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
@@ -44,18 +54,26 @@ def _escape(code: int) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def _suite(run: Run, backend: BackendInfo) -> ET.Element:
+def _suite(run: Run, backend: BackendInfo, causes: CausesByCase) -> ET.Element:
     verdicts = run.of(backend.name)
     suite = ET.Element(
         "testsuite",
         {"name": xml_text(backend.name), "timestamp": xml_text(run.info.started), **_counts(verdicts)},
     )
     properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(run, backend):
+    rows = (*_causes(causes.of_backend(backend.name)), *_properties(run, backend))
+    for name, value in rows:
         ET.SubElement(properties, "property", {"name": xml_text(name), "value": xml_text(value)})
     for verdict in verdicts:
-        suite.append(_case(verdict))
+        suite.append(_case(verdict, causes.of(verdict)))
     return suite
+
+
+def _causes(causes: Sequence[Cause]) -> Iterable[tuple[str, str]]:
+    """The causes, worst first, each under a name that keeps the order where names are sorted."""
+    for number, cause in enumerate(causes, 1):
+        where = f" At {cause.place}." if cause.place else ""
+        yield f"cause {number:03}", one_line(f"{cause.id}: {cause.severity}: {told(cause)}{where}")
 
 
 def _properties(run: Run, backend: BackendInfo) -> Iterable[tuple[str, str]]:
@@ -72,7 +90,7 @@ def _properties(run: Run, backend: BackendInfo) -> Iterable[tuple[str, str]]:
         yield f"version of {name}", version
 
 
-def _case(verdict: Verdict) -> ET.Element:
+def _case(verdict: Verdict, cause: Cause | None) -> ET.Element:
     case = ET.Element(
         "testcase",
         {
@@ -84,9 +102,9 @@ def _case(verdict: Verdict) -> ET.Element:
     if kind := ELEMENTS.get(verdict.ruling):
         attributes = {"message": xml_text(_message(verdict))}
         if kind != "skipped":
-            attributes["type"] = str(verdict.ruling)
+            attributes["type"] = cause.id if cause else str(verdict.ruling)
         element = ET.SubElement(case, kind, attributes)
-        element.text = xml_text(_details(verdict)) or None
+        element.text = xml_text(_details(verdict, cause)) or None
     return case
 
 
@@ -95,9 +113,12 @@ def _message(verdict: Verdict) -> str:
     return f"{verdict.ruling}: {reason}" if reason else str(verdict.ruling)
 
 
-def _details(verdict: Verdict) -> str:
+def _details(verdict: Verdict, cause: Cause | None) -> str:
     rows = (
         ("clause", f"{verdict.clause} ({verdict.level})"),
+        ("cause", f"{cause.id}: {cause.sentence}" if cause else ""),
+        ("in the backend", cause.place if cause else ""),
+        ("to do", cause.advice if cause else ""),
         ("expected", verdict.expected),
         ("observed", verdict.observed),
         ("blocked by", verdict.blocked_by),

@@ -4,21 +4,31 @@
 
     collected_results/
         <backend>_test_results.json     the guide's map, nothing else in it
-        <backend>_more_results.json     new keys, keys left out, claims
-        verdicts.jsonl  junit.xml  report.html  run.json
+        <backend>_more_results.json     what the map rests on, new keys, keys left out, claims
+        verdicts.jsonl  junit.xml  report.html  report.md  run.json
         evidence/<backend>/<case, "/" as "__">.json
-        narrowed/                       the same without maps, for a run of some cases only
+        previous/                       the same of the whole run before
+        quick/                          the same for runs in profile quick
+        narrowed/                       the same without maps, for a run of some cases only, or broken off
+        unfinished/                     verdicts and evidence of a run that goes on, or that was killed
 """
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._=+,@-]+")
 #: Leaves room for an ending and a temporary name within the 255 bytes that file systems allow.
 _LONGEST: Final = 120
+#: Names of the files that a run writes into its folder; a further format adds its own.
+FILES: Final = frozenset(
+    {"verdicts.jsonl", "junit.xml", "report.html", "report.md", "run.json"}
+    | {"github-summary.md", "gl-code-quality-report.json", "results.sarif"}
+)
+#: How files end that a run writes for each backend: the map, and what stands beside it.
+_MAPS: Final = ("_test_results.json", "_more_results.json", "_badge.svg", "_badge.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +37,38 @@ class Layout:
 
     root: Path
     narrowed: bool = False
+    quick: bool = False
+    #: The run goes on: its files stand apart, and those of the run before are where they were.
+    unfinished: bool = False
 
     @property
     def base(self) -> Path:
-        """The folder of everything but the maps."""
-        return self.root / "narrowed" if self.narrowed else self.root
+        """The folder of all files of the run."""
+        if self.unfinished:
+            return self.root / "unfinished"
+        if self.narrowed:
+            return self.root / "narrowed"
+        return self.root / "quick" if self.quick else self.root
+
+    @property
+    def settled(self) -> "Layout":
+        """Where the files stand once the run is over."""
+        return replace(self, unfinished=False)
 
     @property
     def verdicts(self) -> Path:
         """One verdict a line."""
         return self.base / "verdicts.jsonl"
+
+    @property
+    def previous(self) -> Path:
+        """The folder of the run before this one in the same place."""
+        return self.settled.base / "previous"
+
+    @property
+    def previous_verdicts(self) -> Path:
+        """The verdicts of the run before; while this one goes on they have not changed places yet."""
+        return self.settled.verdicts if self.unfinished else self.previous / "verdicts.jsonl"
 
     @property
     def junit(self) -> Path:
@@ -49,6 +81,11 @@ class Layout:
         return self.base / "report.html"
 
     @property
+    def markdown(self) -> Path:
+        """The causes of what is red, for a colleague or a language model."""
+        return self.base / "report.md"
+
+    @property
     def run(self) -> Path:
         """How the run was made and how it ended."""
         return self.base / "run.json"
@@ -59,12 +96,16 @@ class Layout:
         return self.base / "evidence"
 
     def results_map(self, backend: str) -> Path:
-        """The guide's map; only whole runs write it."""
-        return self.root / f"{file_name(backend)}_test_results.json"
+        """The guide's map; narrowed runs write none."""
+        return self.base / f"{file_name(backend)}_test_results.json"
 
     def more_results(self, backend: str) -> Path:
-        """What stands beside the map; only whole runs write it."""
-        return self.root / f"{file_name(backend)}_more_results.json"
+        """What stands beside the map; narrowed runs write none."""
+        return self.base / f"{file_name(backend)}_more_results.json"
+
+    def badge(self, backend: str, kind: str) -> Path:
+        """A badge of the map, as ``svg`` or ``json``."""
+        return self.base / f"{file_name(backend)}_badge.{kind}"
 
     def evidence_file(self, backend: str, case: str) -> Path:
         """The evidence of one case."""
@@ -73,6 +114,17 @@ class Layout:
     def relative(self, path: Path) -> str:
         """The path as a verdict names it."""
         return path.relative_to(self.base).as_posix()
+
+
+def is_map(name: str) -> bool:
+    """Whether a file of this name is a map, or stands beside one: there may be some of other backends."""
+    return name.endswith(_MAPS)
+
+
+def beside(name: str) -> frozenset[str]:
+    """The names of all files of the backend that a map is of, whether or not a run has written each."""
+    ending = next(ending for ending in _MAPS if name.endswith(ending))
+    return frozenset(f"{name.removesuffix(ending)}{each}" for each in _MAPS)
 
 
 def file_name(text: str) -> str:

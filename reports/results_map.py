@@ -10,8 +10,10 @@ from tgi_conformance.contracts.verdict import LISTED, RED, Ruling, Verdict
 Result = Literal["Success", "Failed"]
 
 #: Rulings under which a clause was not kept. A failure that a baseline expects is a failure still: the map
-#: says how the backend behaves, not what its maintainers know already. What the kit cannot tell fails none.
-_NOT_KEPT: Final = (RED | {Ruling.EXPECTED}) - {Ruling.UNTESTABLE}
+#: says how the backend behaves, not what its maintainers know already.
+_NOT_KEPT: Final = frozenset({Ruling.FAILED, Ruling.BLOCKED, Ruling.EXPECTED})
+#: Rulings that say nothing of the backend: they fail no key, and a key that has one is not kept either.
+_OPEN: Final = RED - _NOT_KEPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class ResultsMap:
     values: Mapping[str, Result] = field(default_factory=dict)
     #: The guide's and the new keys that were not, with the reason.
     left_out: Mapping[str, str] = field(default_factory=dict)
-    #: Those of ``left_out`` that an untestable case leaves open.
+    #: Those of ``left_out`` that a case leaves open which was run and could not be decided.
     unclear: tuple[str, ...] = ()
     #: The keys that this kit adds ("new:...").
     more: Mapping[str, Result] = field(default_factory=dict)
@@ -44,7 +46,8 @@ def roll_up(verdicts: Iterable[Verdict], backend: str) -> ResultsMap:
     """Score each key by the verdicts on ``backend`` that carry it.
 
     ``Success`` only if all applicable MUST clauses were kept. A key whose applicable clauses are all SHOULD
-    is scored by them; one that nothing decides is left out, as is one that an untestable case leaves open.
+    is scored by them; one that nothing decides is left out, as is one that a case leaves open: it was
+    untestable, or not run, or the kit was at fault.
     Verdicts without a results key count for none.
     """
     by_key: dict[str, list[Verdict]] = {}
@@ -73,12 +76,17 @@ def _score(verdicts: list[Verdict]) -> "Result | _LeftOut":
     not_kept = _NOT_KEPT if musts else _NOT_KEPT | {Ruling.ADVISORY}
     if any(verdict.ruling in not_kept for verdict in scored):
         return "Failed"
-    if unclear := [verdict for verdict in scored if verdict.ruling is Ruling.UNTESTABLE]:
-        more = f"; and {len(unclear) - 1} more" if len(unclear) > 1 else ""
-        return _LeftOut(f"untestable: {unclear[0].case}: {unclear[0].reason}{more}", unclear=True)
+    if left_open := sorted((v for v in scored if v.ruling in _OPEN), key=_is_not_run):
+        first, more = left_open[0], f"; and {len(left_open) - 1} more" if len(left_open) > 1 else ""
+        reason = f"{first.ruling}: {first.case}: {first.reason}{more}"
+        return _LeftOut(reason, unclear=not _is_not_run(first))
     if any(verdict.ruling is Ruling.PASSED for verdict in scored):
         return "Success"
     return _LeftOut("nothing was decided: all that applies was only recorded")
+
+
+def _is_not_run(verdict: Verdict) -> bool:
+    return verdict.ruling is Ruling.NOT_RUN
 
 
 def _why_none(verdicts: list[Verdict]) -> str:

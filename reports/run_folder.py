@@ -1,29 +1,27 @@
-"""Writes all files of a run: the last step of the controller, also after Ctrl-C."""
+"""The folder of a run: opened before the first case, written after the last, also after Ctrl-C."""
 
-import dataclasses
-import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
-from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import from_json, to_json
-from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.redaction import redact, redact_verdict
-from tgi_conformance.contracts.verdict import Verdict
-from tgi_conformance.reports.atomic import write_json, write_text
 from tgi_conformance.reports.comparison import Comparison, compare
-from tgi_conformance.reports.evidence_files import clean_evidence, write_evidence
+from tgi_conformance.reports.evidence_files import write_evidence
+from tgi_conformance.reports.finished import FinishedRun
 from tgi_conformance.reports.gate import Gate, judge
-from tgi_conformance.reports.html.page import render_html
-from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.results_map import ResultsMap, roll_up
 from tgi_conformance.reports.run import Run, RunInfo
-from tgi_conformance.reports.verdict_lines import write_verdicts
+from tgi_conformance.reports.writing.all_formats import write_formats
+from tgi_conformance.reports.writing.exchange import forget, settle
+from tgi_conformance.reports.writing.folder_lock import FolderInUse, lock
+from tgi_conformance.reports.writing.formats import FORMATS
+from tgi_conformance.reports.writing.guard import Unwritten, attempt
+from tgi_conformance.reports.writing.stream import VerdictStream
 
-__all__ = ["Layout", "Written", "prepare", "write_all", "write_evidence"]
+__all__ = ["Layout", "Written", "open_folder", "write_all", "write_evidence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +32,123 @@ class Written:
     comparison: tuple[Comparison, ...] = ()
     #: The maps, also of a narrowed run, which writes none.
     maps: tuple[ResultsMap, ...] = ()
+    #: What could not be written.
+    unwritten: tuple[Unwritten, ...] = ()
 
 
-def prepare(folder: Path, *, narrowed: bool = False) -> Layout:
-    """Make the folder and delete the evidence of earlier runs of its layout; the controller calls it, once.
+class FolderProblem(Exception):
+    """The folder for the results cannot be used: says why, and what to do."""
 
-    Raises ``OSError`` where the folder cannot be made or written to, before any case has run.
+
+class RunFolder:
+    """The folder of a run that goes on: locked, with the verdicts so far on disk."""
+
+    def __init__(self, layout: Layout, handle: IO[str], remarks: tuple[str, ...]) -> None:
+        self._handle = handle
+        self.remarks = remarks
+        self.stream = VerdictStream(layout.verdicts)
+
+    def close(self) -> None:
+        """Let other runs in."""
+        self._handle.close()
+
+
+def open_folder(root: Path) -> RunFolder:
+    """Make the folder and lock it; what a run that was killed left there becomes that of a narrowed run.
+
+    Raises :class:`FolderProblem` where it cannot be used, before any case has run.
     """
-    layout = Layout(folder, narrowed)
-    layout.base.mkdir(parents=True, exist_ok=True)
-    if not os.access(layout.base, os.W_OK | os.X_OK):
-        raise PermissionError(f"{layout.base}: no permission to write; choose another folder for the results")
-    clean_evidence(layout)
-    return layout
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        handle = lock(root)
+    except FolderInUse as problem:
+        raise FolderProblem(str(problem)) from None
+    except OSError as error:
+        raise FolderProblem(_unusable(root, error)) from error
+    layout = Layout(root, unfinished=True)
+    try:
+        remarks = _recovered(layout)
+        layout.base.mkdir(exist_ok=True)
+    except OSError as error:
+        handle.close()
+        raise FolderProblem(_unusable(root, error)) from error
+    return RunFolder(layout, handle, remarks)
 
 
-def write_all(run: Run, folder: Path, expected: Path | None = None, *, gate: Gate | None = None) -> Written:
-    """Write all files of a run, each atomically, and compare its maps with those of the folder ``expected``.
+def _unusable(root: Path, error: OSError) -> str:
+    blocking = next((path for path in (root, *root.parents) if path.exists() and not path.is_dir()), None)
+    why = f"{blocking} is a file" if blocking else (error.strerror or str(error))
+    return f"{root} cannot hold the results: {why}; choose another folder with --results"
 
-    The data files come first, so that a defect of the page costs the page only. Without ``gate`` the run is
-    judged by its verdicts alone. A narrowed run writes no map and is compared with none.
+
+def _recovered(layout: Layout) -> tuple[str, ...]:
+    """Put what a killed run left to the narrowed runs; returns what is to be said of it."""
+    found = (layout.verdicts,) if layout.verdicts.is_file() else ()
+    narrowed = replace(layout, narrowed=True)
+    if found:
+        settle(narrowed, found)
+        return (f"the run before was killed; what it had decided is in {narrowed.settled.verdicts}",)
+    forget(layout.base)
+    return ()
+
+
+def write_all(
+    run: Run,
+    folder: Path,
+    expected: Path | None = None,
+    *,
+    gate: Gate | None = None,
+    asked: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Written:
+    """Write a run in all formats that are wanted, and compare its maps with those of the folder ``expected``.
+
+    The files are written apart, and take their places when all are there. Never raises: what cannot be
+    written is told in the result. Without ``gate`` the run is judged by its verdicts alone. A narrowed run
+    writes no map and is compared with none. ``asked`` and ``environment`` are for the formats that must be
+    asked for.
     """
+    parts: list[Written] = []
+    faults = attempt(
+        f"the files in {folder}",
+        lambda: parts.append(_written(run, folder, expected, gate, asked or {}, environment or {})),
+    )
+    return parts[0] if parts else Written((), unwritten=faults)
+
+
+def _written(
+    run: Run,
+    folder: Path,
+    expected: Path | None,
+    gate: Gate | None,
+    asked: Mapping[str, str],
+    environment: Mapping[str, str],
+) -> Written:
     run = _redacted(run)
-    gate = gate or judge(run)
-    layout = Layout(folder, run.info.narrowed)
-    maps = tuple(roll_up(run.verdicts, backend.name) for backend in run.backends)
-    paths = [write_verdicts(layout.verdicts, run.verdicts)]
-    if not layout.narrowed:
-        paths += _write_maps(run, layout, maps)
-    paths.append(write_json(layout.run, _run_json(run, gate)))
-    paths.append(write_text(layout.junit, render_junit(run)))
-    paths.append(write_text(layout.report, render_html(run, maps, gate, layout)))
-    return Written(tuple(paths), tuple(_compared(layout, maps, expected)), maps)
+    layout = layout_of(run.info, folder)
+    finished = FinishedRun(
+        run=run,
+        gate=gate or judge(run),
+        maps=tuple(roll_up(run.verdicts, backend.name) for backend in run.backends),
+        layout=layout,
+        asked=asked,
+        environment=environment,
+    )
+    paths, unwritten = write_formats(FORMATS, finished)
+    settled: list[Path] = []
+    unsettled = attempt(f"the files in {layout.settled.base}", lambda: settled.extend(settle(layout, paths)))
+    unsettled = tuple(replace(fault, advice=f"what was written is in {layout.base}") for fault in unsettled)
+    return Written(
+        paths=tuple(settled) if not unsettled else paths,
+        comparison=tuple(_compared(layout, finished.maps, expected)),
+        maps=finished.maps,
+        unwritten=(*unwritten, *unsettled),
+    )
+
+
+def layout_of(info: RunInfo, folder: Path) -> Layout:
+    """Where the files of a run are written before they change places with those of the run before."""
+    return Layout(folder, narrowed=info.narrowed, quick=info.profile == "quick", unfinished=True)
 
 
 def _redacted(run: Run) -> Run:
@@ -73,53 +156,11 @@ def _redacted(run: Run) -> Run:
     info = from_json(RunInfo, redact(to_json(run.info), {}))
     # Names tie the verdicts to their backend.
     backends = tuple(
-        dataclasses.replace(clean, name=backend.name)
+        replace(clean, name=backend.name)
         for clean, backend in zip(info.backends, run.info.backends, strict=True)
     )
     verdicts = tuple(redact_verdict(verdict, {}) for verdict in run.verdicts)
-    return Run(dataclasses.replace(info, backends=backends), verdicts)
-
-
-def _write_maps(run: Run, layout: Layout, maps: tuple[ResultsMap, ...]) -> Iterator[Path]:
-    for results in maps:
-        yield write_json(layout.results_map(results.backend), dict(results.values))
-        more = _more_results(run, results)
-        yield write_json(layout.more_results(results.backend), more)
-
-
-def _more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
-    backend = run.info.backend(results.backend)
-    return {
-        "backend": backend.name,
-        "version": backend.version,
-        "claims": backend.claims,
-        "claimed": [name for name in CAPABILITIES if name in backend.claimed],
-        "not_claimed": [name for name in CAPABILITIES if name not in backend.claimed],
-        "hidden": list(backend.hidden),
-        "results": dict(results.more),
-        "left_out": dict(results.left_out),
-        "rulings": counts(run.of(backend.name)),
-        "seed": run.info.seed,
-        "profile": run.info.profile,
-        "ended": run.info.ended,
-    }
-
-
-def counts(verdicts: tuple[Verdict, ...]) -> dict[str, int]:
-    """Ruling to number of cases, only those that occur, in the order of their first case."""
-    return dict(Counter(str(verdict.ruling) for verdict in verdicts))
-
-
-def _run_json(run: Run, gate: Gate) -> JSON:
-    info = run.info
-    fields = {field.name: to_json(getattr(info, field.name)) for field in dataclasses.fields(info)}
-    return {
-        **fields,
-        "exit_code": gate.code,
-        "meaning": gate.meaning,
-        "reasons": list(gate.reasons),
-        "rulings": {backend.name: counts(run.of(backend.name)) for backend in run.backends},
-    }
+    return Run(replace(info, backends=backends), verdicts)
 
 
 def _compared(layout: Layout, maps: tuple[ResultsMap, ...], expected: Path | None) -> Iterator[Comparison]:

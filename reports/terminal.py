@@ -23,8 +23,8 @@ from tgi_conformance.reports.ruling_marks import MARKS, in_words
 from tgi_conformance.reports.run import BackendInfo, Run, RunInfo
 from tgi_conformance.reports.run_folder import Written
 
-#: Rulings that are told clause by clause. What was blocked is told by its cause.
-_TOLD_BY_CLAUSE: Final = RED - {Ruling.BLOCKED}
+#: Rulings told clause by clause. What was blocked is told by its cause, what was not run by the gate.
+_TOLD_BY_CLAUSE: Final = RED - {Ruling.BLOCKED, Ruling.NOT_RUN}
 #: Lines of reasons, for one screen.
 MOST_REASONS: Final = 40
 _COLOURS: Final = {"good": "green", "bad": "red", "warn": "yellow", "info": "cyan", "mute": "bright_black"}

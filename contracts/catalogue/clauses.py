@@ -105,6 +105,8 @@ class Clause:
     fields: tuple[str, ...] = ()
     script: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    #: What to change in a client for which it does not hold, in one line.
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ def _read_clause(fields: "_Fields", area: str) -> Clause:
         statement=fields.text("statement"),
         stimulus=fields.text("stimulus"),
         observable=fields.text("observable"),
+        advice=fields.text("advice"),
         sources=_read_sources(fields),
         grounds=fields.some_of("grounds", get_args(Grounds)),
         results_key=fields.one_of("results_key", (*RESULTS_KEYS, *NEW_KEYS)),

@@ -2,6 +2,7 @@
 
     POST   /spaces                 {"script": {...}, "keys": {"A": "hf_..."}} -> 201 {"id", "ports", "mount"}
     GET    /spaces/ID/journal      -> the journal
+    GET    /spaces/ID/answers      -> {number of an exchange: what was answered, as it is kept for evidence}
     POST   /spaces/ID/wait         {"until": {"kind": ...}, "timeout": seconds} -> {"met": bool, "journal"}
     POST   /spaces/ID/release      {"gate": name, "count": number or null}
     POST   /spaces/ID/replies      {"replies": [...]}
@@ -21,7 +22,7 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Any, Final, cast
 
-from tgi_conformance.contracts.codec import DecodeError, from_json
+from tgi_conformance.contracts.codec import DecodeError, from_json, to_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script.loading import (
     ScriptError,
@@ -66,6 +67,7 @@ class Control:
         self._expected = f"Bearer {token}".encode()
         self._space_calls: Mapping[tuple[str, str], Callable[[Space, Any], Awaitable[tuple[int, str]]]] = {
             ("GET", "journal"): self._journal,
+            ("GET", "answers"): self._answers,
             ("POST", "wait"): self._wait,
             ("POST", "release"): self._release,
             ("POST", "replies"): self._replies,
@@ -135,6 +137,9 @@ class Control:
 
     async def _journal(self, space: Space, _: Mapping[str, JSON]) -> tuple[int, str]:
         return 200, space.encoded()
+
+    async def _answers(self, space: Space, _: Mapping[str, JSON]) -> tuple[int, str]:
+        return 200, _text(to_json({str(number): kept for number, kept in space.answers().items()}))
 
     async def _release(self, space: Space, value: Mapping[str, JSON]) -> tuple[int, str]:
         gate, count = value.get("gate"), value.get("count")

@@ -12,7 +12,7 @@ from tgi_conformance.fake_server.engine.plans import Gate, Plan, Step, Wait, Wri
 from tgi_conformance.fake_server.http1.answering import Feed, OpenFeed
 from tgi_conformance.fake_server.http1.pauses import Pauses
 from tgi_conformance.fake_server.http1.states import BUSY, TURNS, Turn, TurnMove
-from tgi_conformance.fake_server.journal.builder import ExchangeRecord
+from tgi_conformance.fake_server.journal.builder import MAX_WRITES, ExchangeRecord
 from tgi_conformance.fake_server.space.gates import SpaceGate
 from tgi_conformance.fake_server.space.idleness import Idleness
 
@@ -55,6 +55,8 @@ class CurrentExchange:
         #: Steps are being done: what asks for more comes back to that loop, not deeper.
         self._running = False
         self._written = 0
+        #: When each write of the plan went out.
+        self._times: list[float] = []
         #: Monotonic seconds of the write that a pause may follow; 0 without one.
         self._write_begun = 0.0
         self._taken = 0
@@ -95,6 +97,7 @@ class CurrentExchange:
         self._written = 0
         if self.record is not None:
             self.record.progress = self.sent
+            self._times = self.record.answered_by(plan)
             if plan.grows is not None:
                 self._feed = self._open_feed(plan, self.record, self.run)
 
@@ -103,6 +106,7 @@ class CurrentExchange:
         self.answer(plan)
         for _ in done:
             self._steps.popleft()
+            self._times.append(begun)
         self._answer_begins(begun)
         self._written = sum(map(len, done))
         self._transport.write(done[-1][taken:])
@@ -127,8 +131,10 @@ class CurrentExchange:
             if isinstance(step, Write):
                 if step.interim:
                     self._transport.write(step.data)
+                    self._book_write(monotonic())
                 else:
                     self.write(step.data)
+                    self._book_write(self._write_begun)
                     if self._feed is not None:
                         self._feed.written(step, self._write_begun)
             elif self._waits(step):
@@ -237,6 +243,7 @@ class CurrentExchange:
                 data = step.data
                 at = monotonic()
                 taken = send(data)
+                self._book_write(at)
                 if self._feed is not None:
                     self._feed.written(step, at)
                 begun = begun or at
@@ -256,6 +263,10 @@ class CurrentExchange:
             self._transport.write(rest)
         self.sent()
         return True
+
+    def _book_write(self, at: float) -> None:
+        if len(self._times) < MAX_WRITES:
+            self._times.append(at)
 
     def _waits(self, step: Wait | Gate) -> bool:
         """Begin to wait; false where there is nothing to wait for."""

@@ -9,7 +9,7 @@ from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.http1.answering import Feed, OpenFeed
 from tgi_conformance.fake_server.http1.pauses import Pauses
 from tgi_conformance.fake_server.http2.sending import Sending
-from tgi_conformance.fake_server.journal.builder import ExchangeRecord
+from tgi_conformance.fake_server.journal.builder import MAX_WRITES, ExchangeRecord
 from tgi_conformance.fake_server.space.gates import SpaceGate
 
 #: Endings after which an answer is whole and its stream ends.
@@ -65,6 +65,8 @@ class Http2Stream:
         #: Monotonic seconds of the write that a pause may follow; 0 without one.
         self._write_begun = 0.0
         self._written = 0
+        #: When each write of the plan went out.
+        self._times: list[float] = []
 
     @property
     def blocked(self) -> bool:
@@ -80,6 +82,7 @@ class Http2Stream:
             step.head is not None for step in plan.steps if isinstance(step, Write)
         )
         record.progress = self._sent
+        self._times = record.answered_by(plan)
         if plan.grows is not None:
             self._feed = self._connection.open_feed(plan, record, self.resume)
         self.run()
@@ -173,6 +176,8 @@ class Http2Stream:
 
     def _write(self, step: Write, plan: Plan) -> None:
         self._write_begun = begun = monotonic()
+        if len(self._times) < MAX_WRITES:
+            self._times.append(begun)
         record = self.record
         if record is not None and record.reply_at is None and not step.interim:
             record.reply_at, record.status = begun, plan.status

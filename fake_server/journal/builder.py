@@ -12,6 +12,11 @@ MAX_BYTES: Final = 256 * 1024 * 1024
 #: Exchanges, and connections, that one journal keeps unless told otherwise.
 MAX_EXCHANGES: Final = 200_000
 MAX_NOTES: Final = 200
+#: Exchanges of one journal whose answers can be asked for, and how many bytes they are together.
+MAX_ANSWERS: Final = 200
+MAX_ANSWER_BYTES: Final = 512 * 1024
+#: Writes of one answer whose times are kept.
+MAX_WRITES: Final = 4_096
 
 
 @dataclass(slots=True)
@@ -62,6 +67,14 @@ class AnswerRecord:
         )
 
 
+class Planned(Protocol):
+    """The plan of an answer, as far as a journal has to know it."""
+
+    @property
+    def status(self) -> int | None:
+        """Status of the answer."""
+
+
 @dataclass(slots=True)
 class ExchangeRecord:
     """One exchange while it runs."""
@@ -83,6 +96,9 @@ class ExchangeRecord:
     progress: Callable[[], int] | None = field(default=None, repr=False)
     #: The answer itself, where it is kept.
     answer: AnswerRecord | None = field(default=None, repr=False)
+    #: What was planned for it, for those who ask for the answer; and when each write of that went out.
+    plan: Planned | None = field(default=None, repr=False)
+    written_at: list[float] = field(default_factory=list, repr=False)
     #: The JSON text of it, once it is over.
     text: str | None = field(default=None, repr=False)
 
@@ -95,6 +111,12 @@ class ExchangeRecord:
     def unanswered(self) -> bool:
         """Whether the client still waits for (the rest of) its answer."""
         return self.ending == "open" and self.gone_at is None
+
+    def answered_by(self, plan: Planned) -> list[float]:
+        """Take note of the plan of the answer; returns where the times of its writes go."""
+        if self.id < MAX_ANSWERS:
+            self.plan = plan
+        return self.written_at
 
     def frozen(self) -> contract.Exchange:
         """The contract's form."""
@@ -148,6 +170,14 @@ class SameAgain(Protocol):
     def sent_bytes(self) -> int:
         """Bytes of the answer."""
 
+    @property
+    def plan(self) -> Planned:
+        """The plan of the answer."""
+
+    @property
+    def writes(self) -> tuple[bytes, ...]:
+        """What was sent, a call each."""
+
 
 #: An exchange that got a cached answer: number, connection, what it has in common with others, body, and
 #: when it was received, its answer began and was over.
@@ -180,6 +210,8 @@ def _record_of(answered: _Answered) -> ExchangeRecord:
         ending="complete",
         reply_at=reply_at,
         replied_at=replied_at,
+        plan=cached.plan if number < MAX_ANSWERS else None,
+        written_at=[reply_at] * len(cached.writes) if number < MAX_ANSWERS else [],
     )
 
 

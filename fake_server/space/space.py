@@ -7,16 +7,25 @@ from functools import partial
 from time import monotonic
 from typing import Final, TypeAlias
 
+from tgi_conformance.contracts.journal import KeptAnswer
 from tgi_conformance.contracts.script import Limits, Reply, Script
 from tgi_conformance.contracts.script.places import script_with_origins, with_origins
 from tgi_conformance.fake_server.engine.answer_cache import AnswerCache
 from tgi_conformance.fake_server.engine.chaos import Lots
 from tgi_conformance.fake_server.engine.plan_cache import PlanCache
+from tgi_conformance.fake_server.engine.plans import Plan
 from tgi_conformance.fake_server.engine.selection import Replies, ReplySource
 from tgi_conformance.fake_server.engine.traffic import Traffic
-from tgi_conformance.fake_server.journal.builder import MAX_EXCHANGES, ExchangeRecord, JournalBuilder
+from tgi_conformance.fake_server.journal.builder import (
+    MAX_ANSWER_BYTES,
+    MAX_ANSWERS,
+    MAX_EXCHANGES,
+    ExchangeRecord,
+    JournalBuilder,
+)
 from tgi_conformance.fake_server.journal.json_form import encoded
 from tgi_conformance.fake_server.journal.metrics import Metrics
+from tgi_conformance.fake_server.keeping.kept import kept_answer
 from tgi_conformance.fake_server.space.certificates import Certificate, self_signed
 from tgi_conformance.fake_server.space.disconnects import Disconnects
 from tgi_conformance.fake_server.space.gates import SpaceGate
@@ -205,6 +214,16 @@ class Space:
         """The journal as it stands, as JSON text."""
         self.peek()
         return encoded(self.journal, self.replies.uses())
+
+    def answers(self) -> dict[int, KeptAnswer]:
+        """What was answered, by the number of the exchange, as far as it is kept and not in the journal."""
+        answers: dict[int, KeptAnswer] = {}
+        room = MAX_ANSWER_BYTES
+        for record in self.journal.exchanges[:MAX_ANSWERS]:
+            if isinstance(record.plan, Plan) and record.answer is None:
+                answers[record.id] = kept_answer(record.plan, record.written_at, most=room)
+                room -= sum(len(step.data) for step in answers[record.id].wire)
+        return answers
 
     def close(self) -> str:
         """End what still runs and return the journal; the listeners stay, for what comes late."""

@@ -1,4 +1,4 @@
-"""The command ``tgi-conformance``: run, doctor, serve, list, explain.
+"""The command ``tgi-conformance``: run, doctor, serve, list, explain, reproduce.
 
 Each command's work is in a module of its own, imported when the command is called: ``--help`` must not cost
 what a run costs.
@@ -32,6 +32,7 @@ Exit codes:
   12  the backend did not start or describe itself
   13  could not tell: an untestable MUST case, or under 95 % decided
   14  the real endpoint is unusable, or its budget is used up
+  15  a part of the reports could not be written
 """
 
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -145,6 +146,7 @@ def _backend_options(command: Any) -> Any:
     help="Further header of each request to the real TGI, for a gateway; repeatable.",
 )
 @click.option("--allure", metavar="DIR", help="Also write results for Allure to this folder.")
+@click.option("--reports", metavar="LIST", help="Also write these: github, gitlab, sarif, badge.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for each case, not only for each failure.")
 @click.pass_obj  # the words of the command line, for the report to repeat
 def run_command(
@@ -288,6 +290,23 @@ def list_command(**chosen: Any) -> int:
 def explain_command(**chosen: Any) -> int:
     """Explain a clause or case: statement, sources, what decides it, how to run it."""
     return _listing("explain", **chosen)
+
+
+@cli.command("reproduce", context_settings=_CONTEXT)
+@click.argument("name", metavar="CLAUSE|CASE")
+@click.option("--results", metavar="DIR", help="Folder of the run's reports.")
+@click.option("--backend", metavar="SPEC|NAME", help="Whose case, where several backends were run.")
+@click.option(
+    "--server", type=click.IntRange(1), metavar="N", help="Which server, where the case had several."
+)
+@click.option("--har", metavar="FILE", help="Write what went over the wire as HAR, in place of the script.")
+def reproduce_command(**chosen: Any) -> int:
+    """Print a short Python script that plays the server's side of a case of the last run, without the kit.
+
+    Redirect it to a file, and attach it to a bug report. Exit code 4: the case is not known, was not kept, or
+    is one that such a script cannot play (TLS, HTTP/2, several addresses, answers by key).
+    """
+    return int(import_module(late_imports.REPRODUCE).reproduce(**chosen))
 
 
 def _listing(function: str, **chosen: Any) -> int:

@@ -38,6 +38,7 @@ class Choice:
     deadline: float | None = None
     evidence: str | None = None
     allure: str | None = None
+    reports: str | None = None
     tgi_endpoint: str | None = None
     max_requests: int | None = None
     max_tokens: int | None = None
@@ -59,8 +60,6 @@ def arguments(choice: Choice) -> list[str]:
         words += ["-n", str(choice.workers), "--dist=worksteal"]
     if choice.inproc:
         words.append("--capture=no")
-    if choice.allure:
-        words += ["-p", "allure_pytest.plugin", f"--alluredir={choice.allure}", "--clean-alluredir"]
     if choice.expression:
         words += ["-k", choice.expression]
     words += _own(choice)
@@ -79,6 +78,8 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-enforce": choice.enforce,
         "--tgi-deadline": choice.deadline,
         "--tgi-evidence": choice.evidence,
+        "--tgi-allure": choice.allure,
+        "--tgi-reports": choice.reports,
         "--tgi-endpoint": choice.tgi_endpoint,
         "--tgi-max-requests": choice.max_requests,
         "--tgi-max-tokens": choice.max_tokens,

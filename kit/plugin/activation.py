@@ -15,6 +15,7 @@ from tgi_conformance.plugin.backends_seen import note_down
 from tgi_conformance.plugin.collected import Collected
 from tgi_conformance.plugin.collection import DIST_KEY, Collection
 from tgi_conformance.plugin.cpu_time import WorkerTime
+from tgi_conformance.plugin.ending.sigterm import EndsBySigterm
 from tgi_conformance.plugin.options import asks_for_real, is_distributed
 from tgi_conformance.plugin.preflight import in_one_line, with_living
 from tgi_conformance.plugin.settings import build_settings, settings_from_text, settings_to_text
@@ -50,6 +51,7 @@ def activate(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         cases = _play(config, scratch)
         worker = str(given["workerid"])
+        config.pluginmanager.register(EndsBySigterm(scratch, worker), "tgi-sigterm")
         config.pluginmanager.register(WorkerTime(scratch, worker), "tgi-cpu-time")
         tell = _Worker(scratch, worker, cases).tell
     else:

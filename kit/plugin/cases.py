@@ -35,7 +35,9 @@ from tgi_conformance.plugin.locks import LOCK_FILE, PRESENCE_FILE, held, present
 from tgi_conformance.plugin.options import cases_named
 from tgi_conformance.plugin.preflight import in_one_line
 from tgi_conformance.plugin.selection import names_clause
+from tgi_conformance.plugin.signs.filling import sign_of
 from tgi_conformance.reports.evidence_files import write_evidence
+from tgi_conformance.reports.writing.guard import attempt
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.judged import BEGUN
 from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
@@ -82,14 +84,11 @@ class Cases:
         self.writes = config.option.tgi_report != "none"
         self.worker = str(getattr(config, "workerinput", {}).get("workerid", ""))
         self.label = _label(config)
-        #: Set when collection is over.
-        self.narrowed = False
         self._budget: TimeBudget | None = None
         self._seen_backends: set[str] = set()
 
     def told(self, collected: Collected) -> None:
         """Learn what was collected."""
-        self.narrowed = collected.narrowed
         self._budget = _budget(self._config, collected)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -110,6 +109,7 @@ class Cases:
         if CASE_ID in item.stash:
             item.stash[FORWARDED] = self._real(item) == "forwarded"
             item.stash[RECORD] = item.stash[BEGUN].case.record if BEGUN in item.stash else new_record(item)
+            item.stash[RECORD].keep_answers |= self.keep_all
             if problem := item.stash.get(PROBLEM, ""):
                 raise KitFault(problem)
         yield
@@ -167,6 +167,8 @@ class Cases:
             return
         ruled = self._rule(item, call, report)
         phases.rulings.append(ruled)
+        if ruled.ruling in _TOLD and RECORD in item.stash:
+            item.stash[RECORD].keep_answers = True
         if report.longrepr is not None:
             phases.longrepr.append(report.longreprtext)
         if is_soft(ruled, _level(item), enforced=self.enforced):
@@ -199,8 +201,10 @@ class Cases:
         record = item.stash.get(RECORD, None) or new_record(item)
         ruled = with_place(self._final(item, record, phases), (seen.outcome for seen in record.calls))
         keys = record.keys | {given.alias: given.key for given in self.settings.endpoints}
-        evidence = self._evidence(record, ruled, phases, keys)
-        verdict = redact_verdict(self._verdict(item, record, ruled, phases, evidence), keys)
+        verdict = self._verdict(item, record, ruled, phases)
+        if self._wants_evidence(record, ruled):
+            verdict = self._with_evidence(verdict, record, phases, keys)
+        verdict = redact_verdict(verdict, keys)
         if self.label is not None:
             self.label(verdict)
         setattr(report, VERDICT_ATTRIBUTE, json.dumps(to_json(verdict)))
@@ -220,24 +224,29 @@ class Cases:
             ruled = Ruled(ruling=Ruling.PASSED)
         return at_level(ruled, _level(item), enforced=self.enforced)
 
-    def _evidence(self, record: CaseRecord, ruled: Ruled, phases: _Phases, keys: dict[str, str]) -> str:
-        told = ruled.ruling in _TOLD
-        wanted = self.keep_all or record.keep_evidence or told
-        if not wanted or not self.writes:
-            return ""
+    def _wants_evidence(self, record: CaseRecord, ruled: Ruled) -> bool:
+        told = ruled.ruling in _TOLD or any(finding.breach for finding in record.findings)
+        return self.writes and (self.keep_all or record.keep_evidence or told)
+
+    def _with_evidence(
+        self, verdict: Verdict, record: CaseRecord, phases: _Phases, keys: dict[str, str]
+    ) -> Verdict:
+        """The verdict with the place of its evidence; it stands also where that cannot be written."""
         evidence = Evidence(
             case=record.case,
             backend=record.backend,
-            spaces=tuple(map(to_json, record.spaces)),
+            spaces=tuple(seen.with_answers().evidence for seen in record.spaces),
             calls=tuple(map(to_json, record.calls)),
             longrepr="\n\n".join(phases.longrepr),
             output=record.output,
         )
-        return write_evidence(self.settings.folder, evidence, keys, narrowed=self.narrowed)
+        written: list[str] = []
+        lost = attempt(
+            "the evidence", lambda: written.append(write_evidence(self.settings.folder, evidence, keys))
+        )
+        return replace(verdict, evidence="".join(written), evidence_lost="".join(each.why for each in lost))
 
-    def _verdict(
-        self, item: pytest.Item, record: CaseRecord, ruled: Ruled, phases: _Phases, evidence: str
-    ) -> Verdict:
+    def _verdict(self, item: pytest.Item, record: CaseRecord, ruled: Ruled, phases: _Phases) -> Verdict:
         clause = _clause(item)
         return Verdict(
             case=record.case,
@@ -258,10 +267,10 @@ class Cases:
             worker=self.worker,
             seed=self.settings.seed,
             unsteady=record.unsteady,
-            evidence=evidence,
             record=record.record,
             blocked_by=ruled.blocked_by,
             findings=tuple(record.findings),
+            sign=sign_of(ruled, clause, record.spaces, record.calls),
             real=self._real(item),
             outside=tuple(record.outside),
         )
@@ -282,6 +291,7 @@ def _label(config: pytest.Config) -> Callable[[Verdict], None] | None:
     if not getattr(config.option, "allure_report_dir", None):
         return None
     module = import_module(late_imports.ALLURE)
+    module.guard(config)
     return cast("Callable[[Verdict], None]", module.label)
 
 

@@ -1,11 +1,12 @@
 """The controller's part: gather the verdicts, rule on the run, write its files, set the exit code."""
 
+import os
 import platform
 import shlex
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,22 +23,27 @@ from tgi_conformance.plugin.backends_seen import backends_down, backends_seen
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.collection import DURATIONS, OWN_TESTS, read_durations
 from tgi_conformance.plugin.cpu_time import children_seconds, cores, own_seconds, workers_seconds
+from tgi_conformance.plugin.ending.repeated import of_the_backend, of_the_endpoint, of_the_run
 from tgi_conformance.plugin.guide_profile import rule_guide_profile
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
-from tgi_conformance.plugin.options import cases_named, is_distributed
+from tgi_conformance.plugin.options import cases_named, is_distributed, reports_asked
 from tgi_conformance.plugin.quick.choice import WHY
 from tgi_conformance.plugin.real.running import REAL_RUN
 from tgi_conformance.plugin.run_wide import merged, rule_run_wide
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.gate import Gate, judge
 from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo
-from tgi_conformance.reports.run_folder import Written, prepare, write_all
+from tgi_conformance.reports.run_folder import FolderProblem, RunFolder, Written, open_folder, write_all
 from tgi_conformance.reports.verdict_lines import parse_line
+from tgi_conformance.reports.writing.guard import ADVICE, Unwritten, attempt
 from tgi_conformance.suites.harness.session import SETTINGS
 from tgi_conformance.suites.real.replies import SAID
 
 _SHOWN_PATTERNS: Final = 3
+INTERRUPTED: Final = "the run was interrupted"
+#: pytest's codes of a run whose workers are still at work when it ends.
+_BROKEN_OFF: Final = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 EXPECTED_RESULTS: Final = "expected_results"
 _VERSIONED: Final = ("tgi-conformance", "pytest", "pytest-xdist", "hypothesis")
 
@@ -48,7 +54,7 @@ class Finished:
 
     run: Run
     gate: Gate
-    #: What was written; None where no report was wanted or writing failed.
+    #: What was written, and what was not; None where no report was wanted.
     written: Written | None
     remarks: tuple[str, ...] = ()
 
@@ -72,6 +78,7 @@ class Gathering:
         self.remarks: list[str] = []
         self._lost: dict[str, str] = {}
         self._collected: Collected | None = None
+        self._folder: RunFolder | None = None
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
 
@@ -92,13 +99,18 @@ class Gathering:
         if collected.unknown:
             raise pytest.UsageError("\n".join(collected.unknown))
         if self.writes and collected.cases and not self.config.option.collectonly:
-            try:
-                prepare(self.settings.folder, narrowed=collected.narrowed)
-            except OSError as error:
-                raise pytest.UsageError(f"the folder for the results cannot be made: {error}") from error
+            self._open_folder()
         self._collected = collected
         self._tell_cases(collected)
         self.remarks += collected.remarks
+
+    def _open_folder(self) -> None:
+        try:
+            self._folder = open_folder(self.settings.folder)
+        except FolderProblem as problem:
+            raise pytest.UsageError(str(problem)) from problem
+        self.config.add_cleanup(self._folder.close)
+        self.remarks += self._folder.remarks
 
     def begin_late(self, scratch: Path) -> None:
         """Begin in the middle of a run: the workers have written to that folder, and evidence, already."""
@@ -113,6 +125,8 @@ class Gathering:
         line = getattr(report, VERDICT_ATTRIBUTE, None)
         if isinstance(line, str):
             self.verdicts.append(parse_line(line))
+            if self._folder is not None:
+                self._folder.stream.add(self.verdicts[-1])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
@@ -121,27 +135,62 @@ class Gathering:
 
     # --- the end -------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Rule on the run, write its files, set the exit code; also after Ctrl-C."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int | pytest.ExitCode
+    ) -> Generator[None, object, object]:
+        """Rule on the run, write its files, set the exit code; also after Ctrl-C.
+
+        Of a run that was broken off the workers are still at work, and end when the other hooks are called.
+        """
+        broken_off = int(exitstatus) in _BROKEN_OFF
+        if not broken_off:
+            self._finish(session, int(exitstatus))
+        try:
+            return (yield)
+        finally:
+            if broken_off:
+                self._finish(session, int(exitstatus))
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         collected = self._collected or Collected()
         if self.config.option.collectonly or not (collected.cases or self.verdicts):
             shutil.rmtree(self.scratch, ignore_errors=True)
             return
-        run = Run(self._info(collected), tuple(self._all_verdicts(collected, int(exitstatus))))
+        run = self._run(collected, exitstatus)
         gate = judge(
             run,
-            pytest_code=int(exitstatus),
+            pytest_code=exitstatus,
             enforce="should" if self.enforced else "must",
             backends_down=(*backends_down(self.scratch), *self._same_names()),
             endpoint_unusable=endpoint_unusable(run),
-        )
+        ).without(self._lost_on_the_way(run))
         written = self._write(run, gate) if self.writes and run.verdicts else None
+        gate = gate.without(written.unwritten if written else ())
         session.exitstatus = gate.code
         self.config.stash[FINISHED] = Finished(
             run=run, gate=gate, written=written, remarks=tuple(dict.fromkeys(self.remarks))
         )
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _run(self, collected: Collected, exitstatus: int) -> Run:
+        """What the run came to. One that did not come to all its cases is narrowed, whatever it was to be."""
+        judged = {(verdict.backend, verdict.case) for verdict in self._renamed()}
+        names = self._names()
+        missing = [c for c in collected.cases if (names.get(c.backend, c.backend), c.case) not in judged]
+        stopped = (
+            "" if all(case.nodeid in self._lost for case in missing) else "the run ended before its turn"
+        )
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            stopped = INTERRUPTED
+        ended = ""
+        if stopped:
+            collected = replace(collected, narrowed=True)
+            word = "interrupted" if stopped is INTERRUPTED else "broken off"
+            count = len(collected.cases)
+            ended = f"{word} after {count - len(missing)} of {count} cases"
+        verdicts = self._all_verdicts(collected, missing, stopped)
+        return Run(self._info(collected, ended), tuple(verdicts))
 
     def _same_names(self) -> Iterable[str]:
         """Two faces under one name would share files and verdicts: the run cannot be read."""
@@ -152,23 +201,28 @@ class Gathering:
             if len(same) > 1:
                 yield f"{' and '.join(same)} both describe themselves as {name!r}: give each its own name"
 
-    def _all_verdicts(self, collected: Collected, exitstatus: int) -> Iterable[Verdict]:
-        names = {label: info.name for label, info in backends_seen(self.scratch).items()}
-        verdicts = [_renamed(verdict, names) for verdict in self.verdicts]
-        judged = {(verdict.backend, verdict.case) for verdict in verdicts}
-        why = (
-            "the run was interrupted"
-            if exitstatus == pytest.ExitCode.INTERRUPTED
-            else "the run ended before its turn"
-        )
-        missing = [
-            self._undecided(case, names, Ruling.NOT_RUN, self._lost.get(case.nodeid, why))
-            for case in collected.cases
-            if (names.get(case.backend, case.backend), case.case) not in judged
+    def _names(self) -> Mapping[str, str]:
+        """What each backend calls itself, by its label."""
+        return {label: info.name for label, info in backends_seen(self.scratch).items()}
+
+    def _renamed(self) -> list[Verdict]:
+        """The verdicts under the names that the backends gave themselves, also where no worker learned it."""
+        names = self._names()
+        return [
+            replace(verdict, backend=names.get(verdict.backend, verdict.backend)) for verdict in self.verdicts
+        ]
+
+    def _all_verdicts(
+        self, collected: Collected, missing: Iterable[CollectedCase], stopped: str
+    ) -> Iterable[Verdict]:
+        names, verdicts = self._names(), self._renamed()
+        not_run = [
+            self._undecided(case, names, Ruling.NOT_RUN, self._lost.get(case.nodeid, stopped))
+            for case in missing
         ]
         run_wide = rule_run_wide(verdicts, enforced=self.enforced, seed=self.settings.seed)
         left_out = [self._undecided(case, names, Ruling.NOT_HERE, WHY) for case in collected.left_out]
-        everything = merged([*verdicts, *missing, *left_out], run_wide)
+        everything = merged([*verdicts, *not_run, *left_out], run_wide)
         if self.settings.profile == "tgi-guide" and not collected.narrowed:
             everything += rule_guide_profile(everything, self._backends(), seed=self.settings.seed)
         return sorted(everything, key=_report_order)
@@ -190,9 +244,10 @@ class Gathering:
             seed=self.settings.seed,
         )
 
-    def _info(self, collected: Collected) -> RunInfo:
+    def _info(self, collected: Collected, ended: str) -> RunInfo:
         # The workers are children too, but not waited for yet.
         others = workers_seconds(self.scratch) if is_distributed(self.config) else children_seconds()
+        real = self._real()
         return RunInfo(
             started=self._started.isoformat(timespec="milliseconds"),
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -203,14 +258,17 @@ class Gathering:
             | {"python": platform.python_version()},
             workers=len(getattr(self.config.option, "tx", None) or ()) if is_distributed(self.config) else 0,
             narrowed=collected.narrowed,
-            selection=self._selection(),
+            selection=", ".join(filter(None, (self._selection(), ended))),
             wall_seconds=round(time.monotonic() - self._clock, 3),
             cpu_seconds=round(own_seconds() + others, 3),
             cores=cores(),
             longest_wait_seconds=round(_longest_wait(self.verdicts), 3),
             command=self.config.stash.get(COMMAND, "")
             or shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
-            real=self._real(),
+            by_pytest=COMMAND not in self.config.stash,
+            options=of_the_run(self.config),
+            real_options=of_the_endpoint(self.config, real.url) if real is not None else (),
+            real=real,
         )
 
     def _real(self) -> RealInfo | None:
@@ -222,7 +280,8 @@ class Gathering:
         ran = {verdict.backend for verdict in self.verdicts}
         for spec in self.settings.backends:
             if ran != {OWN_TESTS}:
-                yield seen.get(spec.label, BackendInfo(name=spec.label, spec=spec.label))
+                info = seen.get(spec.label, BackendInfo(name=spec.label, spec=spec.label))
+                yield replace(info, options=of_the_backend(spec, self.settings))
         if OWN_TESTS in ran:
             yield BackendInfo(name=OWN_TESTS)
 
@@ -238,13 +297,27 @@ class Gathering:
             words.append(f"-m {shlex.quote(option.markexpr)}")
         return " ".join(words)
 
-    def _write(self, run: Run, gate: Gate) -> Written | None:
+    def _write(self, run: Run, gate: Gate) -> Written:
         folder = self.settings.folder
         expected = Path(self.config.invocation_params.dir) / EXPECTED_RESULTS
-        written = write_all(run, folder, expected if expected.is_dir() else None, gate=gate)
+        written = write_all(
+            run,
+            folder,
+            expected if expected.is_dir() else None,
+            gate=gate,
+            asked=reports_asked(self.config),
+            environment=os.environ,
+        )
         took = {verdict.case: verdict.duration for verdict in run.verdicts if verdict.duration}
-        write_json(folder / DURATIONS, dict(read_durations(folder)) | took)
-        return written
+        durations = folder / DURATIONS
+        faults = attempt(durations, lambda: write_json(durations, dict(read_durations(folder)) | took))
+        return replace(written, unwritten=(*written.unwritten, *faults))
+
+    def _lost_on_the_way(self, run: Run) -> Iterable[Unwritten]:
+        """What could not be written while the cases were run."""
+        yield from _lost_evidence(run.verdicts)
+        if self._folder is not None:
+            yield from self._folder.stream.unwritten
 
 
 def endpoint_unusable(run: Run) -> tuple[str, ...]:
@@ -258,10 +331,12 @@ def endpoint_unusable(run: Run) -> tuple[str, ...]:
     return ()
 
 
-def _renamed(verdict: Verdict, names: Mapping[str, str]) -> Verdict:
-    """A verdict under the name that the backend gave itself, also where its worker never learned it."""
-    name = names.get(verdict.backend, verdict.backend)
-    return verdict if name == verdict.backend else replace(verdict, backend=name)
+def _lost_evidence(verdicts: Sequence[Verdict]) -> Iterable[Unwritten]:
+    lost = [verdict for verdict in verdicts if verdict.evidence_lost]
+    if lost:
+        count = f"{len(lost)} case{'' if len(lost) == 1 else 's'}"
+        what = f"the evidence of {count}, the first {lost[0].case},"
+        yield Unwritten(what=what, why=lost[0].evidence_lost, advice=ADVICE)
 
 
 def _report_order(verdict: Verdict) -> tuple[str, int, str]:

@@ -1,9 +1,12 @@
 """The plugin's command line options, as one table; nothing heavy is imported here."""
 
+import argparse
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pytest
+
+from tgi_conformance.reports.formats.names import ON_REQUEST, UnknownFormatError, formats_in
 
 DEFAULT_SEED: Final = 20_26_11_24
 DEFAULT_RESULTS: Final = "collected_results"
@@ -14,6 +17,14 @@ ENDPOINT_VARIABLE: Final = "TGI_ENDPOINT"
 ENDPOINT_UNUSABLE: Final = 14
 #: Exit code of a run whose backend does not start or describe itself.
 BACKEND_DOWN: Final = 12
+
+
+def _formats(words: str) -> tuple[str, ...]:
+    try:
+        return formats_in(words)
+    except UnknownFormatError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
 
 Keywords = Mapping[str, object]
 
@@ -117,12 +128,24 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "NAME: VALUE",
         "help": "further header of each request to the real endpoint, for a gateway; repeatable",
     },
+    "--tgi-allure": {
+        "metavar": "DIR",
+        "help": "write results for Allure to this folder when the run is over (not allure-pytest's)",
+    },
+    "--tgi-reports": {
+        "type": _formats,
+        "metavar": "LIST",
+        "help": f"write these too, separated by commas: {', '.join(ON_REQUEST)}",
+    },
     "--tgi-report": {"choices": ("full", "none"), "help": "none: write no files (default: full)"},
     "--tgi-evidence": {
         "choices": ("failures", "all"),
         "help": "keep the scripts, journals and outcomes of these cases (default: failures)",
     },
 }
+
+#: Formats of reports that must be asked for (a row of ``reports/writing/formats.py``), by their option.
+REPORT_OPTIONS: Final[Mapping[str, str]] = {"allure": "--tgi-allure"}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -150,6 +173,13 @@ def asks_for_real(config: pytest.Config, environment: Mapping[str, str]) -> bool
 def cases_named(config: pytest.Config) -> list[str]:
     """The names of cases that were given; none: all cases are to be run."""
     return [*(config.option.tgi_case or ()), *(config.option.tgi_rerun or ())]
+
+
+def reports_asked(config: pytest.Config) -> Mapping[str, str]:
+    """The formats of reports that were asked for, by name, each with the value of its option."""
+    given = {name: getattr(config.option, destination(flag), None) for name, flag in REPORT_OPTIONS.items()}
+    listed: Sequence[str] = config.option.tgi_reports or ()
+    return dict.fromkeys(listed, "yes") | {name: str(value) for name, value in given.items() if value}
 
 
 def names_suites(arguments: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from rich.text import Text
 
 from tgi_conformance.plugin.collected import Collected
+from tgi_conformance.plugin.ending.sigterm import EndsBySigterm
 from tgi_conformance.plugin.gathering import FINISHED, Finished, Gathering
 from tgi_conformance.plugin.judging import ERROR_ATTRIBUTE
 from tgi_conformance.reports.run_folder import Written
@@ -22,6 +23,7 @@ def control(
     gathering = Gathering(config, scratch, tell_cases)
     config.pluginmanager.register(gathering, "tgi-gathering")
     config.pluginmanager.register(Summary(config), "tgi-summary")
+    config.pluginmanager.register(EndsBySigterm(scratch), "tgi-sigterm")
     return gathering.begin
 
 

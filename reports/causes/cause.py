@@ -2,25 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
+from tgi_conformance.contracts.causes.severity import Severity
 from tgi_conformance.contracts.verdict import Sign, Verdict
 
-
-class Severity(StrEnum):
-    """What the user of the client suffers, the worst first."""
-
-    SECRET_LEAKED = "secret leaked"  # noqa: S105
-    OUTPUT_WRONG = "output lost or wrong"
-    WORK_DOUBLED = "work doubled"
-    HANG = "hang"
-    UNUSABLE_ERROR = "unusable error"
-    OTHER = "other"
-
-    @property
-    def rank(self) -> int:
-        """0 is the worst."""
-        return list(Severity).index(self)
+__all__ = ["Cause", "Causes", "Severity", "Symptom"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +25,8 @@ class Cause:
     verdicts: tuple[Verdict, ...]
     #: The one that shows it best: the smallest, with evidence.
     example: Verdict
+    #: Cases that could not be examined because one of ``verdicts`` failed.
+    blocked: tuple[Verdict, ...] = ()
 
     @property
     def clauses(self) -> tuple[str, ...]:
@@ -49,6 +37,12 @@ class Cause:
     def place(self) -> str:
         """The line of the backend, as ``pkg/client.py:120 in read``; empty: not known."""
         return self.sign.place
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """All lines of the backend that its cases name, each once: one mistake may stand on each route."""
+        named = (verdict.sign.place for verdict in self.verdicts if verdict.sign.place)
+        return tuple(dict.fromkeys((self.place, *named) if self.place else named))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +80,17 @@ class Causes:
         return sum(symptom.cases for symptom in self.symptoms)
 
     @property
+    def blocked(self) -> int:
+        """How many cases they keep from being examined."""
+        return sum(len(cause.blocked) for cause in self)
+
+    @property
     def headline(self) -> str:
-        """``12 causes explain 156 failures``; empty where nothing is red."""
+        """``12 causes explain 156 failures``, and what they block; empty where nothing is red."""
         if not len(self):
             return ""
         causes = "1 cause explains" if len(self) == 1 else f"{len(self)} causes explain"
-        return f"{causes} {self.cases} {'failure' if self.cases == 1 else 'failures'}"
+        told = f"{causes} {self.cases} {'failure' if self.cases == 1 else 'failures'}"
+        if not self.blocked:
+            return told
+        return f"{told} and {'1 blocked case' if self.blocked == 1 else f'{self.blocked} blocked cases'}"

@@ -1,22 +1,29 @@
-"""Evidence of one case, made ready for a page: timelines, outcomes, and values cut to a readable length.
+"""Evidence of one case, ready for a page: pictures of the wire, outcomes, values cut to a readable length.
 
 ``Evidence.spaces`` holds ``{"script": Script, "journal": Journal}`` and ``Evidence.calls`` holds
 ``{"call": what, "outcome": Outcome}``, each in JSON form; other members are shown as they are. What does not
 have this form (an older file, a foreign one) is shown as plain JSON: evidence is never hidden for its form.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
 
+from markupsafe import Markup
+
 from tgi_conformance.contracts.codec import DecodeError, from_json, to_json
 from tgi_conformance.contracts.fault import WHOSE
-from tgi_conformance.contracts.journal import Journal, reply_label
+from tgi_conformance.contracts.journal import Exchange, Journal, reply_label
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import ExceptionLink, Outcome
+from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.verdict import Evidence
-from tgi_conformance.reports.html.timeline import Row, timeline
+from tgi_conformance.reports.html.wire.answers import answer_of
+from tgi_conformance.reports.html.wire.drawing import svg
+from tgi_conformance.reports.html.wire.lanes import Picture, picture
+from tgi_conformance.reports.html.wire.octets import bytes_matter, hexdump
 from tgi_conformance.reports.readable import Shown, clip, frame_lines, pretty_bytes, pretty_json
 
 MOST_SPACES: Final = 6
@@ -28,12 +35,29 @@ _LONGEST_SCRIPT: Final = 12_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExchangeView:
-    """One row of a timeline with what was sent."""
+class MessageView:
+    """A request or an answer: head and body as text, and as bytes where the text would hide some."""
 
-    row: Row
     head: Shown
     body: Shown
+    dump: Shown | None = None
+    #: Where it comes from if not from the wire, or what is missing of it.
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeView:
+    """A request and its answer; ``at`` is milliseconds after the space's first moment."""
+
+    exchange: Exchange
+    at: float
+    request: MessageView
+    answer: MessageView
+
+    @property
+    def line(self) -> str:
+        """``POST /generate`` as in the request line."""
+        return f"{self.exchange.method} {self.exchange.target}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +65,19 @@ class SpaceView:
     """One space: what the server was told to do and what it saw."""
 
     script: Shown | None
+    wire: Picture = field(default_factory=Picture)
     exchanges: tuple[ExchangeView, ...] = ()
     more_exchanges: int = 0
-    length_ms: float = 0.0
     connections: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     #: The journal, or other members, as JSON where they have no known form.
     other: Shown | None = None
+
+    @property
+    def drawing(self) -> Markup:
+        """The picture of the wire."""
+        return svg(self.wire)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +126,12 @@ class EvidenceView:
     longrepr: Shown | None
     output: Shown | None
 
-    @property
-    def size(self) -> int:
-        """About how many characters it takes on a page."""
-        return _size(self)
 
-
-def evidence_view(evidence: Evidence) -> EvidenceView:
-    """Make the view; pure."""
+def evidence_view(evidence: Evidence, expected: str = "") -> EvidenceView:
+    """Make the view; ``expected``, the verdict's text, says what the picture marks as a breach. Pure."""
+    outcomes = tuple(_outcomes(evidence.calls))
     return EvidenceView(
-        spaces=tuple(_space(space) for space in evidence.spaces[:MOST_SPACES]),
+        spaces=tuple(_space(space, outcomes, expected) for space in evidence.spaces[:MOST_SPACES]),
         more_spaces=max(0, len(evidence.spaces) - MOST_SPACES),
         calls=tuple(_call(call) for call in evidence.calls[:MOST_CALLS]),
         more_calls=max(0, len(evidence.calls) - MOST_CALLS),
@@ -115,7 +140,14 @@ def evidence_view(evidence: Evidence) -> EvidenceView:
     )
 
 
-def _space(space: JSON) -> SpaceView:
+def _outcomes(calls: Sequence[JSON]) -> Iterator[tuple[str, Outcome]]:
+    for call in calls:
+        if isinstance(call, Mapping):
+            with suppress(DecodeError):  # shown as JSON in its place
+                yield str(call.get("call", "call")), from_json(Outcome, call.get("outcome"))
+
+
+def _space(space: JSON, calls: Sequence[tuple[str, Outcome]], expected: str) -> SpaceView:
     if not isinstance(space, Mapping):
         return SpaceView(script=None, other=pretty_json(space))
     script = pretty_json(space["script"], _LONGEST_SCRIPT) if "script" in space else None
@@ -124,12 +156,12 @@ def _space(space: JSON) -> SpaceView:
         journal = from_json(Journal, space.get("journal", {}))
     except DecodeError:
         return SpaceView(script=script, other=pretty_json({**rest, "journal": space["journal"]}))
-    line = timeline(journal)
+    played = _script(space.get("script"))
     return SpaceView(
         script=script,
-        exchanges=tuple(_exchange(row) for row in line.rows[:MOST_EXCHANGES]),
-        more_exchanges=max(0, len(line.rows) - MOST_EXCHANGES),
-        length_ms=round(line.length, 1),
+        wire=picture(journal, played, calls, expected),
+        exchanges=tuple(_exchanges(journal, played)),
+        more_exchanges=max(0, len(journal.exchanges) - MOST_EXCHANGES),
         connections=_connections(journal),
         unmet=tuple(_unmet(journal)),
         notes=journal.notes,
@@ -137,10 +169,34 @@ def _space(space: JSON) -> SpaceView:
     )
 
 
-def _exchange(row: Row) -> ExchangeView:
-    head = row.exchange.head.decode("latin-1")
-    return ExchangeView(
-        row=row, head=clip(head.replace("\r\n", "\n").rstrip("\n")), body=pretty_bytes(row.exchange.body)
+def _script(value: JSON) -> Script | None:
+    try:
+        return from_json(Script, value)
+    except (DecodeError, ValueError):
+        return None  # shown as JSON all the same
+
+
+def _exchanges(journal: Journal, script: Script | None) -> Iterator[ExchangeView]:
+    if not journal.exchanges:
+        return
+    start = min(exchange.first_byte_at or exchange.received_at for exchange in journal.exchanges)
+    for exchange in journal.exchanges[:MOST_EXCHANGES]:
+        answer = answer_of(script, exchange)
+        begun = exchange.first_byte_at or exchange.received_at
+        yield ExchangeView(
+            exchange=exchange,
+            at=round((begun - start) * 1000, 1),
+            request=_message(exchange.head.decode("latin-1"), exchange.body),
+            answer=_message(answer.head, answer.body, answer.note),
+        )
+
+
+def _message(head: str, body: bytes, note: str = "") -> MessageView:
+    return MessageView(
+        head=clip(head.replace("\r\n", "\n").rstrip("\n")),
+        body=pretty_bytes(body),
+        dump=hexdump(body) if body and bytes_matter(body) else None,
+        note=note,
     )
 
 
@@ -219,13 +275,3 @@ def _facts(outcome: Outcome) -> tuple[tuple[str, Shown], ...]:
 
 def _since(start: float | None, at: float | None) -> float | None:
     return None if start is None or at is None else round((at - start) * 1000, 1)
-
-
-def _size(value: object) -> int:
-    if isinstance(value, Shown):
-        return len(value.text) + 80
-    if isinstance(value, tuple):
-        return sum(_size(item) for item in value)
-    if isinstance(value, EvidenceView | SpaceView | CallView | LinkView | ExchangeView | PieceView):
-        return 400 + sum(_size(getattr(value, name)) for name in value.__slots__)
-    return 0

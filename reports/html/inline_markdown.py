@@ -11,6 +11,8 @@ _PARTS: Final = re.compile(
     r"|\*\*(?P<strong>.+?)\*\*"
 )
 
+_CODE: Final = re.compile(r"`([^`]+)`")
+
 
 def inline_markdown(text: str) -> Markup:
     """HTML of one line of markdown; everything else is escaped, and only http(s) links become links."""
@@ -20,6 +22,15 @@ def inline_markdown(text: str) -> Markup:
         parts += [escape(text[last : found.start()]), _part(found)]
         last = found.end()
     return Markup("").join([*parts, escape(text[last:])])
+
+
+def inline_code(text: str) -> Markup:
+    """HTML of one line in which words between backticks are code; everything else is escaped."""
+    parts = _CODE.split(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
 
 
 def _part(found: re.Match[str]) -> Markup:

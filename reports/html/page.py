@@ -1,8 +1,12 @@
-"""The report page: one file that loads nothing, and can be read without scripts, on paper, and by ear."""
+"""The report page: one file that loads nothing.
+
+Its first screen and the lines of all cases can be read without scripts; what is behind a line is packed, and
+unfolded by the page's own script.
+"""
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Final
 from urllib.parse import quote
@@ -12,32 +16,81 @@ from markupsafe import Markup
 
 from tgi_conformance.contracts.journal import reply_label
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.verdict import Evidence, Verdict
 from tgi_conformance.reports.gate import Gate
-from tgi_conformance.reports.html.inline_markdown import inline_markdown, link
-from tgi_conformance.reports.html.view import EXPLAINED, PROBLEMS, page
+from tgi_conformance.reports.html.cases import EXPLAINED, ClauseView
+from tgi_conformance.reports.html.evidence import evidence_view
+from tgi_conformance.reports.html.inline_markdown import inline_code, inline_markdown, link
+from tgi_conformance.reports.html.inside import Inside, examples, inside, pack
+from tgi_conformance.reports.html.texts import texts
+from tgi_conformance.reports.html.view import Page, group_of, page
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.readable import clip, pretty_json, visible
 from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.ruling_marks import MARKS
 from tgi_conformance.reports.run import Run
+from tgi_conformance.reports.verdict_lines import VerdictLinesError, read_verdicts
 
-_TEMPLATE: Final = "report.html"
+#: Fragments that are packed together: one unfolding serves a clause and its neighbours.
+_TOGETHER: Final = "behind the lines"
+_TEXTS: Final = "for a colleague or a model"
 
 
 def render_html(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout) -> str:
-    """The page of a run; evidence of what went wrong is read from the folder of ``layout`` into it."""
-    script = _read("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return (
-        _environment()
-        .get_template(_TEMPLATE)
-        .render(
-            page=page(run, maps, gate, layout),
-            style=Markup(_read("report.css")),  # noqa: S704 - our own file
-            script=Markup(script),  # noqa: S704 - our own file
-            script_digest=digest,
-        )
+    """The page of a run; its evidence, and the verdicts of the run before, are read from ``layout``."""
+    shown = page(run, maps, gate, _last_verdicts(layout))
+    environment = _environment()
+    environment.globals |= {"anchor_of": shown.anchors.case, "anchor_in": shown.anchors.of}
+    parts = environment.get_template("parts.html").module
+
+    def evidence(verdict: Verdict, found: Evidence) -> str:
+        view = evidence_view(found, verdict.expected)
+        return str(parts.evidence_part(view, verdict.evidence))  # type: ignore[attr-defined]
+
+    causes = [backend.causes for backend in shown.backends]
+    within = inside(causes, run.verdicts, layout.base, evidence, shown.anchors)
+    style, script = _read("report.css"), _read("report.js")
+    return environment.get_template("report.html").render(
+        page=shown,
+        packs=(pack(_TOGETHER, _behind(shown, within, parts)), *within.packs),
+        texts=pack(_TEXTS, texts(run, shown, layout)),
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        style_digest=_digest(style),
+        script_digest=_digest(script),
     )
+
+
+def _last_verdicts(layout: Layout) -> tuple[Verdict, ...] | None:
+    """None: there was no run before, or what it left cannot be read: that must not cost this run its page."""
+    try:
+        return read_verdicts(layout.previous_verdicts).verdicts
+    except (OSError, VerdictLinesError):
+        return None
+
+
+def _behind(shown: Page, within: Inside, parts: object) -> Mapping[str, str]:
+    """What opens behind a clause's and a case's line, by the id of the element."""
+    inside_now = {anchor for packed in within.packs for anchor in packed.ids}
+    fragments: dict[str, str] = {}
+    for clause in _clauses(shown):
+        fragments[clause.anchor] = str(parts.clause_about(clause.clause))  # type: ignore[attr-defined]
+        for case in clause.cases:
+            if case.told:
+                note = within.notes.get(case.anchor, "")
+                body = parts.case_body(case, case.anchor in inside_now, note)  # type: ignore[attr-defined]
+                fragments[case.anchor] = str(body)
+    return fragments
+
+
+def _clauses(shown: Page) -> Iterator[ClauseView]:
+    for backend in shown.backends:
+        for area in backend.areas:
+            yield from area.clauses
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
 def _environment() -> Environment:
@@ -49,8 +102,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.globals |= {"marks": MARKS, "problems": PROBLEMS, "explained": EXPLAINED, "link": link}
+    environment.globals |= {
+        "marks": MARKS,
+        "explained": EXPLAINED,
+        "group_of": group_of,
+        "link": link,
+        "examples": examples,
+    }
     environment.filters |= {
+        "inline_code": inline_code,
         "inline_markdown": inline_markdown,
         "clip": clip,
         "pretty_json": _pretty,

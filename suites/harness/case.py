@@ -482,7 +482,7 @@ class Case:
                 findings += undeclared.asked_for(list(self._repeats(journal)))
             add_waits(self.record.waits, waits_of(script, journal) | {"absence": space.lulls})
             if len(self.record.spaces) < _EVIDENCE_LIMIT:
-                self.record.spaces.append(SpaceSeen(script, journal))
+                self.record.add_space(SpaceSeen(script, journal, space))
         self.record.findings += findings
         self.record.calls += [CallSeen(*seen) for seen in self._outcomes[:_EVIDENCE_LIMIT]]
         for journal in journals:

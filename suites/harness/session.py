@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -11,12 +11,14 @@ import pytest
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.backends.driver.spec import BackendSpec
 from tgi_conformance.contracts.adapter import Description
+from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.outside import Outside
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.verdict import Finding
+from tgi_conformance.fake_server.client import FakeServerError, Space
 from tgi_conformance.suites.harness.scripted_waits import Interval, Why
 
 #: Makes the other cases of the run wait while a block runs.
@@ -69,6 +71,27 @@ class SpaceSeen:
 
     script: Script
     journal: Journal
+    #: The space itself, which may still be asked for its answers.
+    space: Space | None = None
+
+    def with_answers(self) -> "SpaceSeen":
+        """The same with the answers in the journal, as far as the server still has them."""
+        if self.space is None:
+            return self
+        try:
+            answers = self.space.answers()
+        except (FakeServerError, OSError):  # closed long ago, or the server has ended: the rest stands
+            return SpaceSeen(self.script, self.journal)
+        exchanges = tuple(
+            replace(exchange, answer=exchange.answer or answers.get(exchange.id))
+            for exchange in self.journal.exchanges
+        )
+        return SpaceSeen(self.script, replace(self.journal, exchanges=exchanges))
+
+    @property
+    def evidence(self) -> JSON:
+        """What of it goes into the file."""
+        return {"script": to_json(self.script), "journal": to_json(self.journal)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +129,14 @@ class CaseRecord:
     keys: dict[str, str] = field(default_factory=dict)
     #: Ruling forced by the fixtures (a probe that failed, a kit fault).
     forced: str = ""
+    #: The case is known to need its evidence: the server is to be asked for its answers while it lives.
+    keep_answers: bool = False
     #: The evidence is wanted though the case's own ruling is not red: a run-wide ruling rests on it.
     keep_evidence: bool = False
+
+    def add_space(self, seen: SpaceSeen) -> None:
+        """Add a space that has closed."""
+        self.spaces.append(seen.with_answers() if self.keep_answers else seen)
 
 
 SETTINGS: Final = pytest.StashKey[Settings]()

@@ -28,7 +28,7 @@ PROBES: Final = 6
 
 def durations(folder: Path) -> dict[str, float]:
     """Seconds of each case of a run that was decided."""
-    lines = (folder / "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (folder / "quick" / "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
     verdicts = [verdict for verdict in map(json.loads, lines) if verdict["ruling"] in ("passed", "recorded")]
     own = (verdict for verdict in verdicts if not verdict["case"].endswith("/run-wide"))
     return {verdict["case"]: verdict.get("duration", 0.0) for verdict in own}

@@ -121,7 +121,7 @@ def run_quick(
     out = folder / "out.txt"
     command = ["run", "--backend", spec, "--profile", "quick", "-n", "0", "--results", str(folder.resolve())]
     code, cpu = forked_cli(with_bytecode()).run([*command, *words], folder.parent, out.resolve(), timeout)
-    told = folder / "narrowed" if narrowed else folder
+    told = folder / ("narrowed" if narrowed else "quick")
     return Told(code, out.read_text(encoding="utf-8"), _verdicts(told), _results(told), cpu)
 
 

@@ -49,6 +49,10 @@ class Broken:
 """
 
 
+#: pytest with xdist and the plugin, as arguments of the interpreter.
+PYTEST = ["-m", "pytest", "-p", "xdist.plugin", "-p", "tgi_conformance.plugin", "-p", "no:cacheprovider"]
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a process left."""
@@ -68,13 +72,19 @@ class Done:
         return {str(v["case"]): str(v["ruling"]) for v in self.verdicts(narrowed=narrowed)}
 
 
-def run(folder: Path, words: Sequence[str], *, autoload: bool = False, **environment: str) -> Done:
-    """Run a command of this interpreter in a folder, without what the developer's environment says."""
+def environment_in(folder: Path, *, autoload: bool = False) -> dict[str, str]:
+    """The environment of a command that runs in a folder, and makes its temporary files in ``tmp`` there."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     kept["TMPDIR"] = str(folder / "tmp")
     (folder / "tmp").mkdir(exist_ok=True)
     if not autoload:
         kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    return kept
+
+
+def run(folder: Path, words: Sequence[str], *, autoload: bool = False, **environment: str) -> Done:
+    """Run a command of this interpreter in a folder, without what the developer's environment says."""
+    kept = environment_in(folder, autoload=autoload)
     done = subprocess.run(
         [sys.executable, *words],
         cwd=folder,
@@ -90,8 +100,7 @@ def run(folder: Path, words: Sequence[str], *, autoload: bool = False, **environ
 
 def run_pytest(folder: Path, *words: str, **environment: str) -> Done:
     """Run pytest with xdist and the plugin, nothing else."""
-    plugins = ["-p", "xdist.plugin", "-p", "tgi_conformance.plugin", "-p", "no:cacheprovider"]
-    return run(folder, ["-m", "pytest", *plugins, *words], **environment)
+    return run(folder, [*PYTEST, *words], **environment)
 
 
 def run_cli(folder: Path, *words: str, **environment: str) -> Done:

@@ -31,9 +31,9 @@ def verdicts_of(words: Sequence[str], folder: Path, *, patience: float) -> tuple
             )
         except subprocess.TimeoutExpired:
             return f"no end within {patience:g} s", []
-    narrowed = folder / "narrowed" / "verdicts.jsonl"
-    file = narrowed if narrowed.is_file() else folder / "verdicts.jsonl"
-    if not file.is_file():
+    files = [folder / place / "verdicts.jsonl" for place in ("narrowed", "quick", ".")]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
         return f"exit code {done.returncode}, no verdicts: see {folder / 'out.txt'}", []
     lines = file.read_text(encoding="utf-8").splitlines()
     return "", [value for value in map(json.loads, lines) if "ruling" in value]

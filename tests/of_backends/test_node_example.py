@@ -29,5 +29,5 @@ def test_the_node_example_has_all_keys_of_the_guide_and_breaks_no_clause(tmp_pat
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    told = json.loads((results / "node-example_test_results.json").read_text(encoding="utf-8"))
+    told = json.loads((results / "quick" / "node-example_test_results.json").read_text(encoding="utf-8"))
     assert told == dict.fromkeys(RESULTS_KEYS, "Success")

@@ -140,7 +140,7 @@ def test_the_javascript_example_drives_the_control_api(fake: FakeServer) -> None
 
 def test_the_table_of_the_control_api_names_calls_that_exist(fake: FakeServer) -> None:
     calls = re.findall(r"^\| `(GET|POST|DELETE) (/\S*)` \|", GUIDE, re.MULTILINE)
-    assert len(calls) == 7
+    assert len(calls) == 8
     space = fake.space(Script())
     for method, path in calls:
         with Wire(fake.control_url) as wire:

@@ -3,6 +3,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from report_page import unfolded
 from verdict_builder import CANARY, evidence, run_of, verdict
 
 from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
@@ -10,8 +11,9 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.verdict import Ruling
 from tgi_conformance.reports import atomic
 from tgi_conformance.reports.evidence_files import EvidenceError, read_evidence
-from tgi_conformance.reports.layout import Layout, file_name
-from tgi_conformance.reports.run_folder import prepare, write_all, write_evidence
+from tgi_conformance.reports.formats.names import ON_REQUEST
+from tgi_conformance.reports.layout import FILES, Layout, file_name, is_map
+from tgi_conformance.reports.run_folder import write_all, write_evidence
 from tgi_conformance.reports.verdict_lines import VerdictLinesError, line, read_verdicts, write_verdicts
 
 PASSED = verdict("STREAM-12/a")
@@ -87,7 +89,7 @@ def test_a_whole_run_writes_the_guides_map_strictly_and_everything_else_beside_i
     assert sorted(files(tmp_path)) == sorted(
         [
             *("alpha_test_results.json", "alpha_more_results.json", "verdicts.jsonl"),
-            *("junit.xml", "report.html", "run.json"),
+            *("junit.xml", "report.html", "report.md", "run.json"),
         ]
     )
     assert {str(path.relative_to(tmp_path)) for path in written.paths} == set(files(tmp_path))
@@ -102,8 +104,7 @@ def test_a_whole_run_writes_the_guides_map_strictly_and_everything_else_beside_i
 def test_a_narrowed_run_touches_no_map_and_writes_into_a_folder_of_its_own(tmp_path: Path) -> None:
     write_all(run_of(PASSED), tmp_path)
     before = files(tmp_path)
-    prepare(tmp_path, narrowed=True)
-    name = write_evidence(tmp_path, evidence("STREAM-12/b"), {"A": CANARY}, narrowed=True)
+    name = write_evidence(tmp_path, evidence("STREAM-12/b"), {"A": CANARY})
     failed = verdict("STREAM-12/b", Ruling.FAILED, evidence=name)
     written = write_all(run_of(failed, narrowed=True), tmp_path, tmp_path)
     after = files(tmp_path)
@@ -112,6 +113,7 @@ def test_a_narrowed_run_touches_no_map_and_writes_into_a_folder_of_its_own(tmp_p
         "narrowed/evidence/alpha/STREAM-12__b.json",
         "narrowed/junit.xml",
         "narrowed/report.html",
+        "narrowed/report.md",
         "narrowed/run.json",
         "narrowed/verdicts.jsonl",
     ]
@@ -119,38 +121,20 @@ def test_a_narrowed_run_touches_no_map_and_writes_into_a_folder_of_its_own(tmp_p
     assert written.maps[0].values == {"streaming": "Failed"}
 
 
-def test_preparing_deletes_the_evidence_of_the_same_layout_only(tmp_path: Path) -> None:
-    keys = {"A": CANARY}
-    write_evidence(tmp_path, evidence("STREAM-12/old"), keys)
-    write_evidence(tmp_path, evidence("STREAM-12/kept"), keys, narrowed=True)
-    foreign = {
-        "evidence/notes.txt": "mine",
-        "evidence/alpha/notes.json": "{}",
-        "evidence/alpha/STREAM-01__mine.json": '{"no": "mark"}',
-        "evidence/beta/STREAM-01__a.txt": "text",
-        "other.json": "{}",
+def test_profile_quick_has_a_folder_of_its_own_with_maps(tmp_path: Path) -> None:
+    write_all(run_of(FAILED), tmp_path)
+    before = files(tmp_path)
+    written = write_all(run_of(PASSED, profile="quick"), tmp_path)
+    assert {path.parent for path in written.paths} == {tmp_path / "quick"}
+    assert {name: text for name, text in files(tmp_path).items() if not name.startswith("quick/")} == before
+    assert json.loads((tmp_path / "quick" / "alpha_test_results.json").read_bytes()) == {
+        "streaming": "Success"
     }
-    for name, text in foreign.items():
-        atomic.write_text(tmp_path / name, text)
-    outside = atomic.write_text(tmp_path / "outside" / "STREAM-01__x.json", '{"$schema":"urn:x"}')
-    (tmp_path / "evidence" / "linked").symlink_to(outside.parent)
-    prepare(tmp_path)
-    left = files(tmp_path)
-    assert "evidence/alpha/STREAM-12__old.json" not in left
-    assert "narrowed/evidence/alpha/STREAM-12__kept.json" in left
-    assert set(foreign) <= set(left)
-    assert outside.exists()
-
-
-def test_an_emptied_evidence_folder_goes(tmp_path: Path) -> None:
-    write_evidence(tmp_path, evidence("STREAM-12/old"), {"A": CANARY})
-    prepare(tmp_path)
-    assert list((tmp_path / "evidence").iterdir()) == []
 
 
 def test_evidence_is_read_back_as_it_was_written_but_for_the_keys(tmp_path: Path) -> None:
     name = write_evidence(tmp_path, evidence("STREAM-12/a", text="say \x00 é"), {"A": CANARY})
-    back = read_evidence(tmp_path / name)
+    back = read_evidence(Layout(tmp_path, unfinished=True).base / name)
     assert back == evidence("STREAM-12/a", text="say \x00 é", key="key:A")
 
 
@@ -161,7 +145,6 @@ def test_a_broken_evidence_file_says_where_and_what_to_do(tmp_path: Path) -> Non
 
 
 def test_no_key_is_left_in_any_file_of_a_run(tmp_path: Path) -> None:
-    prepare(tmp_path)
     name = write_evidence(tmp_path, evidence("SEC-01/a", text=f"x{CANARY}y"), {"A": CANARY})
     # A verdict that a worker forgot to redact, and a description that holds a key.
     leaky = verdict(
@@ -169,9 +152,10 @@ def test_no_key_is_left_in_any_file_of_a_run(tmp_path: Path) -> None:
     )
     run = run_of(leaky, command=f"HF_API_KEY={CANARY} tgi-conformance run", selection=CANARY)
     write_all(run, tmp_path)
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = unfolded((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "key:A" in page
     assert "key:?" in page
+    assert CANARY[3:] not in page
     for path, content in files(tmp_path).items():
         assert CANARY.encode() not in content, path
         assert CANARY[3:].encode() not in content, path
@@ -179,7 +163,8 @@ def test_no_key_is_left_in_any_file_of_a_run(tmp_path: Path) -> None:
 
 def test_a_case_whose_evidence_is_gone_is_reported_all_the_same(tmp_path: Path) -> None:
     write_all(run_of(verdict("SEC-01/a", Ruling.FAILED, evidence="evidence/alpha/gone.json")), tmp_path)
-    assert "The evidence could not be read" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = unfolded((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "The evidence could not be read" in page
 
 
 @pytest.mark.parametrize(
@@ -248,6 +233,11 @@ def test_another_bad_line_is_an_error_that_names_its_place(row: str, message: st
     path = atomic.write_text(tmp_path / "v.jsonl", f"{line(PASSED)}\n{row}\n{line(PASSED)}\n")
     with pytest.raises(VerdictLinesError, match=message):
         read_verdicts(path)
+
+
+def test_every_file_of_a_run_is_known_by_name_so_that_it_changes_places(tmp_path: Path) -> None:
+    written = write_all(run_of(PASSED, FAILED), tmp_path, asked=dict.fromkeys(ON_REQUEST, "yes"))
+    assert {path.name for path in written.paths if not is_map(path.name)} == FILES
 
 
 def test_the_layout_names_evidence_relative_to_its_base(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_the_first_code_that_applies_is_given_and_all_reasons_stay() -> None:
     [
         ((PASSED,), 0, 0),
         ((PASSED, NOT_RUN), 2, Exit.INTERRUPTED),
-        ((PASSED, FAILED, NOT_RUN), 2, Exit.FAILED),
+        ((PASSED, FAILED, NOT_RUN), 2, Exit.INTERRUPTED),
         ((PASSED, FAILED), 3, Exit.INTERNAL_ERROR),
         ((FAILED,), 4, Exit.USAGE),
         ((), 5, Exit.NOTHING_COLLECTED),
@@ -117,3 +117,13 @@ def test_what_most_failures_share_is_said_once() -> None:
     assert shared in judge(run_of(*silent, *others)).reasons
     assert shared not in judge(run_of(*silent)).reasons  # few enough to be read one by one
     assert shared not in judge(run_of(*silent, *others, FAILED)).reasons
+
+
+def test_an_interrupted_run_ends_with_2_and_tells_its_failures_before_what_was_not_run() -> None:
+    gate = judge(run_of(PASSED, FAILED, NOT_RUN), pytest_code=2)
+    assert gate.code == Exit.INTERRUPTED
+    assert [reason.split(",")[0] for reason in gate.reasons][:3] == [
+        "the run was interrupted",
+        "1 case failed in 1 clause",
+        "1 case not run",
+    ]

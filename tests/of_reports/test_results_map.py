@@ -22,8 +22,10 @@ def test_a_key_succeeds_when_all_its_must_cases_passed() -> None:
     assert rolled(case(Ruling.PASSED), case(Ruling.PASSED)).values == {KEY: "Success"}
 
 
-#: What fails a key: the kit's own doubt does not.
-NOT_KEPT = sorted((RED | {Ruling.EXPECTED}) - {Ruling.UNTESTABLE})
+#: What says nothing of the backend: the kit's own doubt and faults, and what had no turn.
+OPEN = (Ruling.UNTESTABLE, Ruling.KIT_FAULT, Ruling.NOT_RUN)
+#: What fails a key.
+NOT_KEPT = sorted((RED | {Ruling.EXPECTED}) - set(OPEN))
 
 
 @pytest.mark.parametrize("ruling", NOT_KEPT)
@@ -61,6 +63,19 @@ def test_an_untestable_case_leaves_its_key_out_and_is_named_beside_it(level: str
     assert results.unclear == (KEY,)
     assert results.left_out[KEY] == "untestable: X-01/a: failed once and not again; and 1 more"
     assert rolled(unclear, case(Ruling.FAILED, level)).values == {KEY: "Failed"}
+
+
+@pytest.mark.parametrize("ruling", OPEN)
+def test_what_says_nothing_of_the_backend_neither_fails_a_key_nor_lets_it_succeed(ruling: Ruling) -> None:
+    results = rolled(case(Ruling.PASSED), case(ruling))
+    assert KEY not in results.values
+    assert results.left_out[KEY].startswith(f"{ruling}: X-01/a")
+    assert rolled(case(Ruling.FAILED), case(ruling)).values == {KEY: "Failed"}
+
+
+def test_a_key_whose_cases_were_not_run_is_left_out_without_a_line_of_its_own() -> None:
+    assert rolled(case(Ruling.NOT_RUN), case(Ruling.NOT_RUN)).unclear == ()
+    assert rolled(case(Ruling.NOT_RUN), case(Ruling.UNTESTABLE)).unclear == (KEY,)
 
 
 def test_a_key_that_rests_on_blocked_cases_alone_is_failed() -> None:

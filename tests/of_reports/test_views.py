@@ -5,19 +5,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from report_page import texts, unfolded
 from verdict_builder import CANARY, evidence, run_of, verdict
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.codec import to_json
-from tgi_conformance.contracts.journal import Connection, Exchange, Journal
 from tgi_conformance.contracts.outcome import ExceptionLink, Frame, Outcome
 from tgi_conformance.contracts.verdict import FOR_TIME, Evidence, Finding, Ruling, Verdict
-from tgi_conformance.reports.allure import allure_labels
+from tgi_conformance.reports.allure.labels import allure_labels
 from tgi_conformance.reports.comparison import Comparison, Difference
 from tgi_conformance.reports.gate import judge
 from tgi_conformance.reports.html.evidence import MOST_EXCHANGES, evidence_view
 from tgi_conformance.reports.html.inline_markdown import inline_markdown
-from tgi_conformance.reports.html.timeline import timeline
 from tgi_conformance.reports.junit import ELEMENTS, render_junit
 from tgi_conformance.reports.readable import LONGEST, clip, pretty_bytes
 from tgi_conformance.reports.repro import repro_command
@@ -95,7 +94,7 @@ class _Page(HTMLParser):
 
 def page(run: Run, folder: Path) -> str:
     write_all(run, folder)
-    return (folder / "report.html").read_text(encoding="utf-8")
+    return unfolded((folder / "report.html").read_text(encoding="utf-8"))
 
 
 def explained(folder: Path, **fields: object) -> Verdict:
@@ -114,7 +113,9 @@ def test_the_page_loads_nothing_is_well_formed_and_its_links_lead_somewhere(tmp_
     assert not re.search(r"@import|url\(|<base|<iframe|http-equiv=.refresh", text)
     assert found.tags.count("script") == 1
     assert len(set(found.ids)) == len(found.ids)
-    assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
+    inner = [link[1:] for link in found.links if link.startswith("#")]
+    assert {link for link in inner if not link.startswith("q=")} <= set(found.ids)
+    assert {link.split(":")[0] for link in inner if link.startswith("q=")} == {"q=key", "q=cause"}
     files = [link for link in found.links if not link.startswith(("#", "https://"))]
     assert files
     assert all((tmp_path / link).exists() for link in files)
@@ -174,6 +175,24 @@ def test_inline_markdown_escapes_all_but_code_strong_and_web_links() -> None:
     assert "<a" not in inline_markdown("[t](javascript:alert)")
 
 
+def test_the_page_says_what_changed_since_the_last_run_in_the_folder(tmp_path: Path) -> None:
+    first = page(run_of(verdict("GEN-01/a", Ruling.FAILED), verdict("GEN-01/b")), tmp_path)
+    assert "Since the last run" not in first
+    second = page(run_of(verdict("GEN-01/a"), verdict("GEN-01/b", Ruling.FAILED)), tmp_path)
+    assert "Since the last run: 1 new red, 1 fixed, 0 still red" in second
+    (tmp_path / "verdicts.jsonl").write_text("no verdicts\n", encoding="utf-8")
+    assert "Since the last run" not in page(run_of(verdict("GEN-01/a")), tmp_path)
+
+
+def test_the_text_that_the_page_copies_is_that_of_report_md(tmp_path: Path) -> None:
+    run = run_of(explained(tmp_path), verdict("GEN-01/b", Ruling.FAILED, reason="no text"))
+    write_all(run, tmp_path)
+    known = texts((tmp_path / "report.html").read_text(encoding="utf-8"))
+    told = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert len(known) == 2
+    assert all(text in told for text in known.values())
+
+
 # --- evidence ---
 
 
@@ -193,25 +212,6 @@ def test_long_values_are_cut_and_say_by_how_much() -> None:
     view = evidence_view(Evidence(case="a", backend="b", spaces=(space,)))
     assert len(view.spaces[0].exchanges) == MOST_EXCHANGES
     assert view.spaces[0].more_exchanges == 99 - MOST_EXCHANGES
-
-
-def test_a_timeline_is_relative_to_the_first_moment_and_stays_in_its_track() -> None:
-    def exchange(at: float, reply: float | None, end: float | None) -> Exchange:
-        times = {"first_byte_at": at, "received_at": at, "reply_at": reply, "replied_at": end}
-        return Exchange(id=1, connection=1, method="POST", target="/", **times)  # type: ignore[arg-type]
-
-    journal = Journal(
-        exchanges=(exchange(5.1, 5.2, 5.4), exchange(5.6, None, None)),
-        connections=(Connection(id=1, opened_at=5.0, closed_at=6.0),),
-    )
-    line = timeline(journal)
-    assert line.length == pytest.approx(1000)
-    first, second = line.rows
-    assert (first.at, first.replied, first.over) == pytest.approx((100, 200, 400))
-    assert (first.wait_left, first.wait_width, first.reply_width) == pytest.approx((10, 10, 20))
-    assert (second.replied, second.over) == (None, None)
-    assert all(row.wait_left >= 0 and row.reply_left + row.reply_width <= 101 for row in line.rows)
-    assert timeline(Journal()).rows == ()
 
 
 # --- terminal ---

@@ -1,4 +1,4 @@
-"""A verdict as Allure's labels, as data: the plugin hands them to allure-pytest where that is loaded."""
+"""A verdict as Allure's labels, as data: for our own results, and for those of allure-pytest."""
 
 from dataclasses import dataclass
 from typing import Final, Literal

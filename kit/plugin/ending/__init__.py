@@ -1,0 +1,1 @@
+"""How a run ends before its time, and is told all the same."""

@@ -1,0 +1,1 @@
+"""Signs of red cases: what tells their cause, filled in where the verdict is made."""

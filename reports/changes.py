@@ -1,0 +1,60 @@
+"""What changed since the last run: which cases are red now, which are mended, which are still red. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
+
+#: What was not run has not changed.
+_RED = RED - {Ruling.NOT_RUN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The red cases of two runs of one backend, each in the order of the run that it stands in."""
+
+    new_red: tuple[Verdict, ...] = ()
+    #: As they are now: decided, and not red.
+    fixed: tuple[Verdict, ...] = ()
+    still_red: tuple[Verdict, ...] = ()
+    #: Red in the last run and not decided now: left out, or not to be found any more.
+    gone: tuple[Verdict, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """``3 new red, 12 fixed, 40 still red``."""
+        parts = [
+            (len(self.new_red), "new red"),
+            (len(self.fixed), "fixed"),
+            (len(self.still_red), "still red"),
+        ]
+        gone = [(len(self.gone), "not judged this time")] if self.gone else []
+        return ", ".join(f"{count} {word}" for count, word in (*parts, *gone))
+
+    def __bool__(self) -> bool:
+        return bool(self.new_red or self.fixed or self.gone)
+
+
+def changes(last: Iterable[Verdict], now: Iterable[Verdict]) -> Changes:
+    """Compare the verdicts of two runs of one backend, case by case.
+
+    A red case that the last run did not hold is new red: the suites have grown, or more was run.
+    """
+    before = {verdict.case: verdict for verdict in last}
+    after = {verdict.case: verdict for verdict in now}
+    red = [verdict for verdict in after.values() if verdict.ruling in _RED]
+    was_red = [verdict for verdict in before.values() if verdict.ruling in _RED]
+    return Changes(
+        new_red=tuple(verdict for verdict in red if not _red(before, verdict)),
+        still_red=tuple(verdict for verdict in red if _red(before, verdict)),
+        fixed=tuple(after[one.case] for one in was_red if _decided(after, one) and not _red(after, one)),
+        gone=tuple(one for one in was_red if not _decided(after, one) and not _red(after, one)),
+    )
+
+
+def _red(run: Mapping[str, Verdict], verdict: Verdict) -> bool:
+    return verdict.case in run and run[verdict.case].ruling in _RED
+
+
+def _decided(run: Mapping[str, Verdict], verdict: Verdict) -> bool:
+    return verdict.case in run and run[verdict.case].ruling in DECIDED

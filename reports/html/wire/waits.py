@@ -1,0 +1,47 @@
+"""When a client may come back: by the Retry-After of an answer, and by what the verdict expected."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from tgi_conformance.reports.html.wire.answers import AnswerText
+
+#: "the client's own first wait of at least 0.020 s", "a second wait of at least 0.320 s".
+_OWN_WAIT: Final = re.compile(r"\b(first|second|third) wait of at least (\d+(?:\.\d+)?) s")
+_ORDER: Final[Mapping[str, int]] = {"first": 0, "second": 1, "third": 2}
+_LEAST: Final = re.compile(r"(?:no attempt for|at least) (\d+(?:\.\d+)?) s(?: between attempts)?")
+
+
+def asked_wait(answer: AnswerText) -> float | None:
+    """Seconds that an answer asks the client to wait; None where it does not, or in no form that counts.
+
+    A date counts from the answer's own ``date``: the journal's clock knows no time of day.
+    """
+    value = (answer.header("retry-after") or "").strip()
+    if value.isascii() and value.isdigit() and len(value) < 10:
+        return float(value)
+    until, now = _moment(value), _moment(answer.header("date") or "")
+    return None if until is None or now is None else max(0.0, (until - now).total_seconds())
+
+
+def own_waits(expected: str) -> Mapping[int, float]:
+    """The client's own waits that a verdict expected: number of the wait, from 0, to seconds at least."""
+    return {_ORDER[found[1]]: float(found[2]) for found in _OWN_WAIT.finditer(expected)}
+
+
+def least_wait(expected: str) -> float | None:
+    """Seconds that a verdict expected between attempts, where it says so in general."""
+    if _OWN_WAIT.search(expected):
+        return None
+    found = _LEAST.search(expected)
+    return float(found[1]) if found else None
+
+
+def _moment(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
