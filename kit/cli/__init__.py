@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from tgi_conformance import __version__, late_imports
+from tgi_conformance.cli.stdout import let_readers_leave
 
 _USAGE: Final = 4
 _INTERRUPTED: Final = 2
@@ -315,6 +316,7 @@ def _workers(word: str, automatic: Any) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    let_readers_leave()
     try:
         code = cli.main(args=words, prog_name="tgi-conformance", standalone_mode=False, obj=tuple(words))
     except click.Abort:

@@ -16,10 +16,12 @@ from rich.text import Text
 from tgi_conformance.cli.last_failed import last_failed
 from tgi_conformance.cli.progress import Watcher, display_for
 from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
+from tgi_conformance.cli.stdout import leaving
 from tgi_conformance.contracts.verdict import Verdict
 from tgi_conformance.plugin.options import DEFAULT_RESULTS, REFERENCE
 from tgi_conformance.plugin.summary import summary_lines
 from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.terminal.lines import safe
 from tgi_conformance.reports.verdict_lines import VerdictLinesError
 
 #: More processes than this do not make a run shorter: the cases' own waits bound it.
@@ -74,9 +76,7 @@ def run(
 
 def real_console() -> Console:
     """A console on standard output itself: pytest puts a file in its place while cases run."""
-    stream = (
-        os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace") if _has_descriptor() else sys.stdout
-    )
+    stream = leaving(os.dup(1)) if _has_descriptor() else sys.stdout
     console = Console(file=stream, soft_wrap=False)
     return console if console.is_terminal else Console(file=stream, width=_PLAIN_WIDTH)
 
@@ -102,7 +102,7 @@ def _show(console: Console, watcher: Watcher, code: int, *, durations: int, expr
         console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
     if durations:
         _print(console, _slowest(finished.run.verdicts, durations))
-    _print(console, summary_lines(finished, console.width))
+    _print(console, summary_lines(finished, console.width if console.is_terminal else None))
     return code
 
 
@@ -122,7 +122,7 @@ def _why_nothing(expression: str | None) -> str:
 
 def _print(console: Console, lines: Sequence[Text]) -> None:
     for line in lines:
-        console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
+        console.print(safe(line), highlight=False, soft_wrap=True)
 
 
 def _slowest(verdicts: Sequence[Verdict], count: int) -> list[Text]:
