@@ -21,6 +21,7 @@ from tgi_conformance.contracts.verdict import Verdict
 from tgi_conformance.plugin.options import DEFAULT_RESULTS, REFERENCE
 from tgi_conformance.plugin.summary import summary_lines
 from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.readable import visible
 from tgi_conformance.reports.terminal.lines import safe
 from tgi_conformance.reports.verdict_lines import VerdictLinesError
 
@@ -90,16 +91,16 @@ def _has_descriptor() -> bool:
 
 def _show(console: Console, watcher: Watcher, code: int, *, durations: int, expression: str | None) -> int:
     for error in watcher.collection_errors:
-        console.print(f"not collected: {error}", style="red", markup=False, highlight=False)
+        console.print(f"not collected: {visible(error)}", style="red", markup=False, highlight=False)
     finished = watcher.finished
     if finished is None:
         if code == Exit.NOTHING_COLLECTED:
             console.print(f"no case was selected{_why_nothing(expression)}", markup=False, highlight=False)
         elif code != Exit.USAGE and not (watcher.collection_errors and code not in _PRINTED):
-            console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
+            console.print(visible(watcher.printed.getvalue().strip()), markup=False, highlight=False)
         return code
     if code == Exit.INTERNAL_ERROR:
-        console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
+        console.print(visible(watcher.printed.getvalue().strip()), markup=False, highlight=False)
     if durations:
         _print(console, _slowest(finished.run.verdicts, durations))
     _print(console, summary_lines(finished, console.width if console.is_terminal else None))
