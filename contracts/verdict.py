@@ -63,6 +63,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """Where a run-wide ruling was seen."""
+
+    case: str
+    message: str
+    #: File of that case's evidence, relative to the run's folder.
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
     """What a red case shows of its cause, so that cases of one defect are found together."""
 
@@ -115,6 +125,8 @@ class Verdict:
     #: Of a blocked case: id of the case that says what is wrong, as DECL-01/healthy-chat-stream.
     blocked_by: str = ""
     findings: tuple[Finding, ...] = ()
+    #: Of a run-wide ruling: all that it rests on, the largest first.
+    breaches: tuple[Breach, ...] = ()
     #: Of a red case, what tells its cause.
     sign: Sign = Sign()
     #: Attempts of the backend to reach beyond this machine while the case ran.

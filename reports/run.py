@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outside import Fence
 from tgi_conformance.contracts.verdict import DECIDED, Ruling, Verdict
+
+#: An option of pytest and its value; the value of a flag is empty.
+Option: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class BackendInfo:
     fence: Fence | Literal[""] = ""
     #: Whether the user let it leave this machine.
     allow_network: bool = False
+    #: The options that name it and what runs it.
+    options: tuple[Option, ...] = ()
     #: The whole description, in JSON form.
     description: JSON = None
 
@@ -96,6 +101,12 @@ class RunInfo:
     longest_wait_seconds: float = 0.0
     #: The command line that repeats the run.
     command: str = ""
+    #: Whether pytest was called, and not the kit's own command line.
+    by_pytest: bool = False
+    #: The options that make the cases what they are, but for the backend, its network, profile and seed.
+    options: tuple[Option, ...] = ()
+    #: Those by which forwarded cases reach the real endpoint.
+    real_options: tuple[Option, ...] = ()
     #: The real endpoints; None: all was embedded.
     real: RealInfo | None = None
 

@@ -38,7 +38,12 @@ class BackendSpec:
     @property
     def label(self) -> str:
         """Short name for reports until the adapter has described itself."""
-        return self.adapter or shlex.join(self.command)
+        return self.adapter or self.command_line
+
+    @property
+    def command_line(self) -> str:
+        """``command`` as it may be given again."""
+        return shlex.join(self.command)
 
     @property
     def foreign(self) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from tgi_conformance.contracts.verdict import LISTED, RUN_WIDE, Ruling, Verdict
+from tgi_conformance.contracts.verdict import RUN_WIDE, Ruling, Verdict
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.verdict_lines import read_verdicts
 
 #: Rulings of cases that had no turn in a run: what an earlier run said of them stands.
-_NOT_RUN: Final = LISTED | {Ruling.NOT_RUN}
+_NO_TURN: Final = frozenset({Ruling.NOT_RUN, Ruling.NOT_HERE})
 
 
 def last_failed(folder: Path) -> tuple[str, ...]:
@@ -18,6 +18,18 @@ def last_failed(folder: Path) -> tuple[str, ...]:
     For a red run-wide ruling, the cases that it was seen in. Raises ``OSError`` or ``VerdictLinesError`` for
     files that cannot be read; none at all: no case.
     """
+    return tuple(dict.fromkeys(_red_cases(_latest(folder).values())))
+
+
+def cases_behind(folder: Path, name: str) -> tuple[str, ...]:
+    """Return the ids of the cases that a red run-wide ruling was seen in; raises as :func:`last_failed`."""
+    latest = _latest(folder).values()
+    breaches = [breach for v in latest if v.red and v.case.lower() == name.lower() for breach in v.breaches]
+    return tuple(dict.fromkeys(breach.case for breach in breaches))
+
+
+def _latest(folder: Path) -> dict[tuple[str, str], Verdict]:
+    """The last verdict on each case, by backend and case."""
     layouts = (Layout(folder), Layout(folder, quick=True), Layout(folder, narrowed=True))
     files = [layout.verdicts for layout in layouts if layout.verdicts.is_file()]
     latest: dict[tuple[str, str], Verdict] = {}
@@ -25,9 +37,9 @@ def last_failed(folder: Path) -> tuple[str, ...]:
         latest |= {
             (v.backend, v.case): v
             for v in read_verdicts(path).verdicts
-            if v.ruling not in _NOT_RUN or (v.backend, v.case) not in latest
+            if v.ruling not in _NO_TURN or (v.backend, v.case) not in latest
         }
-    return tuple(dict.fromkeys(_red_cases(latest.values())))
+    return latest
 
 
 def _red_cases(verdicts: Iterable[Verdict]) -> Iterable[str]:

@@ -13,11 +13,11 @@ from _pytest.mark import _parse_expression
 from rich.console import Console
 from rich.text import Text
 
-from tgi_conformance.cli.last_failed import last_failed
+from tgi_conformance.cli.last_failed import cases_behind, last_failed
 from tgi_conformance.cli.progress import Watcher, display_for
 from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
 from tgi_conformance.cli.stdout import leaving
-from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.contracts.verdict import RUN_WIDE, Verdict
 from tgi_conformance.plugin.options import DEFAULT_RESULTS, REFERENCE
 from tgi_conformance.plugin.summary import summary_lines
 from tgi_conformance.reports.gate import Exit
@@ -62,6 +62,7 @@ def run(
             console.print("--last-failed: no case was red in the last run", markup=False)
             return Exit.NOTHING_COLLECTED
         choice = replace(choice, rerun=cases)
+    choice = _with_cases_behind(choice, console)
     if choice.expression and (misspelt := _misspelt(choice.expression)):
         console.print(misspelt, style="red", markup=False, highlight=False)
         return Exit.USAGE
@@ -73,6 +74,26 @@ def run(
     finally:
         display.close()
     return _show(console, watcher, code, durations=durations, expression=choice.expression)
+
+
+def _with_cases_behind(choice: Choice, console: Console) -> Choice:
+    """Put in place of each run-wide ruling that was named the cases that it was last seen in, if any."""
+    cases: list[str] = []
+    for name in choice.cases:
+        seen = _seen_in(name, choice) if name.lower().endswith(f"/{RUN_WIDE}") else ()
+        if seen:
+            count = f"{len(seen)} case{'' if len(seen) == 1 else 's'}"
+            said = f"{name} is ruled over a whole run: running the {count} that it was last seen in"
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
+        cases += seen or (name,)
+    return replace(choice, cases=tuple(cases))
+
+
+def _seen_in(name: str, choice: Choice) -> tuple[str, ...]:
+    try:
+        return cases_behind(Path(choice.results or DEFAULT_RESULTS), name)
+    except (OSError, VerdictLinesError):
+        return ()  # then it is a name like any other, and the run says that no case has it
 
 
 def real_console() -> Console:

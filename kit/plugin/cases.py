@@ -222,7 +222,8 @@ class Cases:
         return at_level(ruled, _level(item), enforced=self.enforced)
 
     def _wants_evidence(self, record: CaseRecord, ruled: Ruled) -> bool:
-        return self.writes and (self.keep_all or record.keep_evidence or ruled.ruling in _TOLD)
+        told = ruled.ruling in _TOLD or any(finding.breach for finding in record.findings)
+        return self.writes and (self.keep_all or record.keep_evidence or told)
 
     def _with_evidence(
         self, verdict: Verdict, record: CaseRecord, phases: _Phases, keys: dict[str, str]

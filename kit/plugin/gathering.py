@@ -23,6 +23,7 @@ from tgi_conformance.plugin.backends_seen import backends_down, backends_seen
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.collection import DURATIONS, OWN_TESTS, read_durations
 from tgi_conformance.plugin.cpu_time import children_seconds, cores, own_seconds, workers_seconds
+from tgi_conformance.plugin.ending.repeated import of_the_backend, of_the_endpoint, of_the_run
 from tgi_conformance.plugin.guide_profile import rule_guide_profile
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
@@ -246,6 +247,7 @@ class Gathering:
     def _info(self, collected: Collected, ended: str) -> RunInfo:
         # The workers are children too, but not waited for yet.
         others = workers_seconds(self.scratch) if is_distributed(self.config) else children_seconds()
+        real = self._real()
         return RunInfo(
             started=self._started.isoformat(timespec="milliseconds"),
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -263,7 +265,10 @@ class Gathering:
             longest_wait_seconds=round(_longest_wait(self.verdicts), 3),
             command=self.config.stash.get(COMMAND, "")
             or shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
-            real=self._real(),
+            by_pytest=COMMAND not in self.config.stash,
+            options=of_the_run(self.config),
+            real_options=of_the_endpoint(self.config, real.url) if real is not None else (),
+            real=real,
         )
 
     def _real(self) -> RealInfo | None:
@@ -275,7 +280,8 @@ class Gathering:
         ran = {verdict.backend for verdict in self.verdicts}
         for spec in self.settings.backends:
             if ran != {OWN_TESTS}:
-                yield seen.get(spec.label, BackendInfo(name=spec.label, spec=spec.label))
+                info = seen.get(spec.label, BackendInfo(name=spec.label, spec=spec.label))
+                yield replace(info, options=of_the_backend(spec, self.settings))
         if OWN_TESTS in ran:
             yield BackendInfo(name=OWN_TESTS)
 

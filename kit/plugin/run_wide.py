@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import Level, load_catalogue
-from tgi_conformance.contracts.verdict import LISTED, Finding, Ruling, Sign, Verdict
+from tgi_conformance.contracts.verdict import LISTED, Breach, Finding, Ruling, Sign, Verdict
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import Ruled, at_level
 from tgi_conformance.plugin.signs.filling import sign_of_finding
 
+#: So many are quoted in the text; the verdict's ``breaches`` has all.
 _EXAMPLES: Final = 10
 #: Rulings of cases that were not looked at.
 _UNSEEN: Final = LISTED | {Ruling.NOT_RUN}
@@ -22,7 +23,7 @@ _UNSEEN: Final = LISTED | {Ruling.NOT_RUN}
 @dataclass(slots=True)
 class _Seen:
     looked: int = 0
-    breaches: list[tuple[str, Finding]] = field(default_factory=list)
+    breaches: list[tuple[Verdict, Finding]] = field(default_factory=list)
     #: Why nothing was looked at.
     unseen: str = ""
 
@@ -36,7 +37,7 @@ def rule_run_wide(verdicts: Iterable[Verdict], *, enforced: bool, seed: int) -> 
             entry.looked += finding.looked
             entry.unseen = entry.unseen or ("" if finding.looked else finding.message)
             if finding.breach:
-                entry.breaches.append((verdict.case, finding))
+                entry.breaches.append((verdict, finding))
     order = {clause.id: number for number, clause in enumerate(load_catalogue())}
     return tuple(
         _verdict(backend, clause, slug, entry, enforced=enforced, seed=seed)
@@ -80,6 +81,10 @@ def _verdict(backend: str, clause_id: str, slug: str, seen: _Seen, *, enforced: 
         observed=ruled.observed,
         seed=seed,
         sign=sign_of_finding(clause, ruled.reason) if seen.breaches else Sign(),
+        breaches=tuple(
+            Breach(case=place.case, message=finding.message, evidence=place.evidence)
+            for place, finding in _largest(seen)
+        ),
     )
 
 
@@ -88,13 +93,16 @@ def _ruled(seen: _Seen) -> Ruled:
         # Not looked at is not "nothing seen".
         ruling = Ruling.PASSED if seen.looked else Ruling.NOT_APPLICABLE
         return Ruled(ruling=ruling, reason="" if seen.looked else seen.unseen)
-    cases = dict.fromkeys(case for case, _ in seen.breaches)
+    cases = {place.case for place, _ in seen.breaches}
     ruling = Ruling.ADVISORY if all(finding.advisory for _, finding in seen.breaches) else Ruling.FAILED
-    # The largest is quoted, not the first: a slip of one must not stand for thousands.
-    largest = sorted(seen.breaches, key=lambda pair: -pair[1].size)
-    case, quoted = next(pair for pair in largest if not pair[1].advisory or ruling is Ruling.ADVISORY)
+    largest = _largest(seen)
+    case, quoted = next(
+        (place.case, finding)
+        for place, finding in largest
+        if not finding.advisory or ruling is Ruling.ADVISORY
+    )
     where = "first" if largest == seen.breaches else "worst"
-    shown = [f"{place}: {finding.message}" for place, finding in largest[:_EXAMPLES]]
+    shown = [f"{place.case}: {finding.message}" for place, finding in largest[:_EXAMPLES]]
     if len(seen.breaches) > _EXAMPLES:
         shown.append(f"… and {len(seen.breaches) - _EXAMPLES} more")
     counted = f"{len(cases)} case{'' if len(cases) == 1 else 's'}"
@@ -104,3 +112,8 @@ def _ruled(seen: _Seen) -> Ruled:
         expected="no breach in any case of the run",
         observed="\n".join((f"{len(seen.breaches)} in {counted}:", *shown)),
     )
+
+
+def _largest(seen: _Seen) -> list[tuple[Verdict, Finding]]:
+    """The largest first, which is what is quoted: a slip of one must not stand for thousands."""
+    return sorted(seen.breaches, key=lambda pair: -pair[1].size)

@@ -76,7 +76,9 @@ def unknown_case(pattern: str, cases: Iterable[str]) -> str:
     if said := unknown_clause(clause):
         return said
     if slug.lower() == RUN_WIDE:
-        return f"{pattern} is ruled over a whole run; --last-failed reruns the cases it was seen in"
+        return (
+            f"{pattern} is ruled over all cases of a run, and the last run in this folder was not red in it"
+        )
     of_clause = sorted(case for case in cases if case.lower().startswith(f"{clause.lower()}/"))
     if not of_clause:
         return f"{clause.upper()} has no case of its own; `tgi-conformance explain {clause.upper()}` says why"

@@ -61,7 +61,10 @@ def _more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
         "results": dict(results.more),
         "left_out": dict(results.left_out),
         "rulings": counts(run.of(backend.name)),
-        "seed": run.info.seed,
+        "cases": len(run.of(backend.name)),
         "profile": run.info.profile,
+        "narrowed": run.info.narrowed,
+        "seed": run.info.seed,
+        "kit_version": run.info.versions.get("tgi_conformance", ""),
         "ended": run.info.ended,
     }

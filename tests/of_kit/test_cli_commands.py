@@ -82,7 +82,7 @@ def test_run_ends_with_12_where_the_backend_does_not_start(project: Path) -> Non
         (["-n", "0", "--case", "RETRY-03/json-40*9"], "near it: RETRY-03/json-400"),
         (["-n", "2", "--case", "RETRY-03/nothing"], "near it: RETRY-03/every-status-chat-plain"),
         (["-n", "2", "--case", "INIT-05", "--case", "NOPE-*"], "there is no clause NOPE-*; the areas are "),
-        (["-n", "0", "--case", "ERR-01/run-wide"], "--last-failed"),
+        (["-n", "0", "--case", "ERR-01/run-wide"], "is ruled over all cases of a run"),
         (["-n", "2", "--profile", "quick", "--focus", "NOPE-*"], "there is no clause NOPE-*; the areas are "),
         (["-n", "2", "-k", "not ("], "-k: not (: at column"),
     ],
@@ -133,7 +133,7 @@ def test_a_case_that_is_gone_since_the_last_run_is_a_remark(project: Path) -> No
         (["--backend-command", "'node"], '--backend-command "\'node": No closing quotation'),
         (
             ["--results", "mini.py/x", "-n", "2", "--case", "INIT-05"],
-            "the folder for the results cannot be made",
+            "mini.py is a file; choose another folder with --results",
         ),
         (["--seed", "x", "-n", "0"], "whole number"),
         (["--profile", "fast"], "tgi-guide"),

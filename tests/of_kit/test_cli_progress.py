@@ -89,6 +89,18 @@ def test_a_narrowed_run_after_it_mends_what_it_ran(tmp_path: Path) -> None:
     assert last_failed(tmp_path) == ("RETRY-01/b",)
 
 
+def test_what_a_later_run_had_no_turn_for_stays_as_the_earlier_one_said(tmp_path: Path) -> None:
+    rows = [_verdict(f"RETRY-01/{name}", Ruling.FAILED) for name in "abc"]
+    write_verdicts(Layout(tmp_path).verdicts, rows)
+    later = [
+        _verdict("RETRY-01/a", Ruling.NOT_HERE),
+        _verdict("RETRY-01/b", Ruling.PASSED),
+        _verdict("RETRY-01/c", Ruling.NOT_RUN),
+    ]
+    write_verdicts(Layout(tmp_path, quick=True).verdicts, later)
+    assert last_failed(tmp_path) == ("RETRY-01/a", "RETRY-01/c")
+
+
 def test_no_run_before_means_no_case(tmp_path: Path) -> None:
     assert last_failed(tmp_path) == ()
 
