@@ -288,8 +288,9 @@ def list_command(**chosen: Any) -> int:
 @cli.command("explain", context_settings=_CONTEXT)
 @click.argument("name", metavar="CLAUSE|CASE")
 @click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
+@click.option("--results", metavar="DIR", help="Folder of the last run.  [default: collected_results]")
 def explain_command(**chosen: Any) -> int:
-    """Explain a clause or case: statement, sources, what decides it, how to run it."""
+    """Explain a clause or case: statement, sources, what decides it, the last run of it, how to run it."""
     return _listing("explain", **chosen)
 
 

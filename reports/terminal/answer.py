@@ -9,6 +9,7 @@ from rich.text import Text
 from tgi_conformance.contracts.verdict import DECIDED
 from tgi_conformance.reports.causes.by_case import CausesByCase
 from tgi_conformance.reports.gate import Exit, Gate
+from tgi_conformance.reports.repro import run_words
 from tgi_conformance.reports.run import Run, RunInfo
 from tgi_conformance.reports.run_folder import Written
 from tgi_conformance.reports.terminal.lines import command, counted, hanging
@@ -43,16 +44,16 @@ def again(info: RunInfo) -> str:
 def _words(info: RunInfo) -> Sequence[str]:
     """The words of the run's own command, without those that chose its cases.
 
-    A run that was begun as pytest's own is done again with the command line: only that one has
+    A run that was begun as pytest's own is done again with the kit's command line: only that one has
     ``--last-failed``.
     """
     try:
         words = shlex.split(info.command)
     except ValueError:
         words = []
-    if words[:2] != ["tgi-conformance", "run"]:
-        specs = (backend.spec for backend in info.backends if backend.spec)
-        return ["tgi-conformance", "run", *(word for spec in specs for word in ("--backend", spec))]
+    if info.by_pytest or words[:2] != ["tgi-conformance", "run"]:
+        options = [option for backend in info.backends for option in backend.options]
+        return run_words([*options, *info.options])
     kept: list[str] = []
     rest = iter(words)
     for word in rest:

@@ -227,6 +227,21 @@ def test_explain_knows_a_case_from_one_that_is_not_there(project: Path) -> None:
     assert "--case 'RETRY-03/json-400'" in known.out
 
 
+def test_explain_tells_of_the_last_run_and_runs_with_its_backend(project: Path) -> None:
+    words = ["run", "--backend", "mini:Mini", "-n", "0", "--deadline", "7", "--results", "out"]
+    run_cli(project, *words, "--case", "ERR-06/status-40*")
+    told = run_cli(project, "explain", "ERR-06", "--results", "out").out
+    assert "last run of mini: " in told
+    assert " failed" in told
+    known = next(row.split()[0] for row in told.splitlines() if row.startswith("    ERR-06/status-400"))
+    told = run_cli(project, "explain", known, "--results", "out").out
+    assert f"    {known}: " in told
+    hint = "run: tgi-conformance run --backend mini:Mini --deadline 7.0 --results out --case "
+    assert f"{hint}'{known}'" in told
+    other = run_cli(project, "explain", known, "--results", "out", "--backend", "mini:Twin").out
+    assert "run: tgi-conformance run --backend mini:Twin --results out --case" in other
+
+
 def test_serve_says_when_it_is_ready_and_ends_when_asked(project: Path) -> None:
     start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
     script = json.dumps({"version": 1, "replies": [{"tgi": {"text": "hello"}}]})
