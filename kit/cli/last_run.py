@@ -12,8 +12,7 @@ from tgi_conformance.reports.run import RunInfo
 def last_run(folder: Path) -> RunInfo | None:
     """How the last run was made, whole, narrowed or in profile quick; None where there is none to be read.
 
-    ``run.json`` also has what the run came to. That of another version of the kit may lack something: what goes
-    on from there can do without.
+    That of another version of the kit may lack something: what goes on from there can do without.
     """
     layouts = (Layout(folder), Layout(folder, quick=True), Layout(folder, narrowed=True))
     files = [layout.run for layout in layouts if layout.run.is_file()]

@@ -10,6 +10,7 @@ from mini_backend import MINI, run, run_cli
 
 from tgi_conformance.cli import main
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
+from tgi_conformance.contracts.schema.registry import problems
 
 
 @pytest.fixture
@@ -31,6 +32,8 @@ def test_run_ignores_the_users_pytest_and_writes_the_narrowed_reports(project: P
     info = json.loads((project / "collected_results" / "narrowed" / "run.json").read_text())
     assert info["command"] == f"tgi-conformance {' '.join(words)}"
     assert [backend["name"] for backend in info["backends"]] == ["mini"]
+    assert problems("run", info) == []
+    assert [fault for row in done.verdicts(narrowed=True) for fault in problems("verdict", row)] == []
 
 
 def test_a_run_begun_from_python_tells_the_words_that_it_was_given(project: Path) -> None:
