@@ -30,8 +30,13 @@ def cases_behind(folder: Path, name: str) -> tuple[str, ...]:
 
 def latest(folder: Path) -> dict[tuple[str, str], Verdict]:
     """The last verdict on each case, by backend and case."""
-    layouts = (Layout(folder), Layout(folder, quick=True), Layout(folder, narrowed=True))
-    files = [layout.verdicts for layout in layouts if layout.verdicts.is_file()]
+    whole, quick, narrowed = (
+        Layout(folder),
+        Layout(folder, quick=True),
+        Layout(folder, narrowed=True),
+    )
+    places = (whole.verdicts, whole.renewed, quick.verdicts, narrowed.verdicts)
+    files = [path for path in places if path.is_file()]
     latest: dict[tuple[str, str], Verdict] = {}
     for path in sorted(files, key=lambda file: file.stat().st_mtime_ns):
         latest |= {

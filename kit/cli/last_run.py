@@ -1,12 +1,10 @@
 """The last run in a folder of results: how it was made, for commands that go on from there."""
 
-import json
-from dataclasses import fields
 from pathlib import Path
 
-from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.run import RunInfo
+from tgi_conformance.reports.run_file import read_run_info
 
 
 def last_run(folder: Path) -> RunInfo | None:
@@ -19,9 +17,7 @@ def last_run(folder: Path) -> RunInfo | None:
     if not files:
         return None
     newest = max(files, key=lambda file: file.stat().st_mtime_ns)
-    known = {field.name for field in fields(RunInfo)}
     try:
-        value = json.loads(newest.read_text(encoding="utf-8"))
-        return from_json(RunInfo, {name: each for name, each in value.items() if name in known})
-    except (DecodeError, ValueError, AttributeError):
+        return read_run_info(newest)
+    except ValueError:
         return None

@@ -61,7 +61,7 @@ def run(
         if not cases:
             console.print("--last-failed: no case was red in the last run", markup=False)
             return Exit.NOTHING_COLLECTED
-        choice = replace(choice, rerun=cases)
+        choice = replace(choice, rerun=cases, renew=True)
     choice = _with_cases_behind(choice, console)
     if choice.expression and (misspelt := _misspelt(choice.expression)):
         console.print(misspelt, style="red", markup=False, highlight=False)

@@ -31,7 +31,7 @@ def write_maps(finished: FinishedRun) -> None:
     """Write them."""
     for results in finished.maps:
         write_json(finished.layout.results_map(results.backend), dict(results.values))
-        write_json(finished.layout.more_results(results.backend), _more_results(finished.run, results))
+        write_json(finished.layout.more_results(results.backend), more_results(finished.run, results))
 
 
 def write_run(finished: FinishedRun) -> None:
@@ -56,7 +56,8 @@ def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
     return dict(Counter(str(verdict.ruling) for verdict in verdicts))
 
 
-def _more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
+def more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
+    """What stands beside a map: what it rests on, keys that the guide does not have, keys left out."""
     backend = run.info.backend(results.backend)
     return {
         "backend": backend.name,

@@ -52,6 +52,7 @@ def test_run_with_workers_reports_failures_line_by_line_and_runs_them_again(proj
     assert all(f"✗ failed  {case}" in done.out for case in red)
     again = run_cli(project, "run", "--backend", "mini:Mini", "-n", "0", "--last-failed")
     assert {case for case in again.rulings() if not _is_ruled_once(case)} == red
+    assert "no results map is renewed: there is no whole run in this folder" in again.out
 
 
 def _is_ruled_once(case: str) -> bool:
