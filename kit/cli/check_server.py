@@ -13,6 +13,7 @@ from tgi_conformance.check.sending import sending_to
 from tgi_conformance.cli.target import requests_from, target_of, unusable, wrong_use
 from tgi_conformance.fake_server.egress.budget import Budget
 from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.readable import visible
 
 
 def check_server(
@@ -41,7 +42,7 @@ def check_server(
         return unusable(url, first.problem)
     found = check(send, url, Budget(max_requests, max_tokens), requests, KINDS[kind])
     for line in lines(found):
-        click.echo(line)
+        click.echo(visible(line))
     unwritten = False
     for file, text in ((json_file, as_json), (junit_file, as_junit)):
         try:

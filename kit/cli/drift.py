@@ -14,6 +14,7 @@ from tgi_conformance.contracts.script import Generation, Reply, Script
 from tgi_conformance.fake_server.client import FakeServer
 from tgi_conformance.fake_server.egress.budget import Budget
 from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.readable import visible
 
 _SHOWN = 3
 
@@ -54,7 +55,7 @@ def _print(rows: Sequence[Row], left: int, *, as_json: bool) -> None:
         for row in found[:_SHOWN]:
             said = [f"{each.rule}: {each.observed}" for each in (*row.real, *row.fake)]
             where = f"{row.asked.method} {row.asked.path}  {row.asked.name}"
-            click.echo(f"  {where}: {'; '.join(said or row.differences)}")
+            click.echo(visible(f"  {where}: {'; '.join(said or row.differences)}"))
         if len(found) > _SHOWN:
             click.echo(f"  and {len(found) - _SHOWN} more")
     agree = len(verdicts.get("", ()))

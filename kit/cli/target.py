@@ -13,6 +13,7 @@ from tgi_conformance.check.sending import Target
 from tgi_conformance.fake_server.egress.endpoints import header_of
 from tgi_conformance.fake_server.recording.replay import read_recordings
 from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.readable import visible
 
 
 def target_of(url: str, *, headers: Sequence[str] = (), cacert: str | None = None) -> Target:
@@ -34,11 +35,11 @@ def requests_from(folder: str | None) -> list[Asked]:
 
 def wrong_use(problem: Exception) -> int:
     """Say what is wrong with the command line, and give the exit code."""
-    click.echo(f"Error: {problem}", err=True)
+    click.echo(visible(f"Error: {problem}"), err=True)
     return Exit.USAGE
 
 
 def unusable(url: str, problem: object) -> int:
     """Say why a server cannot be asked, and give the exit code."""
-    click.echo(f"{url}: {problem}", err=True)
+    click.echo(visible(f"{url}: {problem}"), err=True)
     return Exit.ENDPOINT_UNUSABLE

@@ -78,6 +78,11 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "CLAUSE",
         "help": "with profile quick: run all cases of this clause: STREAM-12 or 'RETRY-*'; repeatable",
     },
+    "--tgi-renew": {
+        "action": "store_true",
+        "default": False,
+        "help": "bring the results map of the whole run up to date with what this run decides",
+    },
     "--tgi-order": {
         "choices": ("longest", "random"),
         "help": "longest: cases that took longest last time first (default); random: shuffled by the seed",

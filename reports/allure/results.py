@@ -47,6 +47,8 @@ _OURS: Final = (
 )
 #: Its functions carry no types.
 _WRITER: Final[Any] = AllureFileLogger
+#: Of a run-wide ruling, the cases whose evidence is attached once more; each has its own result too.
+_MOST_ATTACHED: Final = 5
 #: Characters of a category's name: Allure shows it as a heading.
 _LONGEST_NAME: Final = 160
 
@@ -63,9 +65,7 @@ def write_allure(run: Run, layout: Layout, folder: Path) -> None:
             path.unlink()
     for verdict in run.verdicts:
         result = result_of(run, verdict, causes.of(verdict))
-        evidence = layout.base / verdict.evidence
-        if verdict.evidence and evidence.is_file():
-            result.attachments = [_attached(writer, evidence)]
+        result.attachments = list(_attachments(writer, layout, verdict))
         writer.report_result(result)
     rules = categories(causes)
     write_json(folder / "categories.json", rules)
@@ -136,10 +136,15 @@ def _name(cause: Cause) -> str:
     return f"{cut} ({cause.id})"
 
 
-def _attached(writer: Any, evidence: Path) -> Attachment:
-    name = f"{uuid.uuid4()}-attachment.json"
-    writer.report_attached_file(evidence, name)
-    return Attachment(name="evidence", source=name, type="application/json")
+def _attachments(writer: Any, layout: Layout, verdict: Verdict) -> Iterator[Attachment]:
+    """The evidence of a case; of a run-wide ruling, that of the cases which show it most."""
+    shown = [(breach.case, breach.evidence) for breach in verdict.breaches[:_MOST_ATTACHED]]
+    for case, evidence in ((verdict.case, verdict.evidence), *shown):
+        path = layout.base / evidence
+        if evidence and path.is_file():
+            name = f"{uuid.uuid4()}-attachment.json"
+            writer.report_attached_file(path, name)
+            yield Attachment(name=visible(f"evidence of {case}"), source=name, type="application/json")
 
 
 def _labels(verdict: Verdict, labels: AllureLabels, cause: Cause | None) -> Iterator[tuple[str, str]]:
