@@ -1,5 +1,6 @@
 """A reproducer shows what its case showed: to the client that is wrong and to the one that is right."""
 
+import ast
 import json
 import re
 import subprocess
@@ -54,6 +55,7 @@ def case_of(results: Path, case: str) -> Evidence:
 
 def told(evidence: Evidence) -> Seen:
     journals = [from_json(Journal, space["journal"]) for space in evidence.spaces]  # type: ignore[index, call-overload]
+    assert all(exchange.answer is not None for journal in journals for exchange in journal)
     exchanges = next(j.exchanges for j in reversed(journals) if j.exchanges)
     calls = [call for call in evidence.calls if "(" in call["call"]]  # type: ignore[index, call-overload]
     outcome = from_json(Outcome, calls[-1]["outcome"])  # type: ignore[index, call-overload]
@@ -124,7 +126,8 @@ def test_a_case_is_played_again_to_a_wrong_client_and_to_a_right_one(
         assert said(outcome) == seen.said, backend
         line, _, rest = requests[-1].partition("\n")
         assert re.sub(r"hf_\w+", "KEY", line) == f"{seen.request.method} {target(seen)} HTTP/1.1", backend
-        assert json.loads(rest.partition("\n\n")[2]) == seen.request.json(), backend
+        if seen.request.body_complete:  # else the server had answered before it was read
+            assert json.loads(rest.partition("\n\n")[2]) == seen.request.json(), backend
         if retries:
             assert len(requests) == seen.requests
     assert KEY not in script.read_text(encoding="utf-8")
@@ -134,11 +137,13 @@ def target(seen: Seen) -> str:
     return re.sub(r"key:\S", "KEY", seen.request.target)
 
 
-def test_the_same_script_runs_under_any_python_that_it_names(right: Path, tmp_path: Path) -> None:
+def test_the_script_prints_its_url_then_the_rule_and_keeps_to_the_python_that_it_names(
+    right: Path, tmp_path: Path
+) -> None:
     done = run_cli(tmp_path, "reproduce", "STREAM-12/chat-fin", "--results", str(right))
     script = tmp_path / "repro.py"
     script.write_text(done.out, encoding="utf-8")
-    compile(done.out, "repro.py", "exec", flags=0, dont_inherit=True)
+    ast.parse(done.out, feature_version=(3, 9))
     with playing(script) as (url, process):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
         lines = [process.stdout.readline() for _ in range(2)] if process.stdout else []
