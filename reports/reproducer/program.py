@@ -56,9 +56,12 @@ def _texts(verdict: Verdict, rule: str) -> list[str]:
 
 def _about(verdict: Verdict, calls: tuple[str, ...], backend: str) -> list[str]:
     """What the script is, as comments."""
-    called = _line("; then ".join(dict.fromkeys(calls)) or "see the conformance report")
-    told = f"{verdict.case} of tgi-conformance, as {backend} met it. Start this, and have the client call"
-    return [f"# {part}" for part in textwrap.wrap(_line(told), _WIDTH)] + [f"# {called}"]
+    called = "; then ".join(dict.fromkeys(calls))
+    told = (
+        f"{verdict.case} of tgi-conformance, as {backend} met it. Start this script, have the client use "
+        f"the URL that it prints, and call {called or 'what the report of the case names'}"
+    )
+    return [f"# {part}" for part in textwrap.wrap(_line(told), _WIDTH)]
 
 
 def _accept(play: Play) -> list[str]:

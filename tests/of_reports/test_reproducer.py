@@ -71,6 +71,13 @@ def test_the_answer_that_a_right_client_would_have_asked_for_is_there() -> None:
     assert "the client never asked for this one" in source(play)
 
 
+def test_a_client_that_missed_the_servers_path_is_no_reason_for_a_right_one_to_do_so() -> None:
+    script = Script(replies=(answer(),), mount="/gw")
+    uses = (ReplyUse(reply="0", requests=0, at_least=1, at_most=1),)
+    play = played(asked(answer=kept(WireStep(data=HEAD, at=1.0)), reply=None), script=script, replies=uses)
+    assert [turn.path for turn in play.turns] == ["/generate", "/gw/generate"]
+
+
 def test_an_answer_that_was_not_kept_is_planned_from_the_script() -> None:
     (turn,) = played(asked()).turns
     assert turn.steps == (b"planned",)
