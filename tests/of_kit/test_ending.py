@@ -118,7 +118,7 @@ def test_a_killed_run_leaves_what_was_decided_and_the_next_one_says_so(
     (project / "test_own.py").write_text(QUICK)
     done = run_pytest(project, "-q", "--tgi-seed=1")
     assert done.code == 1, done.out
-    assert "the run before was killed" in done.out
+    assert "the run before was cut short" in done.out
 
 
 def test_a_worker_that_cannot_write_evidence_gives_its_verdict_all_the_same(project: Path) -> None:
