@@ -72,7 +72,7 @@ _RULES: Final = tuple(
         (r"\bno (?:Authorization|credential|ambient token)\b.* (?:at|on) ", "", OutcomeClass.KEY_SEEN),
         ("", r"\bsent again\b|requests for \d+ calls?", OutcomeClass.TOO_MANY),
         (r"^at most \d+ open", "", OutcomeClass.TOO_MANY_OPEN),
-        (r"the text |^'", r"the text |^'", OutcomeClass.TEXT_DIFFERS),
+        (r"the text |^'.*'$", r"the text |^'", OutcomeClass.TEXT_DIFFERS),
         (r"\bthe events of the stream|normal end|pieces", r"stream of|\[", OutcomeClass.EVENTS_DIFFER),
     )
 )

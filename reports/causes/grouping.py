@@ -77,8 +77,8 @@ def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict
 def _joined(verdicts: Sequence[Verdict]) -> dict[Key, list[Verdict]]:
     """The verdicts of each cause, under the key that most of them have.
 
-    Verdicts have one cause that share a first key or a second one; and one whose server did more than
-    another's is explained by that one.
+    Verdicts have one cause that share a first key or a second one. One whose server did more than another's
+    is explained by that one, and a run-wide ruling by the cases of its clause.
     """
     groups: dict[Key, list[Verdict]] = {}
     for verdict in verdicts:
@@ -94,6 +94,9 @@ def _joined(verdicts: Sequence[Verdict]) -> dict[Key, list[Verdict]]:
         if second is not None:
             first = seen.setdefault(second, key_of(verdict))
             heads[_head(heads, key_of(verdict))] = _head(heads, first)
+    for verdict in verdicts:
+        if verdict.case.endswith(f"/{RUN_WIDE}"):
+            heads[_head(heads, key_of(verdict))] = _head(heads, _largest_of(verdict, verdicts, size))
     joined: dict[Key, list[Key]] = {}
     for key in groups:
         joined.setdefault(_head(heads, key), []).append(key)
@@ -103,6 +106,14 @@ def _joined(verdicts: Sequence[Verdict]) -> dict[Key, list[Verdict]]:
         ]
         for keys in joined.values()
     }
+
+
+def _largest_of(run_wide: Verdict, verdicts: Sequence[Verdict], size: Mapping[Key, int]) -> Key:
+    """The key of the cases that fail a run-wide ruling's clause: its own, or that of most of them."""
+    own = key_of(run_wide)
+    others = [one for one in verdicts if one.clause == run_wide.clause and one is not run_wide]
+    keys = {key_of(verdict) for verdict in others}
+    return own if own in keys or not keys else max(keys, key=lambda key: (size[key], key.order))
 
 
 def _head(heads: Mapping[Key, Key], key: Key) -> Key:

@@ -190,3 +190,21 @@ def test_what_the_adapter_stumbles_over_is_no_cause_in_the_client() -> None:
         failed("RESP-09/b", sign(OutcomeClass.FOREIGN_ERROR, "pkg/client.py:7 in chat")),
     )
     assert sorted(groups(found)) == [["RESP-09/a"], ["RESP-09/b"]]
+
+
+def test_a_run_wide_ruling_is_explained_by_the_cases_of_its_clause() -> None:
+    seen = failed("RETRY-01/run-wide", Sign(outcome=OutcomeClass.OTHER))
+    case = failed("RETRY-01/a", Sign(outcome=OutcomeClass.TOO_MANY, stimulus="status-429"))
+    assert groups(causes(case, seen)) == [["RETRY-01/a", "RETRY-01/run-wide"]]
+    left = failed("RES-05/a", Sign(outcome=OutcomeClass.CONNECTION_LEFT))
+    other = failed("RES-05/b", Sign(outcome=OutcomeClass.NO_ERROR))
+    wide = failed("RES-05/run-wide", Sign(outcome=OutcomeClass.CONNECTION_LEFT))
+    assert sorted(groups(causes(left, other, wide))) == [["RES-05/a", "RES-05/run-wide"], ["RES-05/b"]]
+
+
+def test_the_clients_own_errors_of_several_types_on_one_stimulus_have_one_cause() -> None:
+    found = causes(
+        failed("STREAM-03/a", raised("line-end-cr", exception="pkg.errors.Truncated")),
+        failed("STREAM-03/b", raised("line-end-cr", exception="pkg.errors.Protocol")),
+    )
+    assert groups(found) == [["STREAM-03/a", "STREAM-03/b"]]
