@@ -77,8 +77,8 @@ _RULES: Final = tuple(
     )
 )
 #: So many requests were to be sent, and so many were.
-_WANTED: Final = re.compile(r"^(at most )?(\d+|no)( or more)? (?:requests?|attempts?)\b")
-_SENT: Final = re.compile(r"^(\d+|no|a|none)\b")
+_WANTED: Final = re.compile(r"^(at most )?(\d{1,9}|no)( or more)? (?:requests?|attempts?)\b")
+_SENT: Final = re.compile(r"^(\d{1,9}|no|a|none)\b")
 _IN_WORDS: Final = {"no": 0, "none": 0, "a": 1}
 #: How a field begins that a clause's cases read -> class, where the words of the assertion say nothing.
 _BY_FIELD: Final = (

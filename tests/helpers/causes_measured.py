@@ -121,7 +121,7 @@ def share_in_largest(causes: Sequence[Cause]) -> float:
 def mixed_in_pairs() -> tuple[int, int]:
     """How many causes mix two mutants, of how many, where one client had the mistakes of both.
 
-    Pairs are of one area, in which mistakes are alike. A case that both fail could be of either: it is left out.
+    Pairs are of one area, in which mistakes are alike. A case that both fail is left out.
     """
     mutants = recorded_mutants()
     areas = {name: _area(verdicts) for name, verdicts in mutants.items()}
