@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
@@ -13,7 +14,8 @@ from tgi_conformance.contracts.causes.kinds import family, parts, word
 from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of
 from tgi_conformance.contracts.verdict import RED, RUN_WIDE, Ruling, Verdict
 from tgi_conformance.reports.causes.cause import Cause, Causes, Symptom
-from tgi_conformance.reports.causes.keys import Key, key_of, second_key_of
+from tgi_conformance.reports.causes.joining import joined
+from tgi_conformance.reports.causes.keys import Key
 from tgi_conformance.reports.run import Run
 
 #: What lies behind these is told elsewhere: what blocks them, that they were not run, a mistake of the kit.
@@ -54,12 +56,13 @@ def advice_of(run: Run, backend: str) -> Causes:
 
 
 def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) -> Causes:
-    groups = _joined(verdicts)
-    ruled = {verdict.case for group in groups.values() for verdict in group}
+    groups = joined(verdicts)
+    waiting: defaultdict[str, list[Verdict]] = defaultdict(list)
     for verdict in blocked:
-        if verdict.blocked_by not in ruled:
-            groups.setdefault(Key(how="blocked", where=verdict.blocked_by), []).append(verdict)
-    told = [_cause(key, group, blocked) for key, group in groups.items()]
+        waiting[verdict.blocked_by].append(verdict)
+    for case in waiting.keys() - {verdict.case for verdict in verdicts}:
+        groups[Key(how="blocked", where=case)] = waiting.pop(case)
+    told = [_cause(key, group, waiting) for key, group in groups.items()]
     symptoms: dict[SymptomKind, list[Cause]] = {}
     for each in sorted(told, key=lambda one: (-len(one.cause.verdicts), one.cause.id)):
         symptoms.setdefault(each.kind, []).append(each.cause)
@@ -74,61 +77,12 @@ def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict
     )
 
 
-def _joined(verdicts: Sequence[Verdict]) -> dict[Key, list[Verdict]]:
-    """The verdicts of each cause, under the key that most of them have.
-
-    Verdicts have one cause that share a first key or a second one. One whose server did more than another's
-    is explained by that one, and a run-wide ruling by the cases of its clause.
-    """
-    groups: dict[Key, list[Verdict]] = {}
-    for verdict in verdicts:
-        groups.setdefault(key_of(verdict), []).append(verdict)
-    size = {key: len(group) for key, group in groups.items()}
-    heads = {key: key for key in groups}
-    for key in groups:
-        if wider := [other for other in groups if other.within(key)]:
-            heads[key] = max(wider, key=lambda other: (size[other], other.order))
-    seen: dict[Key, Key] = {}
-    for verdict in verdicts:
-        second = second_key_of(verdict)
-        if second is not None:
-            first = seen.setdefault(second, key_of(verdict))
-            heads[_head(heads, key_of(verdict))] = _head(heads, first)
-    for verdict in verdicts:
-        if verdict.case.endswith(f"/{RUN_WIDE}"):
-            heads[_head(heads, key_of(verdict))] = _head(heads, _largest_of(verdict, verdicts, size))
-    joined: dict[Key, list[Key]] = {}
-    for key in groups:
-        joined.setdefault(_head(heads, key), []).append(key)
-    return {
-        max(keys, key=lambda key: (size[key], -len(key.kinds), key.order)): [
-            verdict for verdict in verdicts if key_of(verdict) in keys
-        ]
-        for keys in joined.values()
-    }
-
-
-def _largest_of(run_wide: Verdict, verdicts: Sequence[Verdict], size: Mapping[Key, int]) -> Key:
-    """The key of the cases that fail a run-wide ruling's clause: its own, or that of most of them."""
-    own = key_of(run_wide)
-    others = [one for one in verdicts if one.clause == run_wide.clause and one is not run_wide]
-    keys = {key_of(verdict) for verdict in others}
-    return own if own in keys or not keys else max(keys, key=lambda key: (size[key], key.order))
-
-
-def _head(heads: Mapping[Key, Key], key: Key) -> Key:
-    """The key that stands for all that were joined with this one."""
-    while heads[key] != key:
-        key = heads[key]
-    return key
-
-
-def _cause(key: Key, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) -> _Told:
+def _cause(key: Key, verdicts: Sequence[Verdict], waiting: Mapping[str, Sequence[Verdict]]) -> _Told:
+    """The cause of some verdicts; ``waiting``: what each case blocks."""
     sign = Counter(verdict.sign for verdict in verdicts).most_common(1)[0][0]
     kinds = Counter(symptom_of(verdict.clause, verdict.sign.outcome) for verdict in verdicts)
     kind = min(kinds, key=lambda each: (each.severity.rank, -kinds[each], each.id))
     example = min(verdicts, key=_size)
-    cases = {verdict.case for verdict in verdicts if verdict.ruling is not Ruling.BLOCKED}
     return _Told(
         kind=kind,
         cause=Cause(
@@ -139,7 +93,7 @@ def _cause(key: Key, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) ->
             advice=_advice(verdicts),
             verdicts=tuple(verdicts),
             example=example,
-            blocked=tuple(verdict for verdict in blocked if verdict.blocked_by in cases),
+            blocked=tuple(chain.from_iterable(waiting.get(verdict.case, ()) for verdict in verdicts)),
         ),
     )
 

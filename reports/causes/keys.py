@@ -59,16 +59,6 @@ class Key:
     #: Where the kinds tell nothing: file and function, what differs, or the clause.
     where: str = ""
 
-    def within(self, other: "Key") -> bool:
-        """Whether the other one is this one with more that the server did beside."""
-        same = (self.how, self.where) == (other.how, other.where)
-        return same and bool(self.kinds) and self.kinds < other.kinds
-
-    @property
-    def order(self) -> tuple[str, list[str], str]:
-        """An order that is the same in every run."""
-        return self.how, sorted(self.kinds), self.where
-
 
 def key_of(verdict: Verdict) -> Key:
     """What a red verdict shares with others of its cause, first of all."""

@@ -208,3 +208,14 @@ def test_the_clients_own_errors_of_several_types_on_one_stimulus_have_one_cause(
         failed("STREAM-03/b", raised("line-end-cr", exception="pkg.errors.Protocol")),
     )
     assert groups(found) == [["STREAM-03/a", "STREAM-03/b"]]
+
+
+def test_ten_thousand_failures_of_a_thousand_kinds_have_causes() -> None:
+    verdicts = [
+        failed(f"STREAM-{n % 32 + 1:02}/{n}", raised(f"kind-{n % 1000}", exception=f"pkg.E{n % 7}"))
+        for n in range(10_000)
+    ]
+    found = causes(
+        *verdicts, *(verdict(f"ERR-01/{n}", Ruling.BLOCKED, blocked_by="STREAM-01/0") for n in range(99))
+    )
+    assert (found.cases, found.blocked) == (10_000, 99)
