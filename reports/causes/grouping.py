@@ -11,7 +11,7 @@ from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.causes.kinds import family, parts, word
-from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of
+from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of, untold
 from tgi_conformance.contracts.verdict import RED, RUN_WIDE, Ruling, Verdict
 from tgi_conformance.reports.causes.cause import Cause, Causes, Symptom
 from tgi_conformance.reports.causes.joining import joined
@@ -20,6 +20,8 @@ from tgi_conformance.reports.run import Run
 
 #: What lies behind these is told elsewhere: what blocks them, that they were not run, a mistake of the kit.
 _NOT_EXPLAINED: Final = frozenset({Ruling.BLOCKED, Ruling.NOT_RUN, Ruling.KIT_FAULT})
+#: How cases fail whose cause is in no verdict of the run.
+_BLOCKED: Final = "blocked"
 #: Characters that a sentence has room for behind what the user suffers.
 _ROOM: Final = 90
 #: How many cases a run-wide ruling counts: the verdicts say it.
@@ -61,7 +63,7 @@ def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict
     for verdict in blocked:
         waiting[verdict.blocked_by].append(verdict)
     for case in waiting.keys() - {verdict.case for verdict in verdicts}:
-        groups[Key(how="blocked", where=case)] = waiting.pop(case)
+        groups[Key(how=_BLOCKED, where=case)] = waiting.pop(case)
     told = [_cause(key, group, waiting) for key, group in groups.items()]
     symptoms: dict[SymptomKind, list[Cause]] = {}
     for each in sorted(told, key=lambda one: (-len(one.cause.verdicts), one.cause.id)):
@@ -80,7 +82,7 @@ def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict
 def _cause(key: Key, verdicts: Sequence[Verdict], waiting: Mapping[str, Sequence[Verdict]]) -> _Told:
     """The cause of some verdicts; ``waiting``: what each case blocks."""
     sign = Counter(verdict.sign for verdict in verdicts).most_common(1)[0][0]
-    kinds = Counter(symptom_of(verdict.clause, verdict.sign.outcome) for verdict in verdicts)
+    kinds = Counter(map(_symptom, verdicts))
     kind = min(kinds, key=lambda each: (each.severity.rank, -kinds[each], each.id))
     example = min(verdicts, key=_size)
     return _Told(
@@ -98,6 +100,11 @@ def _cause(key: Key, verdicts: Sequence[Verdict], waiting: Mapping[str, Sequence
     )
 
 
+def _symptom(verdict: Verdict) -> SymptomKind:
+    examined = verdict.ruling not in (Ruling.BLOCKED, Ruling.UNTESTABLE)
+    return symptom_of(verdict.clause, verdict.sign.outcome) if examined else untold()
+
+
 def _identity(key: Key) -> str:
     """A word of a URL that stays the same as long as the cause is told by the same things."""
     told = json.dumps([key.how, sorted(key.kinds), key.where])
@@ -108,6 +115,8 @@ def _identity(key: Key) -> str:
 
 def _sentence(kind: SymptomKind, key: Key, verdicts: Sequence[Verdict], example: Verdict) -> str:
     """What the user suffers, and what brings it about or shows it, as far as that is short to tell."""
+    if key.how == _BLOCKED:
+        return f"{kind.sentence.removesuffix('.')}: {key.where} blocks them."
     told = [_named(one, verdicts) for one in sorted(key.kinds - _SAID_BY_OTHERS or key.kinds)]
     if told:
         return f"With {' and '.join(told)}, {kind.sentence[0].lower()}{kind.sentence[1:]}"

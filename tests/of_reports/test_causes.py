@@ -138,7 +138,14 @@ def test_what_is_blocked_hangs_under_its_cause_and_does_not_count_as_a_failure()
     assert (cause.verdicts, cause.blocked) == ((dead,), (blocked,))
     assert found.headline == "1 cause explains 1 failure and 1 blocked case"
     # Its cause is not in this run: it is told all the same.
-    assert groups(causes(blocked)) == [["STREAM-01/a"]]
+    (alone,) = causes(blocked)
+    assert alone.verdicts == (blocked,)
+    assert alone.sentence == "These cases could not be examined: DECL-01/healthy-chat blocks them."
+
+
+def test_what_could_not_be_told_is_held_against_nobody() -> None:
+    doubtful = verdict("SEC-01/a", Ruling.UNTESTABLE, sign=Sign(outcome=OutcomeClass.KEY_SEEN))
+    assert [cause.severity for cause in causes(doubtful)] == [Severity.OTHER]
 
 
 def test_advice_faults_of_the_kit_and_what_was_not_run_are_no_causes_of_failure() -> None:
