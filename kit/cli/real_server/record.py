@@ -12,7 +12,7 @@ from tgi_conformance.check.asked import Asked
 from tgi_conformance.check.generating import every_request
 from tgi_conformance.check.recorded import ForeignRecordingError, converted
 from tgi_conformance.check.sending import within
-from tgi_conformance.cli.target import target_of, unusable, wrong_use
+from tgi_conformance.cli.real_server.target import target_of, unusable, wrong_use
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.recording import Recording
 from tgi_conformance.fake_server.egress.budget import Budget

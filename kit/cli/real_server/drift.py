@@ -9,7 +9,7 @@ from tgi_conformance.check.asked import Asked
 from tgi_conformance.check.drift import Row, drift
 from tgi_conformance.check.running import server_of
 from tgi_conformance.check.sending import Target, sending_to, within
-from tgi_conformance.cli.target import requests_from, target_of, unusable, wrong_use
+from tgi_conformance.cli.real_server.target import requests_from, target_of, unusable, wrong_use
 from tgi_conformance.contracts.script import Generation, Reply, Script
 from tgi_conformance.fake_server.client import FakeServer
 from tgi_conformance.fake_server.egress.budget import Budget

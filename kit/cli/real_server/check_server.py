@@ -10,7 +10,7 @@ from tgi_conformance.check.kinds import KINDS
 from tgi_conformance.check.report import as_json, as_junit, lines
 from tgi_conformance.check.running import check
 from tgi_conformance.check.sending import sending_to
-from tgi_conformance.cli.target import requests_from, target_of, unusable, wrong_use
+from tgi_conformance.cli.real_server.target import requests_from, target_of, unusable, wrong_use
 from tgi_conformance.fake_server.egress.budget import Budget
 from tgi_conformance.reports.gate import Exit
 from tgi_conformance.reports.readable import visible

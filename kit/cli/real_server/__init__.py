@@ -1,0 +1,1 @@
+"""The commands that ask a real server: check-server, drift, record."""
