@@ -195,7 +195,7 @@ def _read_clause(fields: "_Fields", area: str) -> Clause:
         statement=fields.text("statement"),
         stimulus=fields.text("stimulus"),
         observable=fields.text("observable"),
-        advice=fields.text("advice", default=""),
+        advice=fields.text("advice"),
         sources=_read_sources(fields),
         grounds=fields.some_of("grounds", get_args(Grounds)),
         results_key=fields.one_of("results_key", (*RESULTS_KEYS, *NEW_KEYS)),

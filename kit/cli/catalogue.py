@@ -116,6 +116,7 @@ def _print_clause(clause: Clause) -> None:
         ("needs", ", ".join(clause.needs)),
         ("stimulus", clause.stimulus),
         ("decided by", clause.observable),
+        ("to mend it", clause.advice),
         ("counts for", clause.results_key),
         ("grounds", ", ".join(clause.grounds)),
     ]

@@ -3,21 +3,31 @@
 import hashlib
 import json
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.causes.kinds import family, parts, word
-from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of
-from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
+from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of, untold
+from tgi_conformance.contracts.verdict import RED, RUN_WIDE, Ruling, Verdict
 from tgi_conformance.reports.causes.cause import Cause, Causes, Symptom
-from tgi_conformance.reports.causes.keys import Key, key_of
+from tgi_conformance.reports.causes.joining import joined
+from tgi_conformance.reports.causes.keys import Key
 from tgi_conformance.reports.run import Run
 
 #: What lies behind these is told elsewhere: what blocks them, that they were not run, a mistake of the kit.
 _NOT_EXPLAINED: Final = frozenset({Ruling.BLOCKED, Ruling.NOT_RUN, Ruling.KIT_FAULT})
+#: How cases fail whose cause is in no verdict of the run.
+_BLOCKED: Final = "blocked"
+#: Characters that a sentence has room for behind what the user suffers.
+_ROOM: Final = 90
+#: How many cases a run-wide ruling counts: the verdicts say it.
+_COUNTED: Final = re.compile(r" \(\d+ cases?, .*")
+#: JSON, or a text of several lines: not for a sentence.
+_DATA: Final = re.compile(r"[{\[\n]")
 _NO_WORD: Final = re.compile(r"[^a-z0-9]+")
 #: A family that goes without saying where a body is told of.
 _SAID_BY_OTHERS: Final = frozenset({"error-status"})
@@ -48,12 +58,13 @@ def advice_of(run: Run, backend: str) -> Causes:
 
 
 def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) -> Causes:
-    groups = _joined(verdicts)
-    ruled = {verdict.case for group in groups.values() for verdict in group}
+    groups = joined(verdicts)
+    waiting: defaultdict[str, list[Verdict]] = defaultdict(list)
     for verdict in blocked:
-        if verdict.blocked_by not in ruled:
-            groups.setdefault(Key(how="blocked", where=verdict.blocked_by), []).append(verdict)
-    told = [_cause(key, group, blocked) for key, group in groups.items()]
+        waiting[verdict.blocked_by].append(verdict)
+    for case in waiting.keys() - {verdict.case for verdict in verdicts}:
+        groups[Key(how=_BLOCKED, where=case)] = waiting.pop(case)
+    told = [_cause(key, group, waiting) for key, group in groups.items()]
     symptoms: dict[SymptomKind, list[Cause]] = {}
     for each in sorted(told, key=lambda one: (-len(one.cause.verdicts), one.cause.id)):
         symptoms.setdefault(each.kind, []).append(each.cause)
@@ -68,40 +79,30 @@ def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict
     )
 
 
-def _joined(verdicts: Sequence[Verdict]) -> dict[Key, list[Verdict]]:
-    """The verdicts by their key; one whose server did more than another's is explained by that one."""
-    groups: dict[Key, list[Verdict]] = {}
-    for verdict in verdicts:
-        groups.setdefault(key_of(verdict), []).append(verdict)
-    for key in sorted(groups, key=lambda key: (-len(key.kinds), sorted(key.kinds))):
-        wider = [other for other in groups if other.within(key)]
-        if wider:
-            explains = max(wider, key=lambda other: (len(groups[other]), sorted(other.kinds)))
-            groups[explains] += groups.pop(key)
-    place = {id(verdict): number for number, verdict in enumerate(verdicts)}
-    return {key: sorted(group, key=lambda one: place[id(one)]) for key, group in groups.items()}
-
-
-def _cause(key: Key, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) -> _Told:
+def _cause(key: Key, verdicts: Sequence[Verdict], waiting: Mapping[str, Sequence[Verdict]]) -> _Told:
+    """The cause of some verdicts; ``waiting``: what each case blocks."""
     sign = Counter(verdict.sign for verdict in verdicts).most_common(1)[0][0]
-    kind = min(
-        (symptom_of(verdict.clause, verdict.sign.outcome) for verdict in verdicts),
-        key=lambda each: each.severity.rank,
-    )
-    cases = {verdict.case for verdict in verdicts if verdict.ruling is not Ruling.BLOCKED}
+    kinds = Counter(map(_symptom, verdicts))
+    kind = min(kinds, key=lambda each: (each.severity.rank, -kinds[each], each.id))
+    example = min(verdicts, key=_size)
     return _Told(
         kind=kind,
         cause=Cause(
             id=_identity(key),
             severity=kind.severity,
-            sentence=_sentence(kind, key, verdicts),
+            sentence=_sentence(kind, key, verdicts, example),
             sign=sign,
             advice=_advice(verdicts),
             verdicts=tuple(verdicts),
-            example=min(verdicts, key=_size),
-            blocked=tuple(verdict for verdict in blocked if verdict.blocked_by in cases),
+            example=example,
+            blocked=tuple(chain.from_iterable(waiting.get(verdict.case, ()) for verdict in verdicts)),
         ),
     )
+
+
+def _symptom(verdict: Verdict) -> SymptomKind:
+    examined = verdict.ruling not in (Ruling.BLOCKED, Ruling.UNTESTABLE)
+    return symptom_of(verdict.clause, verdict.sign.outcome) if examined else untold()
 
 
 def _identity(key: Key) -> str:
@@ -112,15 +113,25 @@ def _identity(key: Key) -> str:
     return f"{_NO_WORD.sub('-', named).strip('-')}-{digest}"
 
 
-def _sentence(kind: SymptomKind, key: Key, verdicts: Sequence[Verdict]) -> str:
-    """What the user suffers, and what of the server brings it about, or what of the request differs."""
+def _sentence(kind: SymptomKind, key: Key, verdicts: Sequence[Verdict], example: Verdict) -> str:
+    """What the user suffers, and what brings it about or shows it, as far as that is short to tell."""
+    if key.how == _BLOCKED:
+        return f"{kind.sentence.removesuffix('.')}: {key.where} blocks them."
     told = [_named(one, verdicts) for one in sorted(key.kinds - _SAID_BY_OTHERS or key.kinds)]
     if told:
         return f"With {' and '.join(told)}, {kind.sentence[0].lower()}{kind.sentence[1:]}"
     details = Counter(verdict.sign.detail for verdict in verdicts if verdict.sign.detail)
-    if details:
-        return f"{kind.sentence.removesuffix('.')} ({details.most_common(1)[0][0]})."
-    return kind.sentence
+    shown = details.most_common(1)[0][0] if details else _shown(example)
+    return f"{kind.sentence.removesuffix('.')} ({shown})." if shown else kind.sentence
+
+
+def _shown(example: Verdict) -> str:
+    """What a case asked for, or a run-wide ruling saw, where a line has room for it."""
+    if example.case.endswith(f"/{RUN_WIDE}"):
+        told = f"seen: {_COUNTED.sub('', example.reason)}"
+    else:
+        told = f"expected: {example.expected}" if example.expected else ""
+    return told if len(told) <= _ROOM and not _DATA.search(told) else ""
 
 
 def _named(one: str, verdicts: Sequence[Verdict]) -> str:

@@ -27,10 +27,24 @@ _UNNOTICED: Final = frozenset({OutcomeClass.SILENT_END, OutcomeClass.NO_ERROR, O
 _OF_ITSELF: Final = frozenset(
     {OutcomeClass.REQUEST_DIFFERS, OutcomeClass.CONNECTION_LEFT, OutcomeClass.REFUSED_LOCALLY}
 )
+#: What the stimulus says little of: many scripts have the same, and clauses ask for different things of it.
+_BY_CLAUSE: Final = frozenset(
+    {OutcomeClass.KEY_SEEN, OutcomeClass.COOKIE_SEEN, OutcomeClass.TOO_EARLY, OutcomeClass.STATISTICS_WRONG}
+    | {
+        OutcomeClass.TOOL_CALL_DIFFERS,
+        OutcomeClass.USAGE_WRONG,
+        OutcomeClass.LOGPROBS_WRONG,
+        OutcomeClass.OTHER,
+    }
+)
 #: Nothing was sent.
 _UNSENT: Final = frozenset({OutcomeClass.REFUSED_LOCALLY, OutcomeClass.TOO_FEW})
+#: Clauses that ask for several things at once: what the server did says which of them fails.
+_SEVERAL: Final = frozenset({"RESP-05", "RESP-09", "RESP-11", "STREAM-08", "TOOL-05", "TOOL-10", "REAL-02"})
 #: Kinds that many scripts have beside what they are about.
 _BACKGROUND: Final = frozenset({"comment", "split-writes", "no-done", "unknown-fields"})
+#: Kinds that say what a case is about, not what is unusual.
+_USUAL: Final = frozenset({"tool-calls", "logprobs"})
 _PLACE: Final = re.compile(r"(?P<file>.*?)(?::\d+)? in (?P<function>.*)")
 
 
@@ -45,24 +59,45 @@ class Key:
     #: Where the kinds tell nothing: file and function, what differs, or the clause.
     where: str = ""
 
-    def within(self, other: "Key") -> bool:
-        """Whether the other one is this one with more that the server did beside."""
-        same = (self.how, self.where) == (other.how, other.where)
-        return same and bool(self.kinds) and self.kinds < other.kinds
-
 
 def key_of(verdict: Verdict) -> Key:
-    """What a red verdict shares with others of its cause."""
-    sign = verdict.sign
+    """What a red verdict shares with others of its cause, first of all."""
+    sign, clause = verdict.sign, verdict.clause
     if not sign.outcome and not sign.exception:
-        return Key(how=str(verdict.ruling), where=verdict.clause)
-    if sign.exception and sign.outcome != OutcomeClass.KEY_SEEN:
-        return _of_exception(sign, verdict.clause)
+        return Key(how=str(verdict.ruling), where=clause)
+    if sign.outcome == OutcomeClass.ADAPTER:
+        return Key(how=sign.outcome, where=function_of(sign.place) or clause)
+    if _by_exception(sign):
+        return _of_exception(sign, clause)
     if sign.outcome in _OF_ITSELF:
-        return Key(how=sign.outcome, where=sign.detail or verdict.clause)
+        return Key(how=sign.outcome, where=sign.detail or clause)
+    if sign.outcome in _BY_CLAUSE:
+        return Key(how=sign.outcome, where=clause)
     kinds = _kinds(sign)
-    how = "unnoticed" if sign.outcome in _UNNOTICED else sign.outcome
-    return Key(how=how, kinds=kinds, where="" if kinds else verdict.clause)
+    return Key(how=_how(sign), kinds=kinds, where="" if kinds else clause)
+
+
+def second_key_of(verdict: Verdict) -> Key | None:
+    """What also makes a cause: failing one clause in one way, and at one place, whatever the server did.
+
+    None where the clause asks for several things, which only the stimulus tells apart.
+    """
+    sign, clause = verdict.sign, verdict.clause
+    if clause in _SEVERAL or not (sign.outcome or sign.exception):
+        return None
+    if _by_exception(sign) and sign.outcome != OutcomeClass.ADAPTER:
+        key = _of_exception(sign, clause)
+        return Key(how=key.how, where=f"{clause} {function_of(sign.place)}")
+    how = f"{_how(sign)} {sign.detail.rpartition(' ')[2]}" if sign.detail else _how(sign)
+    return Key(how=how, where=clause)
+
+
+def _by_exception(sign: Sign) -> bool:
+    return bool(sign.exception) and sign.outcome != OutcomeClass.KEY_SEEN
+
+
+def _how(sign: Sign) -> str:
+    return "unnoticed" if sign.outcome in _UNNOTICED else sign.outcome
 
 
 def _of_exception(sign: Sign, clause: str) -> Key:
@@ -71,9 +106,8 @@ def _of_exception(sign: Sign, clause: str) -> Key:
         return Key(how="tells too little", kinds=kinds & {"error-status"} or kinds)
     if is_own(sign) and sign.outcome == OutcomeClass.MESSAGE_LOST:
         return Key(how=sign.outcome, kinds=kinds)
-    return Key(
-        how=_group(sign.exception), kinds=kinds, where="" if kinds else function_of(sign.place) or clause
-    )
+    where = "" if kinds else function_of(sign.place) or clause
+    return Key(how="own error" if is_own(sign) else _group(sign.exception), kinds=kinds, where=where)
 
 
 def is_own(sign: Sign) -> bool:
@@ -90,7 +124,7 @@ def function_of(place: str) -> str:
 
 def _kinds(sign: Sign) -> frozenset[str]:
     kinds = frozenset(map(family, parts(sign.stimulus)))
-    return kinds - _BACKGROUND or kinds
+    return kinds - _BACKGROUND - _USUAL or kinds - _USUAL
 
 
 def _group(exception: str) -> str:

@@ -149,10 +149,16 @@ def test_short_forms_in_sources_are_explained() -> None:
 
 def test_no_markdown_link_or_escaped_pipe_is_left_over() -> None:
     for clause in CATALOGUE:
-        texts = [clause.statement, clause.stimulus, clause.observable]
+        texts = [clause.statement, clause.stimulus, clause.observable, clause.advice]
         for text in texts + [source.text for source in clause.sources]:
             assert "](" not in text.replace("![](", ""), (clause.id, text)
             assert r"\|" not in text, (clause.id, text)
+
+
+def test_each_clause_says_in_one_line_what_to_change() -> None:
+    advice = [clause.advice for clause in CATALOGUE]
+    assert all(text.endswith(".") and "\n" not in text and 20 < len(text) <= 160 for text in advice)
+    assert len(set(advice)) == len(advice)
 
 
 def test_an_unknown_clause_is_named() -> None:

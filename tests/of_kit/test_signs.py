@@ -123,3 +123,23 @@ def test_a_key_in_a_sign_is_taken_out_with_the_rest() -> None:
         case="a", clause="b", ruling=Ruling.FAILED, backend="b", sign=Sign(place=f"{key}.py:1 in x")
     )
     assert key not in json.dumps(to_json(redact_verdict(verdict, {"A": key})))
+
+
+def test_of_two_calls_that_are_told_of_the_first_is_the_one_that_failed() -> None:
+    failed, taken = raised("pkg.Refused"), Outcome(ending="end")
+    told = f"refused locally: {describe(failed)}; other values are taken: {describe(taken)}"
+    sign = signed("it is sent", told, call(2, failed), call(1, taken), clause="GEN-05")
+    assert (sign.exception, sign.place) == ("pkg.Refused", "pkg/client.py:12 in read")
+
+
+def test_whatever_a_backend_says_has_a_sign() -> None:
+    texts = ["", "\ud800\x00", "9" * 5000, "[" * 200_000, '{"a":' * 5000, "\n" * 100_000, "x" * 1_000_000]
+    for text in texts:
+        for expected in ("1 request: one call sends one request", "stop: []", "the text 'a'", ""):
+            sign = signed(expected, text, call(1, Outcome(ending="hang", detail=text)), clause="GEN-01")
+            assert sign.outcome in list(OutcomeClass)
+    nested = '{"a":' * 900 + "1" + "}" * 900
+    assert signed(nested, nested.replace("1", "2"), clause="GEN-01").detail == ""
+    deep = Exchange(id=1, connection=1, method="POST", target="/", body=b"[" * 100_000, reply="good")
+    spaces = [SpaceSeen(Script(replies=(GOOD,)), Journal(exchanges=(deep,)))]
+    assert sign_of(Ruled(ruling=Ruling.FAILED, expected="a", observed="b"), None, spaces, []).exception == ""

@@ -89,6 +89,17 @@ def test_what_differs_in_the_request_joins_clauses() -> None:
     assert "(seed left out)" in next(iter(found)).sentence
 
 
+def test_a_cause_without_a_stimulus_says_what_was_expected_where_that_is_short() -> None:
+    sign = Sign(outcome=OutcomeClass.REQUEST_DIFFERS)
+    (short,) = causes(failed("TOOL-02/a", sign, expected="no tools in the request"))
+    assert short.sentence.endswith(" of a good call (expected: no tools in the request).")
+    (long,) = causes(failed("TOOL-02/a", sign, expected='{"a": 1}'))
+    assert long.sentence.endswith(" of a good call.")
+    reason = "the backend's process looked up 'h.example' (2 cases, first in STREAM-01/a)"
+    (wide,) = causes(failed("REAL-01/run-wide", Sign(outcome="other"), reason=reason))
+    assert wide.sentence.endswith(" (seen: the backend's process looked up 'h.example').")
+
+
 def test_the_worst_comes_first_and_then_the_most_frequent() -> None:
     found = causes(
         *(failed(f"ERR-05/{n}", Sign(outcome=OutcomeClass.FOREIGN_ERROR)) for n in range(5)),
@@ -127,7 +138,14 @@ def test_what_is_blocked_hangs_under_its_cause_and_does_not_count_as_a_failure()
     assert (cause.verdicts, cause.blocked) == ((dead,), (blocked,))
     assert found.headline == "1 cause explains 1 failure and 1 blocked case"
     # Its cause is not in this run: it is told all the same.
-    assert groups(causes(blocked)) == [["STREAM-01/a"]]
+    (alone,) = causes(blocked)
+    assert alone.verdicts == (blocked,)
+    assert alone.sentence == "These cases could not be examined: DECL-01/healthy-chat blocks them."
+
+
+def test_what_could_not_be_told_is_held_against_nobody() -> None:
+    doubtful = verdict("SEC-01/a", Ruling.UNTESTABLE, sign=Sign(outcome=OutcomeClass.KEY_SEEN))
+    assert [cause.severity for cause in causes(doubtful)] == [Severity.OTHER]
 
 
 def test_advice_faults_of_the_kit_and_what_was_not_run_are_no_causes_of_failure() -> None:
@@ -144,3 +162,67 @@ def test_advice_faults_of_the_kit_and_what_was_not_run_are_no_causes_of_failure(
 def test_verdicts_without_a_sign_are_told_apart_by_their_clause() -> None:
     found = causes(verdict("REQ-01/a", Ruling.FAILED), verdict("REQ-02/a", Ruling.FAILED))
     assert sorted(groups(found)) == [["REQ-01/a"], ["REQ-02/a"]]
+
+
+def test_one_clause_that_fails_in_one_way_has_one_cause_whatever_the_server_did() -> None:
+    def lost(stimulus: str) -> Sign:
+        return Sign(outcome=OutcomeClass.NO_ERROR, stimulus=stimulus)
+
+    found = causes(
+        failed("ERR-01/a", lost("status-500")),
+        failed("ERR-01/b", lost("refused")),
+        failed("RESP-09/a", lost("error-in-200")),
+        failed("ERR-01/c", lost("error-in-200")),
+    )
+    assert groups(found) == [["ERR-01/a", "ERR-01/b", "RESP-09/a", "ERR-01/c"]]
+
+
+def test_a_clause_that_asks_for_several_things_does_not_join_them() -> None:
+    def differs(stimulus: str) -> Sign:
+        return Sign(outcome=OutcomeClass.EVENTS_DIFFER, stimulus=stimulus)
+
+    found = causes(
+        failed("STREAM-08/bom", differs("byte-order-mark")),
+        failed("STREAM-08/lines", differs("several-data-lines")),
+    )
+    assert groups(found) == [["STREAM-08/bom"], ["STREAM-08/lines"]]
+
+
+def test_what_the_adapter_stumbles_over_is_no_cause_in_the_client() -> None:
+    def sign(outcome: OutcomeClass, place: str) -> Sign:
+        return Sign(exception="KeyError", place=place, outcome=outcome, stimulus="error-in-200")
+
+    found = causes(
+        failed("RESP-09/a", sign(OutcomeClass.ADAPTER, "my_adapter.py:7 in chat")),
+        failed("RESP-09/b", sign(OutcomeClass.FOREIGN_ERROR, "pkg/client.py:7 in chat")),
+    )
+    assert sorted(groups(found)) == [["RESP-09/a"], ["RESP-09/b"]]
+
+
+def test_a_run_wide_ruling_is_explained_by_the_cases_of_its_clause() -> None:
+    seen = failed("RETRY-01/run-wide", Sign(outcome=OutcomeClass.OTHER))
+    case = failed("RETRY-01/a", Sign(outcome=OutcomeClass.TOO_MANY, stimulus="status-429"))
+    assert groups(causes(case, seen)) == [["RETRY-01/a", "RETRY-01/run-wide"]]
+    left = failed("RES-05/a", Sign(outcome=OutcomeClass.CONNECTION_LEFT))
+    other = failed("RES-05/b", Sign(outcome=OutcomeClass.NO_ERROR))
+    wide = failed("RES-05/run-wide", Sign(outcome=OutcomeClass.CONNECTION_LEFT))
+    assert sorted(groups(causes(left, other, wide))) == [["RES-05/a", "RES-05/run-wide"], ["RES-05/b"]]
+
+
+def test_the_clients_own_errors_of_several_types_on_one_stimulus_have_one_cause() -> None:
+    found = causes(
+        failed("STREAM-03/a", raised("line-end-cr", exception="pkg.errors.Truncated")),
+        failed("STREAM-03/b", raised("line-end-cr", exception="pkg.errors.Protocol")),
+    )
+    assert groups(found) == [["STREAM-03/a", "STREAM-03/b"]]
+
+
+def test_ten_thousand_failures_of_a_thousand_kinds_have_causes() -> None:
+    verdicts = [
+        failed(f"STREAM-{n % 32 + 1:02}/{n}", raised(f"kind-{n % 1000}", exception=f"pkg.E{n % 7}"))
+        for n in range(10_000)
+    ]
+    found = causes(
+        *verdicts, *(verdict(f"ERR-01/{n}", Ruling.BLOCKED, blocked_by="STREAM-01/0") for n in range(99))
+    )
+    assert (found.cases, found.blocked) == (10_000, 99)

@@ -33,9 +33,9 @@ class Served:
 
 def call_told(observed: str, calls: Sequence[CallSeen]) -> CallSeen | None:
     """The call whose outcome the observed side tells of; None: it tells of no outcome."""
-    told = [
-        seen for seen in calls if seen.outcome.ending != "abandoned" and describe(seen.outcome) in observed
-    ]
+    places = [(observed.find(describe(seen.outcome)), seen) for seen in calls]
+    first = min((place for place, _ in places if place >= 0), default=-1)
+    told = [seen for place, seen in places if place == first >= 0]
     label = _LABEL.match(observed)
     named = [seen for seen in told if label and f"({label[1]!r}"[:-1] in seen.call]
     if named or told:
@@ -102,6 +102,6 @@ def _asked(exchange: Exchange) -> Asked:
 def _says_stream(content: bytes) -> bool:
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(body, dict) and body.get("stream") is True

@@ -38,7 +38,7 @@ def sign_of(
         exception=chain[0].type if chain else exception,
         place=str(frame) if frame else place,
         outcome=of,
-        detail=difference(ruled.expected, told),
+        detail=difference(ruled.expected, told) if of is OutcomeClass.REQUEST_DIFFERS else "",
         stimulus=stimulus_of(behind.script, behind.replies, behind.asked) if behind else "",
     )
 
