@@ -8,7 +8,7 @@ from pathlib import Path
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.contracts.verdict import DECIDED, Verdict
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.finished import FinishedRun
 from tgi_conformance.reports.results_map import ResultsMap
@@ -51,6 +51,7 @@ def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
 
 def _more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
     backend = run.info.backend(results.backend)
+    verdicts = run.of(backend.name)
     return {
         "backend": backend.name,
         "version": backend.version,
@@ -60,8 +61,9 @@ def _more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
         "hidden": list(backend.hidden),
         "results": dict(results.more),
         "left_out": dict(results.left_out),
-        "rulings": counts(run.of(backend.name)),
-        "cases": len(run.of(backend.name)),
+        "rulings": counts(verdicts),
+        "cases": len(verdicts),
+        "decided": sum(verdict.ruling in DECIDED for verdict in verdicts),
         "profile": run.info.profile,
         "narrowed": run.info.narrowed,
         "seed": run.info.seed,
