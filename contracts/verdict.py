@@ -82,7 +82,7 @@ class Sign:
     place: str = ""
     #: Class of the outcome (:mod:`.causes.outcomes`): ``hang``, ``text differs``, ``requests too many``.
     outcome: str = ""
-    #: What of it, where the request differs: the member and how, as ``seed left out``.
+    #: What of it: the member of a request that differs, and how (``seed left out``); the method that fails.
     detail: str = ""
     #: What the script did to the call, in kinds (:mod:`.causes.kinds`), as ``status-429+retry-after``.
     stimulus: str = ""

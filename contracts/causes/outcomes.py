@@ -19,6 +19,8 @@ class OutcomeClass(StrEnum):
     HANG = "hang"
     NO_ANSWER_TYPE = "not an answer"
     ADAPTER = "adapter's own exception"
+    NOT_HEALTHY = "healthy call fails"
+    NOTHING_USABLE = "method gives nothing usable"
     SILENT_END = "silent end"
     NO_ERROR = "no error"
     UNEXPECTED_ERROR = "unexpected error"
@@ -54,6 +56,8 @@ _RULES: Final = tuple(
         ("", r"^(?:it waits|(?:it )?still wait|they wait |it goes on)|killed by SIGTERM", OutcomeClass.HANG),
         ("", r"^(?:[\w -]+: )?crash: |^it ended in between", OutcomeClass.CRASH),
         ("", r"^(?:[\w -]+: )?violation: ", OutcomeClass.NO_ANSWER_TYPE),
+        ("", r"backend does not answer \(", OutcomeClass.NOT_HEALTHY),
+        (r"^\w+ gives an? \w+$", "", OutcomeClass.NOTHING_USABLE),
         ("", r"^refused locally", OutcomeClass.REFUSED_LOCALLY),
         (r"\bthe status \d+ on the error", "", OutcomeClass.STATUS_LOST),
         (r"\bthe message .* inside the error", r"error of kind", OutcomeClass.MESSAGE_LOST),

@@ -11,6 +11,7 @@ from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.causes.kinds import family, parts, word
+from tgi_conformance.contracts.causes.outcomes import OutcomeClass
 from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of, untold
 from tgi_conformance.contracts.verdict import RED, RUN_WIDE, Ruling, Verdict
 from tgi_conformance.reports.causes.cause import Cause, Causes, Symptom
@@ -23,7 +24,7 @@ _NOT_EXPLAINED: Final = frozenset({Ruling.BLOCKED, Ruling.NOT_RUN, Ruling.KIT_FA
 #: How cases fail whose cause is in no verdict of the run.
 _BLOCKED: Final = "blocked"
 #: Characters that a sentence has room for behind what the user suffers.
-_ROOM: Final = 90
+_ROOM: Final = 120
 #: How many cases a run-wide ruling counts: the verdicts say it.
 _COUNTED: Final = re.compile(r" \(\d+ cases?, .*")
 #: JSON, or a text of several lines: not for a sentence.
@@ -127,7 +128,7 @@ def _sentence(kind: SymptomKind, key: Key, verdicts: Sequence[Verdict], example:
 
 def _shown(example: Verdict) -> str:
     """What a case asked for, or a run-wide ruling saw, where a line has room for it."""
-    if example.case.endswith(f"/{RUN_WIDE}"):
+    if example.case.endswith(f"/{RUN_WIDE}") or example.sign.outcome == OutcomeClass.NOT_HEALTHY:
         told = f"seen: {_COUNTED.sub('', example.reason)}"
     else:
         told = f"expected: {example.expected}" if example.expected else ""

@@ -26,6 +26,7 @@ _UNNOTICED: Final = frozenset({OutcomeClass.SILENT_END, OutcomeClass.NO_ERROR, O
 #: What the client sends or keeps by itself: the server's answer has no part in it.
 _OF_ITSELF: Final = frozenset(
     {OutcomeClass.REQUEST_DIFFERS, OutcomeClass.CONNECTION_LEFT, OutcomeClass.REFUSED_LOCALLY}
+    | {OutcomeClass.NOTHING_USABLE, OutcomeClass.NOT_HEALTHY}
 )
 #: What the stimulus says little of: many scripts have the same, and clauses ask for different things of it.
 _BY_CLAUSE: Final = frozenset(

@@ -143,3 +143,8 @@ def test_whatever_a_backend_says_has_a_sign() -> None:
     deep = Exchange(id=1, connection=1, method="POST", target="/", body=b"[" * 100_000, reply="good")
     spaces = [SpaceSeen(Script(replies=(GOOD,)), Journal(exchanges=(deep,)))]
     assert sign_of(Ruled(ruling=Ruling.FAILED, expected="a", observed="b"), None, spaces, []).exception == ""
+
+
+def test_a_method_that_gives_nothing_usable_is_named() -> None:
+    sign = signed("get_stats gives a mapping", "the value 'None'", clause="STAT-01")
+    assert (sign.outcome, sign.detail) == (OutcomeClass.NOTHING_USABLE, "get_stats")

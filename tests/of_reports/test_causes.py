@@ -226,3 +226,10 @@ def test_ten_thousand_failures_of_a_thousand_kinds_have_causes() -> None:
         *verdicts, *(verdict(f"ERR-01/{n}", Ruling.BLOCKED, blocked_by="STREAM-01/0") for n in range(99))
     )
     assert (found.cases, found.blocked) == (10_000, 99)
+
+
+def test_a_method_that_gives_nothing_is_one_cause_under_whatever_clause() -> None:
+    sign = Sign(outcome=OutcomeClass.NOTHING_USABLE, detail="get_stats")
+    (cause,) = causes(failed("MUX-03/a", sign), failed("STAT-01/a", sign), failed("STAT-02/a", sign))
+    assert cause.severity is Severity.OUTPUT_WRONG
+    assert cause.sentence == "A method of the client gives nothing that can be used (get_stats)."
