@@ -80,11 +80,11 @@ class Sign:
     exception: str = ""
     #: The innermost frame of the backend, as ``pkg/client.py:120 in read``.
     place: str = ""
-    #: Class of the outcome where no exception tells more: ``hang``, ``text differs``, ``requests too many``.
+    #: Class of the outcome (:mod:`.causes.outcomes`): ``hang``, ``text differs``, ``requests too many``.
     outcome: str = ""
-    #: What of it, where the request differs: the member and how, as ``seed left out``.
+    #: What of it: the member of a request that differs, and how (``seed left out``); the method that fails.
     detail: str = ""
-    #: What the script did, as a kind: ``line-end-cr``, ``no-blank-after-colon``, ``status-429``.
+    #: What the script did to the call, in kinds (:mod:`.causes.kinds`), as ``status-429+retry-after``.
     stimulus: str = ""
 
 

@@ -6,6 +6,7 @@
         <backend>_test_results.json     the guide's map, nothing else in it
         <backend>_more_results.json     what the map rests on, new keys, keys left out, claims
         verdicts.jsonl  junit.xml  report.html  report.md  run.json
+        renewed.jsonl                   what --last-failed has decided since
         evidence/<backend>/<case, "/" as "__">.json
         previous/                       the same of the whole run before
         quick/                          the same for runs in profile quick
@@ -27,6 +28,8 @@ FILES: Final = frozenset(
     {"verdicts.jsonl", "junit.xml", "report.html", "report.md", "run.json"}
     | {"github-summary.md", "gl-code-quality-report.json", "results.sarif"}
 )
+#: What is decided after a whole run; it goes with its files.
+RENEWED: Final = "renewed.jsonl"
 #: How files end that a run writes for each backend: the map, and what stands beside it.
 _MAPS: Final = ("_test_results.json", "_more_results.json", "_badge.svg", "_badge.json")
 
@@ -89,6 +92,11 @@ class Layout:
     def run(self) -> Path:
         """How the run was made and how it ended."""
         return self.base / "run.json"
+
+    @property
+    def renewed(self) -> Path:
+        """What runs of red cases have decided since this whole run; not written by the run itself."""
+        return self.base / RENEWED
 
     @property
     def evidence(self) -> Path:

@@ -32,6 +32,11 @@ def repro_command(info: RunInfo, verdict: Verdict) -> str:
     return shlex.join(["tgi-conformance", "run", *_words([*ours[:-1], *named, ours[-1]])])
 
 
+def run_words(options: Iterable[Option]) -> list[str]:
+    """``tgi-conformance run`` with the options of pytest that are given, as words."""
+    return ["tgi-conformance", "run", *_words((_own_name(flag), value) for flag, value in options)]
+
+
 def _options(info: RunInfo, verdict: Verdict) -> Iterator[Option]:
     backend = info.backend(verdict.backend)
     yield from backend.options or (("--tgi-backend", backend.spec or backend.name),)

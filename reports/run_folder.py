@@ -11,7 +11,7 @@ from tgi_conformance.reports.comparison import Comparison, compare
 from tgi_conformance.reports.evidence_files import write_evidence
 from tgi_conformance.reports.finished import FinishedRun
 from tgi_conformance.reports.gate import Gate, judge
-from tgi_conformance.reports.layout import Layout
+from tgi_conformance.reports.layout import FILES, Layout
 from tgi_conformance.reports.results_map import ResultsMap, roll_up
 from tgi_conformance.reports.run import Run, RunInfo
 from tgi_conformance.reports.writing.all_formats import write_formats
@@ -54,7 +54,7 @@ class RunFolder:
 
 
 def open_folder(root: Path) -> RunFolder:
-    """Make the folder and lock it; what a run that was killed left there becomes that of a narrowed run.
+    """Make the folder and lock it; what a run that was cut short left there becomes that of a narrowed run.
 
     Raises :class:`FolderProblem` where it cannot be used, before any case has run.
     """
@@ -82,14 +82,13 @@ def _unusable(root: Path, error: OSError) -> str:
 
 
 def _recovered(layout: Layout) -> tuple[str, ...]:
-    """Put what a killed run left to the narrowed runs; returns what is to be said of it."""
-    found = (layout.verdicts,) if layout.verdicts.is_file() else ()
+    """Put what a run left that was cut short to the narrowed runs; returns what is to be said of it."""
     narrowed = replace(layout, narrowed=True)
-    if found:
-        settle(narrowed, found)
-        return (f"the run before was killed; what it had decided is in {narrowed.settled.verdicts}",)
-    forget(layout.base)
-    return ()
+    if not layout.verdicts.is_file():
+        forget(layout.base)
+        return ()
+    settle(narrowed, (path for name in sorted(FILES) if (path := layout.base / name).is_file()))
+    return (f"the run before was cut short; what it had decided is in {narrowed.settled.verdicts}",)
 
 
 def write_all(
@@ -135,6 +134,8 @@ def _written(
         environment=environment,
     )
     paths, unwritten = write_formats(FORMATS, finished)
+    if layout.verdicts not in paths and layout.verdicts.is_file():
+        paths = (layout.verdicts, *paths)  # as they came: all but what is ruled over the whole run
     settled: list[Path] = []
     unsettled = attempt(f"the files in {layout.settled.base}", lambda: settled.extend(settle(layout, paths)))
     unsettled = tuple(replace(fault, advice=f"what was written is in {layout.base}") for fault in unsettled)

@@ -1,13 +1,17 @@
 """Verdicts as JSON Lines: one object a line, as ``verdict.schema.json`` describes it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tgi_conformance.contracts.codec import DecodeError, from_json, to_json
 from tgi_conformance.contracts.verdict import Verdict
 from tgi_conformance.reports.atomic import json_text, write_text
+
+#: Of the form of a line. A member that is added needs no new one, since it has a default.
+VERSION: Final = 1
 
 
 class VerdictLinesError(ValueError):
@@ -29,12 +33,16 @@ def write_verdicts(path: Path, verdicts: Iterable[Verdict]) -> Path:
 
 def line(verdict: Verdict) -> str:
     """One verdict as a line of ASCII without its line end; also the form that travels between processes."""
-    return json_text(to_json(verdict))
+    members = to_json(verdict)
+    return json_text({"version": VERSION, **members} if isinstance(members, Mapping) else members)
 
 
 def parse_line(text: str) -> Verdict:
     """The verdict of one line; raises ``ValueError`` (``DecodeError`` with the pointer of the mistake)."""
-    return from_json(Verdict, json.loads(text))
+    value = json.loads(text)
+    if isinstance(value, dict) and (version := value.pop("version", VERSION)) != VERSION:
+        raise DecodeError("/version", f"{version!r}; this kit reads version {VERSION}")
+    return from_json(Verdict, value)
 
 
 def read_verdicts(path: Path) -> VerdictLines:

@@ -20,7 +20,7 @@ from tgi_conformance.contracts.loopback import leaves_here, stays_here
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.redaction import redact
 from tgi_conformance.contracts.script import Reply, always, failing, status
-from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
+from tgi_conformance.contracts.verdict import DECIDED, Ruling, Verdict
 from tgi_conformance.reports.results_map import roll_up
 from tgi_conformance.suites.areas.answers import expect_not_found, is_other_model
 from tgi_conformance.suites.areas.refusals import needs_retry_of
@@ -68,7 +68,7 @@ def test_what_did_not_run_is_no_success(case: Case, ruling: Ruling) -> None:
     made = Verdict(case="REAL-01/x", clause="REAL-01", ruling=ruling, backend="b", results_key=key)
     told = roll_up([made], "b")
     case.note({str(ruling): told.values.get(key, "left out")})
-    if told.values.get(key) != ("Failed" if ruling in RED - {Ruling.UNTESTABLE} else None):
+    if told.values.get(key) != ("Failed" if ruling is Ruling.BLOCKED else None):
         raise KitFault(f"a key that was {ruling} is told as {told.values.get(key)!r}")
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from errno import EACCES, EISDIR, ELOOP, ENOENT, ENOEXEC, ENOTDIR, EPERM
 from typing import Any, Final
 
 from tgi_conformance.backends.driver.call import Call
@@ -26,6 +27,10 @@ from tgi_conformance.contracts.fault import Ownership
 WRITE_DEADLINE: Final = 10.0
 """Seconds that a host may leave its input unread."""
 CHUNK: Final = 1 << 18
+MACHINE: Final = "machine"
+"""Stage of a start that failed for want of memory, processes, open files or room: no fault of the backend."""
+#: Errors of a program that is not there, or is none.
+_WRONG_PROGRAM: Final = frozenset({ENOENT, EACCES, EPERM, ENOTDIR, EISDIR, ENOEXEC, ELOOP})
 
 
 class BackendStartError(RuntimeError):
@@ -130,6 +135,8 @@ class Session:
         try:
             self._process: HostProcess = open_process(spec, env, inproc=inproc)
         except OSError as error:
+            if error.errno not in _WRONG_PROGRAM:
+                raise BackendStartError(MACHINE, f"no process could be started ({error.strerror})") from error
             raise BackendStartError("spawn", f"{what_is_missing(spec)} ({error.strerror})") from error
         self._reader = threading.Thread(target=self._read_all, name="tgic-driver-reader", daemon=True)
         self._reader.start()

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from tgi_conformance.backends.driver.session import BackendStartError
+from tgi_conformance.backends.driver.session import MACHINE, BackendStartError
 from tgi_conformance.backends.driver.spec import BackendSpec
 
 #: The smallest description.
@@ -24,6 +24,8 @@ def advice_for(error: BackendStartError, spec: BackendSpec) -> str:
                 "every adapter has describe() and create_endpoint(); docs/adapter-contract.md begins with one"
             )
         return "the class is made without arguments, and must be made without an error"
+    if error.stage == MACHINE:
+        return "free memory, processes, open files or room for temporary files on this machine, and try again"
     if error.stage == "spawn":
         return f"correct --backend-command; it is run in {spec.folder}"
     return _of_hello(error.text, spec)

@@ -19,6 +19,8 @@ class OutcomeClass(StrEnum):
     HANG = "hang"
     NO_ANSWER_TYPE = "not an answer"
     ADAPTER = "adapter's own exception"
+    NOT_HEALTHY = "healthy call fails"
+    NOTHING_USABLE = "method gives nothing usable"
     SILENT_END = "silent end"
     NO_ERROR = "no error"
     UNEXPECTED_ERROR = "unexpected error"
@@ -54,6 +56,8 @@ _RULES: Final = tuple(
         ("", r"^(?:it waits|(?:it )?still wait|they wait |it goes on)|killed by SIGTERM", OutcomeClass.HANG),
         ("", r"^(?:[\w -]+: )?crash: |^it ended in between", OutcomeClass.CRASH),
         ("", r"^(?:[\w -]+: )?violation: ", OutcomeClass.NO_ANSWER_TYPE),
+        ("", r"backend does not answer \(", OutcomeClass.NOT_HEALTHY),
+        (r"^\w+ gives an? \w+$", "", OutcomeClass.NOTHING_USABLE),
         ("", r"^refused locally", OutcomeClass.REFUSED_LOCALLY),
         (r"\bthe status \d+ on the error", "", OutcomeClass.STATUS_LOST),
         (r"\bthe message .* inside the error", r"error of kind", OutcomeClass.MESSAGE_LOST),
@@ -72,13 +76,13 @@ _RULES: Final = tuple(
         (r"\bno (?:Authorization|credential|ambient token)\b.* (?:at|on) ", "", OutcomeClass.KEY_SEEN),
         ("", r"\bsent again\b|requests for \d+ calls?", OutcomeClass.TOO_MANY),
         (r"^at most \d+ open", "", OutcomeClass.TOO_MANY_OPEN),
-        (r"the text |^'", r"the text |^'", OutcomeClass.TEXT_DIFFERS),
+        (r"the text |^'.*'$", r"the text |^'", OutcomeClass.TEXT_DIFFERS),
         (r"\bthe events of the stream|normal end|pieces", r"stream of|\[", OutcomeClass.EVENTS_DIFFER),
     )
 )
 #: So many requests were to be sent, and so many were.
-_WANTED: Final = re.compile(r"^(at most )?(\d+|no)( or more)? (?:requests?|attempts?)\b")
-_SENT: Final = re.compile(r"^(\d+|no|a|none)\b")
+_WANTED: Final = re.compile(r"^(at most )?(\d{1,9}|no)( or more)? (?:requests?|attempts?)\b")
+_SENT: Final = re.compile(r"^(\d{1,9}|no|a|none)\b")
 _IN_WORDS: Final = {"no": 0, "none": 0, "a": 1}
 #: How a field begins that a clause's cases read -> class, where the words of the assertion say nothing.
 _BY_FIELD: Final = (

@@ -80,7 +80,12 @@ def symptom_of(clause: str, outcome: str) -> SymptomKind:
     row = next((row for row in symptoms.rows if row.fits(clause, outcome)), None)
     if row is not None:
         return symptoms.kinds[row.symptom]
-    return _by_clause().get(clause, symptoms.kinds[_UNTOLD])
+    return _by_clause().get(clause, untold())
+
+
+def untold() -> SymptomKind:
+    """What is said of cases that could not be examined."""
+    return load_symptoms().kinds[_UNTOLD]
 
 
 @cache

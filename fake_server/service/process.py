@@ -41,6 +41,7 @@ from tgi_conformance.fake_server.service.options import (
 )
 from tgi_conformance.fake_server.service.precise_timers import precise_event_loop
 from tgi_conformance.fake_server.service.workers import run_workers
+from tgi_conformance.fake_server.space.accepting import tell_of_refused
 from tgi_conformance.fake_server.space.spaces import Spaces
 
 #: Bytes of one request body that are read at all; TGI's own limit (413) is the script's.
@@ -172,6 +173,7 @@ async def serve(options: Options, observe: Observer | None = None) -> int:
         max_exchanges=options.max_exchanges,
     )
     spaces.observe = observe
+    loop.set_exception_handler(tell_of_refused(spaces.refused))
     heartbeat = Heartbeat(spaces.late)
     token = secrets.token_urlsafe(24)
     control = Control(spaces, heartbeat, token, forwards=onward is not None)

@@ -90,6 +90,12 @@ class Spaces:
             if not space.closed and lag > space.journal.lag:
                 space.journal.lag = lag
 
+    def refused(self, port: int, why: str) -> None:
+        """Book that a connection to a port could not be accepted, with every space that lives there."""
+        for space in self._spaces.values():
+            if not space.closed and port in space.ports.values():
+                space.journal.fault(why)
+
     def stop_listening(self) -> None:
         """Take no new connections, in any space."""
         for space in self._spaces.values():

@@ -11,6 +11,7 @@ from typing import Final
 
 from tgi_conformance.contracts.journal import ClosedBy
 from tgi_conformance.fake_server.journal.builder import JournalBuilder
+from tgi_conformance.fake_server.space.accepting import in_words
 
 _RETRY_SECONDS: Final = 0.5
 """How long accepting rests where the process has no descriptor left."""
@@ -58,7 +59,8 @@ class TLSListener:
         while True:
             try:
                 accepted, _ = await loop.sock_accept(self._listener)
-            except OSError:
+            except OSError as error:
+                self._journal.fault(in_words(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             task = loop.create_task(self._shake(accepted))

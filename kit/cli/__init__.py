@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from tgi_conformance import __version__, late_imports
+from tgi_conformance.cli.stdout import let_readers_leave
 
 _USAGE: Final = 4
 _INTERRUPTED: Final = 2
@@ -287,8 +288,9 @@ def list_command(**chosen: Any) -> int:
 @cli.command("explain", context_settings=_CONTEXT)
 @click.argument("name", metavar="CLAUSE|CASE")
 @click.option("--backend", "backends", multiple=True, metavar="SPEC", help="Cases for this adapter.")
+@click.option("--results", metavar="DIR", help="Folder of the last run.  [default: collected_results]")
 def explain_command(**chosen: Any) -> int:
-    """Explain a clause or case: statement, sources, what decides it, how to run it."""
+    """Explain a clause or case: statement, sources, what decides it, the last run of it, how to run it."""
     return _listing("explain", **chosen)
 
 
@@ -332,6 +334,7 @@ def _workers(word: str, automatic: Any) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    let_readers_leave()
     try:
         code = cli.main(args=words, prog_name="tgi-conformance", standalone_mode=False, obj=tuple(words))
     except click.Abort:

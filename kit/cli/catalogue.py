@@ -2,19 +2,28 @@
 
 import difflib
 import json
-from collections import defaultdict
+import shlex
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from tgi_conformance.cli.case_listing import Listed, list_cases
 from tgi_conformance.cli.coverage import show_coverage
 from tgi_conformance.cli.invariants import show_invariants
+from tgi_conformance.cli.last_failed import latest
+from tgi_conformance.cli.last_run import last_run
 from tgi_conformance.cli.persona_pairs import show_personas
 from tgi_conformance.cli.real_cases import show_real
 from tgi_conformance.contracts.catalogue.clauses import Clause, load_catalogue
 from tgi_conformance.contracts.verdict import RUN_WIDE
+from tgi_conformance.plugin.options import DEFAULT_RESULTS
 from tgi_conformance.plugin.selection import unknown_case, unknown_clause
+from tgi_conformance.reports.readable import visible
+from tgi_conformance.reports.repro import run_words
+from tgi_conformance.reports.ruling_marks import MARKS
+from tgi_conformance.reports.verdict_lines import VerdictLinesError
 
 _WIDTH = 100
 
@@ -76,8 +85,8 @@ def _chosen(areas: Sequence[str], level: str | None) -> list[Clause]:
     ]
 
 
-def explain(name: str, backends: tuple[str, ...]) -> int:
-    """Print all that is known of a clause or a case."""
+def explain(name: str, backends: tuple[str, ...], results: str | None) -> int:
+    """Print all that is known of a clause or a case, and what the last run says of it."""
     catalogue = load_catalogue()
     clause_id, _, slug = name.upper().partition("/")
     if clause_id not in catalogue:
@@ -91,7 +100,11 @@ def explain(name: str, backends: tuple[str, ...]) -> int:
             raise click.UsageError(unknown_case(name, every))
         slug = cases[0].case.partition("/")[2] if cases else RUN_WIDE
     _print_clause(catalogue[clause_id])
-    _print_cases(clause_id, slug, cases)
+    _print_cases(cases)
+    wanted = f"{clause_id}/{slug}" if slug else clause_id
+    folder = Path(results or DEFAULT_RESULTS)
+    _print_verdicts(wanted, folder)
+    _print_hint(wanted, backends, results, folder)
     return 0
 
 
@@ -116,7 +129,7 @@ def _print_clause(clause: Clause) -> None:
         click.echo(f"    {source.text}" + (f"  {source.url}" if source.url else ""))
 
 
-def _print_cases(clause_id: str, slug: str, cases: Sequence[Listed]) -> None:
+def _print_cases(cases: Sequence[Listed]) -> None:
     if not cases:
         click.echo(
             "\n  no case of its own: it is watched in every case and ruled once a run, or not built yet"
@@ -129,7 +142,36 @@ def _print_cases(clause_id: str, slug: str, cases: Sequence[Listed]) -> None:
             shown = listed.doc
             click.echo(click.wrap_text(shown, _WIDTH, "    # ", "    # "))
         click.echo(f"    {listed.case}  ({listed.nodeid.partition('::')[0]})")
-    click.echo(f"\n  run: tgi-conformance run --case '{clause_id}{'/' + slug if slug else ''}'")
+
+
+def _print_verdicts(wanted: str, folder: Path) -> None:
+    """What the last runs in the folder came to; nothing where there were none, or they cannot be read."""
+    try:
+        known = [v for v in latest(folder).values() if wanted in (v.case, v.clause)]
+    except (OSError, VerdictLinesError) as problem:
+        click.echo(visible(f"\n  the last run cannot be read: {problem}"))
+        return
+    for backend in dict.fromkeys(verdict.backend for verdict in known):
+        verdicts = [verdict for verdict in known if verdict.backend == backend]
+        rulings = Counter(verdict.ruling for verdict in verdicts)
+        counts = ", ".join(f"{rulings[ruling]} {ruling}" for ruling in MARKS if rulings[ruling])
+        click.echo(visible(f"\n  last run of {backend}: {counts}"))
+        for verdict in verdicts:
+            if verdict.red:
+                text = visible(f"{verdict.case}: {verdict.reason or verdict.ruling}")
+                click.echo(click.wrap_text(" ".join(text.split()), _WIDTH, "    ", "      "))
+
+
+def _print_hint(wanted: str, backends: Sequence[str], results: str | None, folder: Path) -> None:
+    """The command that runs it, with the backend that was named, else that of the last run."""
+    options = [("--tgi-backend", backend) for backend in backends]
+    run = None if backends else last_run(folder)
+    if run is not None:
+        options = [option for backend in run.backends for option in backend.options]
+        options += run.options
+    if results:
+        options.append(("--tgi-results", results))
+    click.echo(f"\n  run: {visible(shlex.join(run_words(options)))} --case '{wanted}'")
 
 
 def _row(clause: Clause, cases: Sequence[Listed], with_cases: bool) -> dict[str, object]:  # noqa: FBT001

@@ -15,6 +15,7 @@ from tgi_conformance.cli.drift import requests_from
 from tgi_conformance.fake_server.egress.budget import Budget
 from tgi_conformance.fake_server.egress.endpoints import header_of
 from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.readable import visible
 
 
 def check_server(
@@ -44,11 +45,11 @@ def check_server(
         return Exit.USAGE
     first = send(Asked(name="is anybody there", method="GET", path="/health", content_type=None))
     if first.problem:
-        click.echo(f"{url}: {first.problem}", err=True)
+        click.echo(visible(f"{url}: {first.problem}"), err=True)
         return Exit.ENDPOINT_UNUSABLE
     found = check(send, url, Budget(max_requests, max_tokens), requests, KINDS[kind])
     for line in lines(found):
-        click.echo(line)
+        click.echo(visible(line))
     unwritten = False
     for file, text in ((json_file, as_json), (junit_file, as_junit)):
         try:

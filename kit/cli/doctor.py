@@ -21,6 +21,7 @@ from tgi_conformance.fake_server.client import FakeServer, FakeServerError
 from tgi_conformance.plugin.backends_seen import hidden
 from tgi_conformance.reports.gate import Exit
 from tgi_conformance.reports.network import network_in_words
+from tgi_conformance.reports.readable import visible
 from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
 from tgi_conformance.suites.shapes.calls import SHAPES, Shape
 
@@ -178,9 +179,9 @@ def _network(driver: Driver) -> Iterator[Remark]:
 
 def _show(remark: Remark) -> None:
     word, colour = _MARKS[remark.tone]
-    first, *rest = remark.text.splitlines() or [""]
+    first, *rest = visible(remark.text).splitlines() or [""]
     click.echo(f"  {click.style(word, fg=colour)}  {first}")
     for line in rest:
         click.echo(f"        {line}")
     if remark.help:
-        click.echo(f"        -> {remark.help}")
+        click.echo(f"        -> {visible(remark.help)}")

@@ -27,6 +27,7 @@ from tgi_conformance.fake_server.http.parsing import Request
 from tgi_conformance.fake_server.recording.recorder import recording
 from tgi_conformance.fake_server.recording.replay import read_recordings
 from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.readable import visible
 
 _SHOWN = 3
 
@@ -51,7 +52,7 @@ def show_drift(
         return Exit.USAGE
     info = send(Asked(name="info", method="GET", path="/info", content_type=None))
     if info.problem:
-        click.echo(f"{url}: {info.problem}", err=True)
+        click.echo(visible(f"{url}: {info.problem}"), err=True)
         return Exit.ENDPOINT_UNUSABLE
     server = server_of(info.value)
     budget = Budget(max_requests, max_tokens)
@@ -77,7 +78,7 @@ def _print(rows: Sequence[Row], left: int, *, as_json: bool) -> None:
         for row in found[:_SHOWN]:
             said = [f"{each.rule}: {each.observed}" for each in (*row.real, *row.fake)]
             where = f"{row.asked.method} {row.asked.path}  {row.asked.name}"
-            click.echo(f"  {where}: {'; '.join(said or row.differences)}")
+            click.echo(visible(f"  {where}: {'; '.join(said or row.differences)}"))
         if len(found) > _SHOWN:
             click.echo(f"  and {len(found) - _SHOWN} more")
     agree = len(verdicts.get("", ()))

@@ -18,20 +18,25 @@ def last_failed(folder: Path) -> tuple[str, ...]:
     For a red run-wide ruling, the cases that it was seen in. Raises ``OSError`` or ``VerdictLinesError`` for
     files that cannot be read; none at all: no case.
     """
-    return tuple(dict.fromkeys(_red_cases(_latest(folder).values())))
+    return tuple(dict.fromkeys(_red_cases(latest(folder).values())))
 
 
 def cases_behind(folder: Path, name: str) -> tuple[str, ...]:
     """Return the ids of the cases that a red run-wide ruling was seen in; raises as :func:`last_failed`."""
-    latest = _latest(folder).values()
-    breaches = [breach for v in latest if v.red and v.case.lower() == name.lower() for breach in v.breaches]
+    known = latest(folder).values()
+    breaches = [breach for v in known if v.red and v.case.lower() == name.lower() for breach in v.breaches]
     return tuple(dict.fromkeys(breach.case for breach in breaches))
 
 
-def _latest(folder: Path) -> dict[tuple[str, str], Verdict]:
+def latest(folder: Path) -> dict[tuple[str, str], Verdict]:
     """The last verdict on each case, by backend and case."""
-    layouts = (Layout(folder), Layout(folder, quick=True), Layout(folder, narrowed=True))
-    files = [layout.verdicts for layout in layouts if layout.verdicts.is_file()]
+    whole, quick, narrowed = (
+        Layout(folder),
+        Layout(folder, quick=True),
+        Layout(folder, narrowed=True),
+    )
+    places = (whole.verdicts, whole.renewed, quick.verdicts, narrowed.verdicts)
+    files = [path for path in places if path.is_file()]
     latest: dict[tuple[str, str], Verdict] = {}
     for path in sorted(files, key=lambda file: file.stat().st_mtime_ns):
         latest |= {

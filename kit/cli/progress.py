@@ -3,25 +3,30 @@
 import io
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import pytest
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, Task
+from rich.table import Column
 from rich.text import Text
 
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
 from tgi_conformance.plugin.gathering import COMMAND, FINISHED, Finished
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.reports.ruling_marks import MARKS
+from tgi_conformance.reports.terminal.lines import one_line
 from tgi_conformance.reports.verdict_lines import parse_line
 
 #: A plain log gets a line after so many seconds, and at each tenth of the cases.
 _LINE_EVERY: Final = 15.0
 _TENTHS: Final = 10
-#: Characters of a reason that a line shows; the summary and the report have it all.
-_LONGEST: Final = 200
+#: Columns of the bar.
+_SHORTEST_BAR: Final = 4
+_LONGEST_BAR: Final = 40
+#: Characters of a reason that a terminal shows while the run goes on; the summary and the report have more.
+_LONGEST: Final = 400
 #: What a run does until it knows how many cases there are.
 _COLLECTING: Final = "collecting the cases of the suites"
 
@@ -40,40 +45,86 @@ class Display(Protocol):
 
 
 class LiveBar:
-    """A bar with counts; failures scroll by above it."""
+    """One line with a bar; failures scroll by above it."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[ended]}"),
-            TextColumn("{task.fields[counts]}"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task = self._progress.add_task(_COLLECTING, total=None, ended="", counts="")
-        self._total = 0
+        self._line = _LiveLine(lambda: console.width)
+        self._progress = Progress(self._line, console=console, transient=True)
+        self._task = self._progress.add_task(_COLLECTING, total=None)
         self._progress.start()
 
     def total(self, count: int) -> None:
         """Know the length of the bar."""
-        self._total = count
         said = f"starting the fake server and the backend for {_cases(count)}"
         self._progress.update(self._task, total=count, description=said)
 
     def done(self, counts: Counter[Ruling], said: Text | None) -> None:
         """Move the bar on."""
         if said is not None:
-            self._progress.console.print(said, overflow="ellipsis", no_wrap=True, crop=True)
-        ended = f"{counts.total()}/{self._total}"
-        self._progress.update(
-            self._task, advance=1, description="cases", ended=ended, counts=in_brief(counts)
-        )
+            said.truncate(_LONGEST, overflow="ellipsis")
+            self._progress.console.print(said, highlight=False)
+        self._line.counts = counts
+        self._progress.update(self._task, advance=1)
 
     def close(self) -> None:
         """Take the bar away."""
         self._progress.stop()
+
+
+class _LiveLine(ProgressColumn):
+    """The line of :func:`progress_line`, drawn several times a second."""
+
+    def __init__(self, width: Callable[[], int]) -> None:
+        super().__init__(Column(overflow="fold"))
+        self._width = width
+        self.counts: Counter[Ruling] = Counter()
+
+    def render(self, task: Task) -> Text:
+        """Say what is begun until the first case has ended, then how far the run is."""
+        if not task.completed or not task.total:
+            return Text(task.description)
+        line = progress_line(
+            done=int(task.completed),
+            total=int(task.total),
+            rate=task.finished_speed or task.speed,
+            left=task.time_remaining,
+            counts=self.counts,
+            # The last column of a terminal would make some of them go to the next line.
+            width=self._width() - 1,
+        )
+        return Text(line, no_wrap=True, overflow="crop")
+
+
+def progress_line(
+    *,
+    done: int,
+    total: int,
+    rate: float | None,
+    left: float | None,
+    counts: Counter[Ruling],
+    width: int,
+) -> str:
+    """``  812/1479   12.3/s   0:54 left  3 failed, 809 passed`` in at most ``width`` columns.
+
+    Count, rate and time left have the same columns all the time. What else fits follows: how many cases are
+    red, then the other rulings, then a bar. Nothing is cut in the middle.
+    """
+    count = f"{done:>{len(str(total))}}/{total}"
+    per_second = f"{rate:6.1f}/s" if rate is not None else "   -.-/s"
+    minutes, seconds = divmod(round(left), 60) if left is not None else (0, 0)
+    remaining = f"{minutes:>3}:{seconds:02} left" if left is not None else " --:-- left"
+    line = f"{count} {per_second} {remaining}"
+    rulings = sorted(filter(counts.__getitem__, MARKS), key=lambda ruling: ruling not in RED)
+    for number, ruling in enumerate(rulings):
+        more = f"{', ' if number else '  '}{counts[ruling]} {ruling}"
+        if len(line) + len(more) > width:
+            break
+        line += more
+    room = min(width - len(line) - 2, _LONGEST_BAR)
+    if room < _SHORTEST_BAR:
+        return line
+    filled = room * done // total
+    return f"{line}  {'━' * filled}{'─' * (room - filled)}"
 
 
 class PlainLines:
@@ -184,6 +235,6 @@ class Watcher:
         if not told and not self._verbose:
             return None
         mark = MARKS[verdict.ruling]
-        text = f"{mark.sign} {verdict.ruling}  {verdict.case}"
-        reason = f"  {' '.join(verdict.reason.split())}"[:_LONGEST] if verdict.reason else ""
-        return Text.assemble((text, mark.colour), reason)
+        head = f"{mark.sign} {verdict.ruling}  {one_line(verdict.case)}"
+        reason = f"  {one_line(verdict.reason)}" if verdict.reason else ""
+        return Text.assemble((head, mark.colour), reason)

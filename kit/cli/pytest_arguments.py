@@ -31,6 +31,8 @@ class Choice:
     focus: tuple[str, ...] = ()
     #: Cases of an earlier run; one that is gone is no mistake.
     rerun: tuple[str, ...] = ()
+    #: Whether they are all that was red, so that the results map may be renewed.
+    renew: bool = False
     order: str | None = None
     results: str | None = None
     enforce: str | None = None
@@ -94,6 +96,8 @@ def _own(choice: Choice) -> Iterator[str]:
     yield from (f"--tgi-rerun={case}" for case in choice.rerun)
     yield from (f"--tgi-focus={clause}" for clause in choice.focus)
     yield from (f"--tgi-header={header}" for header in choice.headers)
+    if choice.renew:
+        yield "--tgi-renew"
     if choice.dry_run:
         yield "--tgi-dry-run"
     if choice.any_server:

@@ -16,10 +16,13 @@ from rich.text import Text
 from tgi_conformance.cli.last_failed import cases_behind, last_failed
 from tgi_conformance.cli.progress import Watcher, display_for
 from tgi_conformance.cli.pytest_arguments import Choice, arguments, own_environment
+from tgi_conformance.cli.stdout import leaving
 from tgi_conformance.contracts.verdict import RUN_WIDE, Verdict
 from tgi_conformance.plugin.options import DEFAULT_RESULTS, REFERENCE
 from tgi_conformance.plugin.summary import summary_lines
 from tgi_conformance.reports.gate import Exit
+from tgi_conformance.reports.readable import visible
+from tgi_conformance.reports.terminal.lines import safe
 from tgi_conformance.reports.verdict_lines import VerdictLinesError
 
 #: More processes than this do not make a run shorter: the cases' own waits bound it.
@@ -58,7 +61,7 @@ def run(
         if not cases:
             console.print("--last-failed: no case was red in the last run", markup=False)
             return Exit.NOTHING_COLLECTED
-        choice = replace(choice, rerun=cases)
+        choice = replace(choice, rerun=cases, renew=True)
     choice = _with_cases_behind(choice, console)
     if choice.expression and (misspelt := _misspelt(choice.expression)):
         console.print(misspelt, style="red", markup=False, highlight=False)
@@ -95,9 +98,7 @@ def _seen_in(name: str, choice: Choice) -> tuple[str, ...]:
 
 def real_console() -> Console:
     """A console on standard output itself: pytest puts a file in its place while cases run."""
-    stream = (
-        os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace") if _has_descriptor() else sys.stdout
-    )
+    stream = leaving(os.dup(1)) if _has_descriptor() else sys.stdout
     console = Console(file=stream, soft_wrap=False)
     return console if console.is_terminal else Console(file=stream, width=_PLAIN_WIDTH)
 
@@ -111,19 +112,19 @@ def _has_descriptor() -> bool:
 
 def _show(console: Console, watcher: Watcher, code: int, *, durations: int, expression: str | None) -> int:
     for error in watcher.collection_errors:
-        console.print(f"not collected: {error}", style="red", markup=False, highlight=False)
+        console.print(f"not collected: {visible(error)}", style="red", markup=False, highlight=False)
     finished = watcher.finished
     if finished is None:
         if code == Exit.NOTHING_COLLECTED:
             console.print(f"no case was selected{_why_nothing(expression)}", markup=False, highlight=False)
         elif code != Exit.USAGE and not (watcher.collection_errors and code not in _PRINTED):
-            console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
+            console.print(visible(watcher.printed.getvalue().strip()), markup=False, highlight=False)
         return code
     if code == Exit.INTERNAL_ERROR:
-        console.print(watcher.printed.getvalue().strip(), markup=False, highlight=False)
+        console.print(visible(watcher.printed.getvalue().strip()), markup=False, highlight=False)
     if durations:
         _print(console, _slowest(finished.run.verdicts, durations))
-    _print(console, summary_lines(finished, console.width))
+    _print(console, summary_lines(finished, console.width if console.is_terminal else None))
     return code
 
 
@@ -143,7 +144,7 @@ def _why_nothing(expression: str | None) -> str:
 
 def _print(console: Console, lines: Sequence[Text]) -> None:
     for line in lines:
-        console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
+        console.print(safe(line), highlight=False, soft_wrap=True)
 
 
 def _slowest(verdicts: Sequence[Verdict], count: int) -> list[Text]:

@@ -81,10 +81,13 @@ def activate_late(config: pytest.Config, report: pytest.TestReport) -> None:
 
 def _new_scratch(run: str) -> Path:
     """Make the folder that the processes of one run share; ``run`` is xdist's random id of it, if known."""
-    if not run:
-        return Path(tempfile.mkdtemp(prefix="tgi-conformance-"))
-    scratch = Path(tempfile.gettempdir()) / f"tgi-conformance-{run}"
-    scratch.mkdir(mode=0o700, exist_ok=True)
+    try:
+        if not run:
+            return Path(tempfile.mkdtemp(prefix="tgi-conformance-"))
+        scratch = Path(tempfile.gettempdir()) / f"tgi-conformance-{run}"
+        scratch.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(f"no folder for temporary files can be made: {error}; set TMPDIR") from error
     return scratch
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tgi_conformance import late_imports
 from tgi_conformance.backends.driver.driver import BackendStartError, Driver
+from tgi_conformance.backends.driver.session import MACHINE
 from tgi_conformance.contracts.catalogue.clauses import Clause, Level
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.redaction import redact_verdict
@@ -127,8 +128,8 @@ class Cases:
         """Take note of what the backend says of itself, and of what it does not claim."""
         backend = item.stash[BACKEND]
         if backend not in self._seen_backends:
-            self._seen_backends.add(backend)
             note_backend(self.scratch, backend, driver)
+            self._seen_backends.add(backend)
         item.stash[RECORD].backend = driver.description.name
         clause = _clause(item)
         missing = sorted(set(clause.capabilities) - driver.description.capabilities) if clause else []
@@ -194,6 +195,8 @@ class Cases:
 
     def _down(self, item: pytest.Item, error: BackendStartError) -> Ruled:
         reason = in_one_line(error)
+        if error.stage == MACHINE:
+            return Ruled(ruling=Ruling.KIT_FAULT, reason=reason)
         note_down(self.scratch, item.stash[BACKEND], reason)
         return Ruled(ruling=Ruling.FAILED, reason=reason)
 

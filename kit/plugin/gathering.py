@@ -37,6 +37,7 @@ from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo
 from tgi_conformance.reports.run_folder import FolderProblem, RunFolder, Written, open_folder, write_all
 from tgi_conformance.reports.verdict_lines import parse_line
 from tgi_conformance.reports.writing.guard import ADVICE, Unwritten, attempt
+from tgi_conformance.reports.writing.renewing import renew_map
 from tgi_conformance.suites.harness.session import SETTINGS
 from tgi_conformance.suites.real.replies import SAID
 
@@ -166,6 +167,8 @@ class Gathering:
             endpoint_unusable=endpoint_unusable(run),
         ).without(self._lost_on_the_way(run))
         written = self._write(run, gate) if self.writes and run.verdicts else None
+        if written is not None and self.config.option.tgi_renew:
+            written = replace(written, unwritten=(*written.unwritten, *self._renew(run)))
         gate = gate.without(written.unwritten if written else ())
         session.exitstatus = gate.code
         self.config.stash[FINISHED] = Finished(
@@ -312,6 +315,11 @@ class Gathering:
         durations = folder / DURATIONS
         faults = attempt(durations, lambda: write_json(durations, dict(read_durations(folder)) | took))
         return replace(written, unwritten=(*written.unwritten, *faults))
+
+    def _renew(self, run: Run) -> tuple[Unwritten, ...]:
+        """Bring the map of the whole run up to date; what came of it is a remark."""
+        folder = self.settings.folder
+        return attempt("the renewed results map", lambda: self.remarks.extend(renew_map(folder, run)))
 
     def _lost_on_the_way(self, run: Run) -> Iterable[Unwritten]:
         """What could not be written while the cases were run."""

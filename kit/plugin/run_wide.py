@@ -80,11 +80,11 @@ def _verdict(backend: str, clause_id: str, slug: str, seen: _Seen, *, enforced: 
         expected=ruled.expected,
         observed=ruled.observed,
         seed=seed,
+        sign=sign_of_finding(clause, ruled.reason) if seen.breaches else Sign(),
         breaches=tuple(
             Breach(case=place.case, message=finding.message, evidence=place.evidence)
             for place, finding in _largest(seen)
         ),
-        sign=sign_of_finding(clause, ruled.reason) if seen.breaches else Sign(),
     )
 
 

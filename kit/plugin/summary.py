@@ -1,5 +1,6 @@
 """The summary at the end of a pytest session; the CLI prints the same lines to its own console."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from tgi_conformance.plugin.collected import Collected
 from tgi_conformance.plugin.ending.sigterm import EndsBySigterm
 from tgi_conformance.plugin.gathering import FINISHED, Finished, Gathering
 from tgi_conformance.plugin.judging import ERROR_ATTRIBUTE
+from tgi_conformance.reports.formats.github import annotations, is_on_github
 from tgi_conformance.reports.run_folder import Written
-from tgi_conformance.reports.terminal import summary, to_strings
+from tgi_conformance.reports.terminal.lines import to_strings
+from tgi_conformance.reports.terminal.summary import summary
 
 _WIDEST = 120
 
@@ -49,14 +52,19 @@ class Summary:
         if finished is None:
             return
         terminal = terminalreporter._tw  # noqa: SLF001 - the only way to its width and colours
+        width = terminal.fullwidth if terminal.hasmarkup else None
         terminalreporter.section("TGI conformance")
-        for line in to_strings(summary_lines(finished, terminal.fullwidth), colour=terminal.hasmarkup):
+        for line in to_strings(summary_lines(finished, width), colour=terminal.hasmarkup):
             terminalreporter.write_line(line)
 
 
-def summary_lines(finished: Finished, width: int) -> list[Text]:
-    """The summary of a run with its remarks, as styled lines."""
+def summary_lines(finished: Finished, width: int | None) -> list[Text]:
+    """The summary of a run with its remarks, as styled lines; ``width`` is that of a terminal.
+
+    In GitHub Actions its log commands come first: the answer is to be the end.
+    """
     written = finished.written or Written(())
-    lines = summary(finished.run, finished.gate, written, width=min(width, _WIDEST))
-    remarks = [Text(f"  remark: {remark}", "yellow") for remark in finished.remarks]
-    return [*lines, *remarks]
+    commands = annotations(finished.run, Path.cwd()) if is_on_github(os.environ) else ()
+    width = None if width is None else min(width, _WIDEST)
+    lines = summary(finished.run, finished.gate, written, width=width, remarks=finished.remarks)
+    return [*map(Text, commands), *lines]

@@ -24,6 +24,7 @@ from tgi_conformance.reports.causes.by_case import CausesByCase
 from tgi_conformance.reports.causes.cause import Cause
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.readable import visible
+from tgi_conformance.reports.repro import repro_command
 from tgi_conformance.reports.run import Run
 
 #: What is red here is red there. A SHOULD that failed is not, so it is skipped, as pytest's xfailed is.
@@ -47,6 +48,8 @@ _OURS: Final = (
 )
 #: Its functions carry no types.
 _WRITER: Final[Any] = AllureFileLogger
+#: Of a run-wide ruling, the cases whose evidence is attached once more; each has its own result too.
+_MOST_ATTACHED: Final = 5
 #: Characters of a category's name: Allure shows it as a heading.
 _LONGEST_NAME: Final = 160
 
@@ -63,9 +66,7 @@ def write_allure(run: Run, layout: Layout, folder: Path) -> None:
             path.unlink()
     for verdict in run.verdicts:
         result = result_of(run, verdict, causes.of(verdict))
-        evidence = layout.base / verdict.evidence
-        if verdict.evidence and evidence.is_file():
-            result.attachments = [_attached(writer, evidence)]
+        result.attachments = list(_attachments(writer, layout, verdict))
         writer.report_result(result)
     rules = categories(causes)
     write_json(folder / "categories.json", rules)
@@ -91,7 +92,7 @@ def result_of(run: Run, verdict: Verdict, cause: Cause | None) -> TestResult:
         status=STATUS[verdict.ruling],
         statusDetails=StatusDetails(
             message=visible(_message(verdict)),
-            trace=visible(_trace(verdict, cause)),
+            trace=visible(_trace(run, verdict, cause)),
             flaky=bool(verdict.unsteady),
         ),
         stage="finished",
@@ -136,10 +137,15 @@ def _name(cause: Cause) -> str:
     return f"{cut} ({cause.id})"
 
 
-def _attached(writer: Any, evidence: Path) -> Attachment:
-    name = f"{uuid.uuid4()}-attachment.json"
-    writer.report_attached_file(evidence, name)
-    return Attachment(name="evidence", source=name, type="application/json")
+def _attachments(writer: Any, layout: Layout, verdict: Verdict) -> Iterator[Attachment]:
+    """The evidence of a case; of a run-wide ruling, that of the cases which show it most."""
+    shown = [(breach.case, breach.evidence) for breach in verdict.breaches[:_MOST_ATTACHED]]
+    for case, evidence in ((verdict.case, verdict.evidence), *shown):
+        path = layout.base / evidence
+        if evidence and path.is_file():
+            name = f"{uuid.uuid4()}-attachment.json"
+            writer.report_attached_file(path, name)
+            yield Attachment(name=visible(f"evidence of {case}"), source=name, type="application/json")
 
 
 def _labels(verdict: Verdict, labels: AllureLabels, cause: Cause | None) -> Iterator[tuple[str, str]]:
@@ -163,14 +169,16 @@ def _message(verdict: Verdict) -> str:
     return f"{verdict.ruling}: {reason}" if reason else str(verdict.ruling)
 
 
-def _trace(verdict: Verdict, cause: Cause | None) -> str:
+def _trace(run: Run, verdict: Verdict, cause: Cause | None) -> str:
     rows: Sequence[tuple[str, str]] = (
         ("cause", cause.id if cause else ""),
         ("in the backend", cause.place if cause else ""),
+        ("to do", cause.advice if cause else ""),
         ("expected", verdict.expected),
         ("observed", verdict.observed),
         ("blocked by", verdict.blocked_by),
         ("unsteady", verdict.unsteady),
+        ("again", repro_command(run.info, verdict) if verdict.red else ""),
         ("test", verdict.nodeid),
     )
     return "\n".join(f"{name}: {value}" for name, value in rows if value)

@@ -3,23 +3,28 @@
 import hashlib
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.causes.kinds import family, parts, word
-from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of
+from tgi_conformance.contracts.causes.outcomes import OutcomeClass
+from tgi_conformance.contracts.causes.symptoms import SymptomKind, symptom_of, untold
 from tgi_conformance.contracts.verdict import RED, RUN_WIDE, Ruling, Verdict
 from tgi_conformance.reports.causes.cause import Cause, Causes, Symptom
-from tgi_conformance.reports.causes.keys import Key, key_of, second_key_of
+from tgi_conformance.reports.causes.joining import joined
+from tgi_conformance.reports.causes.keys import Key
 from tgi_conformance.reports.run import Run
 
 #: What lies behind these is told elsewhere: what blocks them, that they were not run, a mistake of the kit.
 _NOT_EXPLAINED: Final = frozenset({Ruling.BLOCKED, Ruling.NOT_RUN, Ruling.KIT_FAULT})
+#: How cases fail whose cause is in no verdict of the run.
+_BLOCKED: Final = "blocked"
 #: Characters that a sentence has room for behind what the user suffers.
-_ROOM: Final = 90
+_ROOM: Final = 120
 #: How many cases a run-wide ruling counts: the verdicts say it.
 _COUNTED: Final = re.compile(r" \(\d+ cases?, .*")
 #: JSON, or a text of several lines: not for a sentence.
@@ -54,12 +59,13 @@ def advice_of(run: Run, backend: str) -> Causes:
 
 
 def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) -> Causes:
-    groups = _joined(verdicts)
-    ruled = {verdict.case for group in groups.values() for verdict in group}
+    groups = joined(verdicts)
+    waiting: defaultdict[str, list[Verdict]] = defaultdict(list)
     for verdict in blocked:
-        if verdict.blocked_by not in ruled:
-            groups.setdefault(Key(how="blocked", where=verdict.blocked_by), []).append(verdict)
-    told = [_cause(key, group, blocked) for key, group in groups.items()]
+        waiting[verdict.blocked_by].append(verdict)
+    for case in waiting.keys() - {verdict.case for verdict in verdicts}:
+        groups[Key(how=_BLOCKED, where=case)] = waiting.pop(case)
+    told = [_cause(key, group, waiting) for key, group in groups.items()]
     symptoms: dict[SymptomKind, list[Cause]] = {}
     for each in sorted(told, key=lambda one: (-len(one.cause.verdicts), one.cause.id)):
         symptoms.setdefault(each.kind, []).append(each.cause)
@@ -74,50 +80,12 @@ def _causes(backend: str, verdicts: Sequence[Verdict], blocked: Sequence[Verdict
     )
 
 
-def _joined(verdicts: Sequence[Verdict]) -> dict[Key, list[Verdict]]:
-    """The verdicts of each cause, under the key that most of them have.
-
-    Verdicts have one cause that share a first key or a second one; and one whose server did more than
-    another's is explained by that one.
-    """
-    groups: dict[Key, list[Verdict]] = {}
-    for verdict in verdicts:
-        groups.setdefault(key_of(verdict), []).append(verdict)
-    size = {key: len(group) for key, group in groups.items()}
-    heads = {key: key for key in groups}
-    for key in groups:
-        if wider := [other for other in groups if other.within(key)]:
-            heads[key] = max(wider, key=lambda other: (size[other], other.order))
-    seen: dict[Key, Key] = {}
-    for verdict in verdicts:
-        second = second_key_of(verdict)
-        if second is not None:
-            first = seen.setdefault(second, key_of(verdict))
-            heads[_head(heads, key_of(verdict))] = _head(heads, first)
-    joined: dict[Key, list[Key]] = {}
-    for key in groups:
-        joined.setdefault(_head(heads, key), []).append(key)
-    return {
-        max(keys, key=lambda key: (size[key], -len(key.kinds), key.order)): [
-            verdict for verdict in verdicts if key_of(verdict) in keys
-        ]
-        for keys in joined.values()
-    }
-
-
-def _head(heads: Mapping[Key, Key], key: Key) -> Key:
-    """The key that stands for all that were joined with this one."""
-    while heads[key] != key:
-        key = heads[key]
-    return key
-
-
-def _cause(key: Key, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) -> _Told:
+def _cause(key: Key, verdicts: Sequence[Verdict], waiting: Mapping[str, Sequence[Verdict]]) -> _Told:
+    """The cause of some verdicts; ``waiting``: what each case blocks."""
     sign = Counter(verdict.sign for verdict in verdicts).most_common(1)[0][0]
-    kinds = Counter(symptom_of(verdict.clause, verdict.sign.outcome) for verdict in verdicts)
+    kinds = Counter(map(_symptom, verdicts))
     kind = min(kinds, key=lambda each: (each.severity.rank, -kinds[each], each.id))
     example = min(verdicts, key=_size)
-    cases = {verdict.case for verdict in verdicts if verdict.ruling is not Ruling.BLOCKED}
     return _Told(
         kind=kind,
         cause=Cause(
@@ -128,9 +96,14 @@ def _cause(key: Key, verdicts: Sequence[Verdict], blocked: Sequence[Verdict]) ->
             advice=_advice(verdicts),
             verdicts=tuple(verdicts),
             example=example,
-            blocked=tuple(verdict for verdict in blocked if verdict.blocked_by in cases),
+            blocked=tuple(chain.from_iterable(waiting.get(verdict.case, ()) for verdict in verdicts)),
         ),
     )
+
+
+def _symptom(verdict: Verdict) -> SymptomKind:
+    examined = verdict.ruling not in (Ruling.BLOCKED, Ruling.UNTESTABLE)
+    return symptom_of(verdict.clause, verdict.sign.outcome) if examined else untold()
 
 
 def _identity(key: Key) -> str:
@@ -143,6 +116,8 @@ def _identity(key: Key) -> str:
 
 def _sentence(kind: SymptomKind, key: Key, verdicts: Sequence[Verdict], example: Verdict) -> str:
     """What the user suffers, and what brings it about or shows it, as far as that is short to tell."""
+    if key.how == _BLOCKED:
+        return f"{kind.sentence.removesuffix('.')}: {key.where} blocks them."
     told = [_named(one, verdicts) for one in sorted(key.kinds - _SAID_BY_OTHERS or key.kinds)]
     if told:
         return f"With {' and '.join(told)}, {kind.sentence[0].lower()}{kind.sentence[1:]}"
@@ -153,7 +128,7 @@ def _sentence(kind: SymptomKind, key: Key, verdicts: Sequence[Verdict], example:
 
 def _shown(example: Verdict) -> str:
     """What a case asked for, or a run-wide ruling saw, where a line has room for it."""
-    if example.case.endswith(f"/{RUN_WIDE}"):
+    if example.case.endswith(f"/{RUN_WIDE}") or example.sign.outcome == OutcomeClass.NOT_HEALTHY:
         told = f"seen: {_COUNTED.sub('', example.reason)}"
     else:
         told = f"expected: {example.expected}" if example.expected else ""

@@ -26,6 +26,17 @@ _UNNOTICED: Final = frozenset({OutcomeClass.SILENT_END, OutcomeClass.NO_ERROR, O
 #: What the client sends or keeps by itself: the server's answer has no part in it.
 _OF_ITSELF: Final = frozenset(
     {OutcomeClass.REQUEST_DIFFERS, OutcomeClass.CONNECTION_LEFT, OutcomeClass.REFUSED_LOCALLY}
+    | {OutcomeClass.NOTHING_USABLE, OutcomeClass.NOT_HEALTHY}
+)
+#: What the stimulus says little of: many scripts have the same, and clauses ask for different things of it.
+_BY_CLAUSE: Final = frozenset(
+    {OutcomeClass.KEY_SEEN, OutcomeClass.COOKIE_SEEN, OutcomeClass.TOO_EARLY, OutcomeClass.STATISTICS_WRONG}
+    | {
+        OutcomeClass.TOOL_CALL_DIFFERS,
+        OutcomeClass.USAGE_WRONG,
+        OutcomeClass.LOGPROBS_WRONG,
+        OutcomeClass.OTHER,
+    }
 )
 #: Nothing was sent.
 _UNSENT: Final = frozenset({OutcomeClass.REFUSED_LOCALLY, OutcomeClass.TOO_FEW})
@@ -33,6 +44,8 @@ _UNSENT: Final = frozenset({OutcomeClass.REFUSED_LOCALLY, OutcomeClass.TOO_FEW})
 _SEVERAL: Final = frozenset({"RESP-05", "RESP-09", "RESP-11", "STREAM-08", "TOOL-05", "TOOL-10", "REAL-02"})
 #: Kinds that many scripts have beside what they are about.
 _BACKGROUND: Final = frozenset({"comment", "split-writes", "no-done", "unknown-fields"})
+#: Kinds that say what a case is about, not what is unusual.
+_USUAL: Final = frozenset({"tool-calls", "logprobs"})
 _PLACE: Final = re.compile(r"(?P<file>.*?)(?::\d+)? in (?P<function>.*)")
 
 
@@ -47,16 +60,6 @@ class Key:
     #: Where the kinds tell nothing: file and function, what differs, or the clause.
     where: str = ""
 
-    def within(self, other: "Key") -> bool:
-        """Whether the other one is this one with more that the server did beside."""
-        same = (self.how, self.where) == (other.how, other.where)
-        return same and bool(self.kinds) and self.kinds < other.kinds
-
-    @property
-    def order(self) -> tuple[str, list[str], str]:
-        """An order that is the same in every run."""
-        return self.how, sorted(self.kinds), self.where
-
 
 def key_of(verdict: Verdict) -> Key:
     """What a red verdict shares with others of its cause, first of all."""
@@ -69,6 +72,8 @@ def key_of(verdict: Verdict) -> Key:
         return _of_exception(sign, clause)
     if sign.outcome in _OF_ITSELF:
         return Key(how=sign.outcome, where=sign.detail or clause)
+    if sign.outcome in _BY_CLAUSE:
+        return Key(how=sign.outcome, where=clause)
     kinds = _kinds(sign)
     return Key(how=_how(sign), kinds=kinds, where="" if kinds else clause)
 
@@ -103,7 +108,7 @@ def _of_exception(sign: Sign, clause: str) -> Key:
     if is_own(sign) and sign.outcome == OutcomeClass.MESSAGE_LOST:
         return Key(how=sign.outcome, kinds=kinds)
     where = "" if kinds else function_of(sign.place) or clause
-    return Key(how=_group(sign.exception), kinds=kinds, where=where)
+    return Key(how="own error" if is_own(sign) else _group(sign.exception), kinds=kinds, where=where)
 
 
 def is_own(sign: Sign) -> bool:
@@ -120,7 +125,7 @@ def function_of(place: str) -> str:
 
 def _kinds(sign: Sign) -> frozenset[str]:
     kinds = frozenset(map(family, parts(sign.stimulus)))
-    return kinds - _BACKGROUND or kinds
+    return kinds - _BACKGROUND - _USUAL or kinds - _USUAL
 
 
 def _group(exception: str) -> str:

@@ -34,7 +34,7 @@ def _run(finished: FinishedRun, backend: BackendInfo, root: Path) -> Mapping[str
         "tool": {
             "driver": {
                 "name": "tgi-conformance",
-                "version": info.versions.get("tgi-conformance", "unknown"),
+                "version": info.versions.get("tgi_conformance", "unknown"),
                 "rules": [_rule(clause) for clause in clauses],
             }
         },

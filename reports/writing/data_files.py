@@ -4,15 +4,20 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.contracts.verdict import DECIDED, Verdict
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.finished import FinishedRun
 from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.run import Run
+
+RUN_SCHEMA: Final = "urn:tgi-conformance:schema:run"
+#: Of the form of ``run.json``. A member that is added needs no new one.
+RUN_VERSION: Final = 1
 
 
 def map_files(finished: FinishedRun) -> tuple[Path, ...]:
@@ -26,7 +31,7 @@ def write_maps(finished: FinishedRun) -> None:
     """Write them."""
     for results in finished.maps:
         write_json(finished.layout.results_map(results.backend), dict(results.values))
-        write_json(finished.layout.more_results(results.backend), _more_results(finished.run, results))
+        write_json(finished.layout.more_results(results.backend), more_results(finished.run, results))
 
 
 def write_run(finished: FinishedRun) -> None:
@@ -35,6 +40,8 @@ def write_run(finished: FinishedRun) -> None:
     info = run.info
     fields = {field.name: to_json(getattr(info, field.name)) for field in dataclasses.fields(info)}
     value: Mapping[str, JSON] = {
+        "$schema": RUN_SCHEMA,
+        "version": RUN_VERSION,
         **fields,
         "exit_code": gate.code,
         "meaning": gate.meaning,
@@ -49,8 +56,10 @@ def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
     return dict(Counter(str(verdict.ruling) for verdict in verdicts))
 
 
-def _more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
+def more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
+    """What stands beside a map: what it rests on, keys that the guide does not have, keys left out."""
     backend = run.info.backend(results.backend)
+    verdicts = run.of(backend.name)
     return {
         "backend": backend.name,
         "version": backend.version,
@@ -60,8 +69,9 @@ def _more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
         "hidden": list(backend.hidden),
         "results": dict(results.more),
         "left_out": dict(results.left_out),
-        "rulings": counts(run.of(backend.name)),
-        "cases": len(run.of(backend.name)),
+        "rulings": counts(verdicts),
+        "cases": len(verdicts),
+        "decided": sum(verdict.ruling in DECIDED for verdict in verdicts),
         "profile": run.info.profile,
         "narrowed": run.info.narrowed,
         "seed": run.info.seed,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tgi_conformance.reports.atomic import leftovers
 from tgi_conformance.reports.evidence_files import clean_evidence, evidence_in
-from tgi_conformance.reports.layout import FILES, Layout, beside, is_map
+from tgi_conformance.reports.layout import FILES, RENEWED, Layout, beside, is_map
 
 
 def settle(layout: Layout, files: Iterable[Path]) -> tuple[Path, ...]:
@@ -46,7 +46,7 @@ def forget(base: Path) -> None:
 
 
 def _files_of(base: Path, maps: Iterable[str]) -> Iterator[Path]:
-    for name in sorted({*FILES, *maps}):
+    for name in sorted({*FILES, RENEWED, *maps}):
         path = base / name
         if path.is_file() and not path.is_symlink():
             yield path

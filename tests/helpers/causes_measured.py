@@ -10,9 +10,11 @@ import argparse
 import json
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,30 @@ def share_in_largest(causes: Sequence[Cause]) -> float:
     return max(len(cause.verdicts) for cause in causes) / sum(len(cause.verdicts) for cause in causes)
 
 
+def mixed_in_pairs() -> tuple[int, int]:
+    """How many causes mix two mutants, of how many, where one client had the mistakes of both.
+
+    Pairs are of one area, in which mistakes are alike. A case that both fail is left out.
+    """
+    mutants = recorded_mutants()
+    areas = {name: _area(verdicts) for name, verdicts in mutants.items()}
+    causes = mixed = 0
+    for one, other in combinations(sorted(mutants), 2):
+        if areas[one] != areas[other]:
+            continue
+        both = {v.case for v in mutants[one]} & {v.case for v in mutants[other]}
+        verdicts = [v for name in (one, other) for v in mutants[name] if v.case not in both]
+        whose = {v.case: v.backend for v in verdicts}
+        for cause in causes_of(_run([replace(v, backend="both") for v in verdicts]), "both"):
+            causes += 1
+            mixed += len({whose[v.case] for v in cause.verdicts}) > 1
+    return mixed, causes
+
+
+def _area(verdicts: Sequence[Verdict]) -> str:
+    return Counter(verdict.clause.partition("-")[0] for verdict in verdicts).most_common(1)[0][0]
+
+
 def _run(verdicts: Sequence[Verdict]) -> Run:
     return Run(RunInfo(started="", ended="", seed=0), tuple(verdicts))
 
@@ -216,6 +242,8 @@ def _told() -> Iterator[str]:
     one, shares = sum(len(found) == 1 for found in each), [share_in_largest(found) for found in each]
     yield f"{len(each)} mutants: {one / len(each):.0%} are one cause; on average the largest cause explains"
     yield f"{sum(shares) / len(shares):.0%} of a mutant's failures"
+    mixed, causes = mixed_in_pairs()
+    yield f"two of them in one client: {mixed / causes:.1%} of {causes} causes mix the two"
 
 
 def main(words: Sequence[str] | None = None) -> int:

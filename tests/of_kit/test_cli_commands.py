@@ -10,6 +10,7 @@ from mini_backend import MINI, run, run_cli
 
 from tgi_conformance.cli import main
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
+from tgi_conformance.contracts.schema.registry import problems
 
 
 @pytest.fixture
@@ -31,6 +32,8 @@ def test_run_ignores_the_users_pytest_and_writes_the_narrowed_reports(project: P
     info = json.loads((project / "collected_results" / "narrowed" / "run.json").read_text())
     assert info["command"] == f"tgi-conformance {' '.join(words)}"
     assert [backend["name"] for backend in info["backends"]] == ["mini"]
+    assert problems("run", info) == []
+    assert [fault for row in done.verdicts(narrowed=True) for fault in problems("verdict", row)] == []
 
 
 def test_a_run_begun_from_python_tells_the_words_that_it_was_given(project: Path) -> None:
@@ -49,6 +52,7 @@ def test_run_with_workers_reports_failures_line_by_line_and_runs_them_again(proj
     assert all(f"✗ failed  {case}" in done.out for case in red)
     again = run_cli(project, "run", "--backend", "mini:Mini", "-n", "0", "--last-failed")
     assert {case for case in again.rulings() if not _is_ruled_once(case)} == red
+    assert "no results map is renewed: there is no whole run in this folder" in again.out
 
 
 def _is_ruled_once(case: str) -> bool:
@@ -225,6 +229,21 @@ def test_explain_knows_a_case_from_one_that_is_not_there(project: Path) -> None:
     known = run_cli(project, "explain", "retry-03/JSON-400")
     assert known.code == 0
     assert "--case 'RETRY-03/json-400'" in known.out
+
+
+def test_explain_tells_of_the_last_run_and_runs_with_its_backend(project: Path) -> None:
+    words = ["run", "--backend", "mini:Mini", "-n", "0", "--deadline", "7", "--results", "out"]
+    run_cli(project, *words, "--case", "ERR-06/status-40*")
+    told = run_cli(project, "explain", "ERR-06", "--results", "out").out
+    assert "last run of mini: " in told
+    assert " failed" in told
+    known = next(row.split()[0] for row in told.splitlines() if row.startswith("    ERR-06/status-400"))
+    told = run_cli(project, "explain", known, "--results", "out").out
+    assert f"    {known}: " in told
+    hint = "run: tgi-conformance run --backend mini:Mini --deadline 7.0 --results out --case "
+    assert f"{hint}'{known}'" in told
+    other = run_cli(project, "explain", known, "--results", "out", "--backend", "mini:Twin").out
+    assert "run: tgi-conformance run --backend mini:Twin --results out --case" in other
 
 
 def test_serve_says_when_it_is_ready_and_ends_when_asked(project: Path) -> None:

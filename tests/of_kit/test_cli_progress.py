@@ -1,14 +1,17 @@
 """What a run shows while it goes on, and what --last-failed picks."""
 
 import io
+import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 from rich.text import Text
 
 from tgi_conformance.cli.last_failed import last_failed
-from tgi_conformance.cli.progress import LiveBar, PlainLines, display_for, in_brief
+from tgi_conformance.cli.progress import LiveBar, PlainLines, Watcher, display_for, in_brief, progress_line
 from tgi_conformance.contracts.verdict import Finding, Ruling, Verdict
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.verdict_lines import write_verdicts
@@ -100,3 +103,54 @@ def test_what_a_later_run_had_no_turn_for_stays_as_the_earlier_one_said(tmp_path
 
 def test_no_run_before_means_no_case(tmp_path: Path) -> None:
     assert last_failed(tmp_path) == ()
+
+
+COUNTS = Counter({Ruling.PASSED: 780, Ruling.FAILED: 12, Ruling.NOT_APPLICABLE: 20})
+
+
+@pytest.mark.parametrize("width", [39, 79, 119])
+def test_count_rate_and_time_left_keep_their_columns(width: int) -> None:
+    early = progress_line(done=8, total=1479, rate=None, left=None, counts=Counter(), width=width)
+    late = progress_line(done=812, total=1479, rate=12.34, left=54.2, counts=COUNTS, width=width)
+    slow = progress_line(done=1400, total=1479, rate=0.5, left=3723.0, counts=COUNTS, width=width)
+    assert [line[:30] for line in (early, late, slow)] == [
+        "   8/1479    -.-/s  --:-- left",
+        " 812/1479   12.3/s   0:54 left",
+        "1400/1479    0.5/s  62:03 left",
+    ]
+    assert all(len(line) <= width for line in (early, late, slow))
+
+
+def test_what_is_red_comes_before_what_is_not_and_no_count_is_cut() -> None:
+    lines = {
+        width: progress_line(done=812, total=1479, rate=12.34, left=54.2, counts=COUNTS, width=width)
+        for width in (30, 41, 54, 75, 110)
+    }
+    assert [line[30:] for line in lines.values()] == [
+        "",
+        "  12 failed",
+        "  12 failed, 780 passed",
+        "  12 failed, 780 passed, 20 not applicable",
+        f"  12 failed, 780 passed, 20 not applicable  {'━' * 19}{'─' * 17}",
+    ]
+
+
+def test_at_forty_columns_the_bar_is_one_line_and_failures_wrap() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=40, color_system=None)
+    display = LiveBar(console)
+    display.total(100)
+    counts: Counter[Ruling] = Counter({Ruling.FAILED: 1})
+    display.done(counts, Text(f"✗ failed  RETRY-01/a  {'a reason of many words ' * 6}"))
+    display.close()
+    rows = [row.strip() for row in re.sub(r"\x1b\[[0-9?;]*[A-Za-z]", "", out.getvalue()).splitlines()]
+    assert any(row.startswith("1/100") and row.endswith("1 failed") for row in rows)
+    assert " ".join(" ".join(rows).split()).count("a reason of many words") == 6
+
+
+def test_what_a_backend_says_moves_no_cursor() -> None:
+    watcher = Watcher(PlainLines(Console(file=io.StringIO())), command="", verbose=True)
+    hostile = replace(_verdict("RETRY-01/a", Ruling.FAILED), reason="\x1b[2Jgone\r\x07")
+    said = watcher._said(hostile)
+    assert said is not None
+    assert said.plain == "✗ failed  RETRY-01/a  \\x1b[2Jgone \\x07"

@@ -7,9 +7,11 @@ import pytest
 from mini_backend import MINI, run_cli
 
 from tgi_conformance.backends.reference.adapter import ReferenceAdapter
+from tgi_conformance.cli import doctor
 from tgi_conformance.cli.doctor_calls import judge_error, judge_tool_call
 from tgi_conformance.cli.doctor_description import PARAMETERS, description_remarks
 from tgi_conformance.cli.doctor_signatures import help_for_call
+from tgi_conformance.cli.remark import Remark
 from tgi_conformance.contracts.adapter import Answer, Defaults, Description, ErrorInfo, ToolCall
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.outcome import ExceptionLink, Outcome
@@ -184,3 +186,11 @@ def test_what_does_not_start_is_told_once_and_without_frames_of_the_kit(tmp_path
     assert 'needs.py", line 1' in done.out
     assert "host.py" not in done.out
     assert "importlib" not in done.out
+
+
+def test_what_a_backend_says_of_itself_moves_no_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(doctor.click, "echo", lines.append)
+    doctor._show(Remark(tone="bad", text="\x1b]0;title\x07\n\x1b[2J", help="\x9b1A"))
+    assert "".join(lines[1:]) == "        \\x1b[2J        -> \\x9b1A"
+    assert lines[0].endswith("\\x1b]0;title\\x07")

@@ -19,7 +19,7 @@ from tgi_conformance.reports.repro import repro_command
 from tgi_conformance.reports.run import BackendInfo, RunInfo
 from tgi_conformance.reports.verdict_lines import read_verdicts
 
-#: Red for what the run hands on to it: it looks a name up, and answers in another way, where a variable says so.
+#: Looks a name up and answers in another way where a variable says so that the run hands on.
 ODD = f"""{MINI}
 
 class Odd(Mini):

@@ -130,3 +130,21 @@ def test_of_two_calls_that_are_told_of_the_first_is_the_one_that_failed() -> Non
     told = f"refused locally: {describe(failed)}; other values are taken: {describe(taken)}"
     sign = signed("it is sent", told, call(2, failed), call(1, taken), clause="GEN-05")
     assert (sign.exception, sign.place) == ("pkg.Refused", "pkg/client.py:12 in read")
+
+
+def test_whatever_a_backend_says_has_a_sign() -> None:
+    texts = ["", "\ud800\x00", "9" * 5000, "[" * 200_000, '{"a":' * 5000, "\n" * 100_000, "x" * 1_000_000]
+    for text in texts:
+        for expected in ("1 request: one call sends one request", "stop: []", "the text 'a'", ""):
+            sign = signed(expected, text, call(1, Outcome(ending="hang", detail=text)), clause="GEN-01")
+            assert sign.outcome in list(OutcomeClass)
+    nested = '{"a":' * 900 + "1" + "}" * 900
+    assert signed(nested, nested.replace("1", "2"), clause="GEN-01").detail == ""
+    deep = Exchange(id=1, connection=1, method="POST", target="/", body=b"[" * 100_000, reply="good")
+    spaces = [SpaceSeen(Script(replies=(GOOD,)), Journal(exchanges=(deep,)))]
+    assert sign_of(Ruled(ruling=Ruling.FAILED, expected="a", observed="b"), None, spaces, []).exception == ""
+
+
+def test_a_method_that_gives_nothing_usable_is_named() -> None:
+    sign = signed("get_stats gives a mapping", "the value 'None'", clause="STAT-01")
+    assert (sign.outcome, sign.detail) == (OutcomeClass.NOTHING_USABLE, "get_stats")

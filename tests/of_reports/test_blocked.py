@@ -10,7 +10,8 @@ from tgi_conformance.reports.blocked import blocked_in_words
 from tgi_conformance.reports.gate import Exit, judge
 from tgi_conformance.reports.junit import render_junit
 from tgi_conformance.reports.run_folder import Written, write_all
-from tgi_conformance.reports.terminal import summary, to_strings
+from tgi_conformance.reports.terminal.lines import to_strings
+from tgi_conformance.reports.terminal.summary import summary
 
 SHAPE = "DECL-01/healthy-chat-stream"
 WORDS = "3 cases blocked by 1 dead shape (chat stream)"
@@ -43,7 +44,7 @@ def test_the_gate_names_the_cause_once_beside_the_failure_that_it_is() -> None:
 
 
 def test_terminal_page_and_junit_tell_it(tmp_path: Path) -> None:
-    lines = "\n".join(to_strings(summary(RUN, judge(RUN), Written(())), colour=False))
+    lines = "\n".join(to_strings(summary(RUN, judge(RUN), Written(()), width=100), colour=False))
     assert lines.count(WORDS) == 3  # of the backend, with the reason, and of the exit code
     assert f"    {SHAPE}: does not answer" in lines
     assert "STREAM-12 MUST" not in lines
@@ -62,5 +63,5 @@ def test_what_blocks_others_is_told_first() -> None:
         verdict(cause, Ruling.FAILED, reason="2462 requests for 1 call"),
         blocked(1, cause),
     )
-    lines = "\n".join(to_strings(summary(run, judge(run), Written(())), colour=False))
+    lines = "\n".join(to_strings(summary(run, judge(run), Written(()), width=100), colour=False))
     assert lines.index("RETRY-01 MUST") < lines.index("GEN-01 MUST")

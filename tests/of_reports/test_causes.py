@@ -138,7 +138,14 @@ def test_what_is_blocked_hangs_under_its_cause_and_does_not_count_as_a_failure()
     assert (cause.verdicts, cause.blocked) == ((dead,), (blocked,))
     assert found.headline == "1 cause explains 1 failure and 1 blocked case"
     # Its cause is not in this run: it is told all the same.
-    assert groups(causes(blocked)) == [["STREAM-01/a"]]
+    (alone,) = causes(blocked)
+    assert alone.verdicts == (blocked,)
+    assert alone.sentence == "These cases could not be examined: DECL-01/healthy-chat blocks them."
+
+
+def test_what_could_not_be_told_is_held_against_nobody() -> None:
+    doubtful = verdict("SEC-01/a", Ruling.UNTESTABLE, sign=Sign(outcome=OutcomeClass.KEY_SEEN))
+    assert [cause.severity for cause in causes(doubtful)] == [Severity.OTHER]
 
 
 def test_advice_faults_of_the_kit_and_what_was_not_run_are_no_causes_of_failure() -> None:
@@ -190,3 +197,39 @@ def test_what_the_adapter_stumbles_over_is_no_cause_in_the_client() -> None:
         failed("RESP-09/b", sign(OutcomeClass.FOREIGN_ERROR, "pkg/client.py:7 in chat")),
     )
     assert sorted(groups(found)) == [["RESP-09/a"], ["RESP-09/b"]]
+
+
+def test_a_run_wide_ruling_is_explained_by_the_cases_of_its_clause() -> None:
+    seen = failed("RETRY-01/run-wide", Sign(outcome=OutcomeClass.OTHER))
+    case = failed("RETRY-01/a", Sign(outcome=OutcomeClass.TOO_MANY, stimulus="status-429"))
+    assert groups(causes(case, seen)) == [["RETRY-01/a", "RETRY-01/run-wide"]]
+    left = failed("RES-05/a", Sign(outcome=OutcomeClass.CONNECTION_LEFT))
+    other = failed("RES-05/b", Sign(outcome=OutcomeClass.NO_ERROR))
+    wide = failed("RES-05/run-wide", Sign(outcome=OutcomeClass.CONNECTION_LEFT))
+    assert sorted(groups(causes(left, other, wide))) == [["RES-05/a", "RES-05/run-wide"], ["RES-05/b"]]
+
+
+def test_the_clients_own_errors_of_several_types_on_one_stimulus_have_one_cause() -> None:
+    found = causes(
+        failed("STREAM-03/a", raised("line-end-cr", exception="pkg.errors.Truncated")),
+        failed("STREAM-03/b", raised("line-end-cr", exception="pkg.errors.Protocol")),
+    )
+    assert groups(found) == [["STREAM-03/a", "STREAM-03/b"]]
+
+
+def test_ten_thousand_failures_of_a_thousand_kinds_have_causes() -> None:
+    verdicts = [
+        failed(f"STREAM-{n % 32 + 1:02}/{n}", raised(f"kind-{n % 1000}", exception=f"pkg.E{n % 7}"))
+        for n in range(10_000)
+    ]
+    found = causes(
+        *verdicts, *(verdict(f"ERR-01/{n}", Ruling.BLOCKED, blocked_by="STREAM-01/0") for n in range(99))
+    )
+    assert (found.cases, found.blocked) == (10_000, 99)
+
+
+def test_a_method_that_gives_nothing_is_one_cause_under_whatever_clause() -> None:
+    sign = Sign(outcome=OutcomeClass.NOTHING_USABLE, detail="get_stats")
+    (cause,) = causes(failed("MUX-03/a", sign), failed("STAT-01/a", sign), failed("STAT-02/a", sign))
+    assert cause.severity is Severity.OUTPUT_WRONG
+    assert cause.sentence == "A method of the client gives nothing that can be used (get_stats)."

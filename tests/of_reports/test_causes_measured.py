@@ -4,6 +4,7 @@ from causes_measured import (
     FACES,
     causes_of_mutant,
     measured,
+    mixed_in_pairs,
     recorded,
     recorded_mutants,
     share_in_largest,
@@ -27,6 +28,12 @@ def test_two_of_three_mutants_are_one_cause_and_the_largest_explains_most_of_the
     assert len(each) >= 60
     assert sum(len(found) == 1 for found in each) >= 0.65 * len(each)
     assert sum(map(share_in_largest, each)) >= 0.85 * len(each)
+
+
+def test_two_mistakes_in_one_area_of_a_client_are_kept_apart() -> None:
+    mixed, causes = mixed_in_pairs()
+    assert causes > 300
+    assert mixed <= 0.05 * causes
 
 
 def test_a_real_red_run_begins_with_few_causes() -> None:

@@ -227,7 +227,12 @@ def test_a_last_line_cut_anywhere_is_left_out_with_a_warning(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("row", "message"),
-    [("{", r"line 2: not JSON"), ('{"case": "a"}', r"line 2"), ('{"x": 1}', r"line 2: /x")],
+    [
+        ("{", r"line 2: not JSON"),
+        ('{"case": "a"}', r"line 2"),
+        ('{"x": 1}', r"line 2: /x"),
+        ('{"version": 2}', r"line 2: /version: 2; this kit reads version 1"),
+    ],
 )
 def test_another_bad_line_is_an_error_that_names_its_place(row: str, message: str, tmp_path: Path) -> None:
     path = atomic.write_text(tmp_path / "v.jsonl", f"{line(PASSED)}\n{row}\n{line(PASSED)}\n")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from failing_calls import Failing, failing_here, happened
 from verdict_builder import CANARY, evidence, run_of, verdict
 
 from tgi_conformance.contracts.verdict import Ruling, Verdict
@@ -117,7 +118,53 @@ def test_a_report_that_was_not_written_leaves_no_older_one_in_its_place(tmp_path
     assert (tmp_path / "previous" / "report.html").exists()
 
 
-# --- a run that was killed ---
+def rename(source: str, target: str) -> Failing:
+    return Failing(event="os.rename", words=f"{source} .*{target}", errno=errno.ENOSPC)
+
+
+BESIDE = r"/\.alpha_{}_results\.json[^/]*\.tmp"
+POINTS = {
+    "map open": Failing(event="open", words=BESIDE.format("test"), errno=errno.ENOSPC),
+    "map move": rename(BESIDE.format("test"), ""),
+    "what stands beside the map, open": Failing(
+        event="open", words=BESIDE.format("more"), errno=errno.ENOSPC
+    ),
+    "what stands beside the map, move": rename(BESIDE.format("more"), ""),
+    "folder of the previous run": Failing(event="os.mkdir", words="/previous ", errno=errno.ENOSPC),
+    "first file to the previous run": rename(r"/junit\.xml", "/previous/"),
+    "verdicts to the previous run": rename(r"/verdicts\.jsonl", "/previous/"),
+    "map to the previous run": rename(r"/alpha_test_results\.json", "/previous/"),
+    "evidence to the previous run": rename(r"/evidence/\S*", "/previous/"),
+    "new evidence to its place": rename(r"/unfinished/evidence/\S*", "/results/evidence/"),
+    "new verdicts to their place": rename(r"/unfinished/verdicts\.jsonl", "/results/verdicts"),
+    "new map to its place": rename(r"/unfinished/alpha_test_results\.json", "/results/alpha"),
+}
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_where_the_change_of_places_fails_both_runs_are_there_and_no_folder_mixes_them(
+    name: str, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    whole_run(results, "STREAM-12/old")
+    with failing_here(POINTS[name], tmp_path / "failing"):
+        written = write_all(run_of(failed("STREAM-12/new", results)), results)
+    assert happened(POINTS[name], tmp_path / "failing")
+    assert len(written.unwritten) == 1
+    assert "No space left" in str(written.unwritten[0])
+    places = {}
+    for folder in (results, results / "previous", results / "unfinished"):
+        texts = [p.read_text(encoding="utf-8") for p in folder.glob("*.*") if "_results" not in p.name]
+        texts += [p.read_text(encoding="utf-8") for p in folder.glob("evidence/*/*.json")]
+        seen = {run for run in ("old", "new") if any(f"STREAM-12/{run}" in text for text in texts)}
+        if (folder / "verdicts.jsonl").is_file():
+            assert len(seen) == 1, (folder, seen)
+            places[seen.pop()] = read_verdicts(folder / "verdicts.jsonl").verdicts[0].case
+    assert places == {"old": "STREAM-12/old", "new": "STREAM-12/new"}
+    open_folder(results).close()
+
+
+# --- a run that was cut short ---
 
 
 def test_what_a_killed_run_had_decided_is_kept_as_a_narrowed_run(tmp_path: Path) -> None:
@@ -136,7 +183,7 @@ def test_what_a_killed_run_had_decided_is_kept_as_a_narrowed_run(tmp_path: Path)
     assert "cut off" in read.warning
     assert (tmp_path / "narrowed" / read.verdicts[0].evidence).exists()
     assert len(opened.remarks) == 1
-    assert "killed" in opened.remarks[0]
+    assert "cut short" in opened.remarks[0]
     assert {name: text for name, text in files(tmp_path).items() if name in before} == before
     forget(Layout(tmp_path, unfinished=True).base)
     assert not (tmp_path / "unfinished").exists()

@@ -8,7 +8,8 @@ from verdict_builder import CANARY, evidence, run_of, verdict
 from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.schema.registry import problems, schema
-from tgi_conformance.contracts.verdict import Evidence, Finding, Ruling, Sign, Verdict
+from tgi_conformance.contracts.verdict import Breach, Evidence, Finding, Ruling, Sign, Verdict
+from tgi_conformance.reports.run import BackendInfo, RealInfo, RunInfo
 from tgi_conformance.reports.run_folder import write_all, write_evidence
 
 
@@ -26,6 +27,9 @@ def required(cls: type) -> list[str]:
         (Verdict, schema("verdict")),
         (Finding, schema("verdict")["$defs"]["Finding"]),
         (Sign, schema("verdict")["$defs"]["Sign"]),
+        (Breach, schema("verdict")["$defs"]["Breach"]),
+        (BackendInfo, schema("run")["$defs"]["BackendInfo"]),
+        (RealInfo, schema("run")["$defs"]["RealInfo"]),
     ],
 )
 def test_a_schema_has_the_fields_of_its_class_and_their_defaults(
@@ -33,7 +37,10 @@ def test_a_schema_has_the_fields_of_its_class_and_their_defaults(
 ) -> None:
     properties = document["properties"]
     assert isinstance(properties, dict)
-    assert list(properties) == [field.name for field in dataclasses.fields(cls)]
+    of_the_line = {"version"} if cls is Verdict else set()
+    assert [name for name in properties if name not in of_the_line] == [
+        f.name for f in dataclasses.fields(cls)
+    ]
     assert document.get("required", []) == required(cls)
     for field in dataclasses.fields(cls):
         if field.default is not dataclasses.MISSING:
@@ -45,6 +52,19 @@ def test_the_evidence_schema_has_the_fields_of_its_class_and_the_schemas_name() 
     document = schema("evidence")
     assert list(document["properties"]) == ["$schema", *(f.name for f in dataclasses.fields(Evidence))]
     assert document["required"] == ["$schema", *required(Evidence)]
+
+
+def test_the_run_schema_has_the_fields_of_its_class_and_what_the_run_came_to() -> None:
+    document = schema("run")
+    fields = [field.name for field in dataclasses.fields(RunInfo)]
+    ends = ["exit_code", "meaning", "reasons", "rulings"]
+    assert list(document["properties"]) == ["$schema", "version", *fields, *ends]
+    assert document["required"] == ["$schema", "version", *required(RunInfo), *ends]
+    for field in dataclasses.fields(RunInfo):
+        if field.default is not dataclasses.MISSING:
+            assert document["properties"][field.name]["default"] == to_json(field.default)
+    rulings = document["properties"]["rulings"]["additionalProperties"]["propertyNames"]["enum"]
+    assert rulings == [str(ruling) for ruling in Ruling]
 
 
 def test_the_schemas_know_all_rulings_and_all_keys_in_order() -> None:
@@ -64,7 +84,10 @@ def test_the_files_of_a_run_are_valid(tmp_path: Path) -> None:
         findings=(finding,),
         record={"a": 1},
     )
-    write_all(run_of(verdict("RESP-01/a"), failed), tmp_path)
+    real = RealInfo(url="http://tgi.example", remarks=("r",))
+    options = (("--tgi-deadline", "3.0"),)
+    write_all(run_of(verdict("RESP-01/a"), failed, real=real, options=options), tmp_path)
+    assert problems("run", json.loads((tmp_path / "run.json").read_bytes())) == []
     for row in (tmp_path / "verdicts.jsonl").read_text(encoding="utf-8").splitlines():
         assert problems("verdict", json.loads(row)) == []
     value = json.loads((tmp_path / name).read_bytes())

@@ -102,6 +102,6 @@ def _asked(exchange: Exchange) -> Asked:
 def _says_stream(content: bytes) -> bool:
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(body, dict) and body.get("stream") is True

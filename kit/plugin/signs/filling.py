@@ -38,9 +38,15 @@ def sign_of(
         exception=chain[0].type if chain else exception,
         place=str(frame) if frame else place,
         outcome=of,
-        detail=difference(ruled.expected, told) if of is OutcomeClass.REQUEST_DIFFERS else "",
+        detail=_detail(of, ruled.expected, told),
         stimulus=stimulus_of(behind.script, behind.replies, behind.asked) if behind else "",
     )
+
+
+def _detail(of: OutcomeClass, expected: str, observed: str) -> str:
+    if of is OutcomeClass.NOTHING_USABLE:
+        return expected.partition(" ")[0]
+    return difference(expected, observed) if of is OutcomeClass.REQUEST_DIFFERS else ""
 
 
 def sign_of_finding(clause: Clause | None, message: str) -> Sign:
