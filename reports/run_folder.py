@@ -65,8 +65,8 @@ def write_all(run: Run, folder: Path, expected: Path | None = None, *, gate: Gat
         paths += _write_maps(run, layout, maps)
     paths.append(write_json(layout.run, _run_json(run, gate)))
     paths.append(write_text(layout.junit, render_junit(run)))
-    paths.append(write_text(layout.markdown, render_markdown(run, layout, Path.cwd())))
     paths.append(write_text(layout.report, render_html(run, maps, gate, layout)))
+    paths.append(write_text(layout.markdown, render_markdown(run, layout, Path.cwd())))
     return Written(tuple(paths), tuple(_compared(layout, maps, expected)), maps)
 
 

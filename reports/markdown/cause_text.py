@@ -1,7 +1,7 @@
 """One cause as Markdown for somebody who is to mend the client: a colleague, or a language model. Pure.
 
 At most 2,000 tokens, counted as a quarter of the characters: every part has its own bound, and their sum
-keeps below it. What a backend or the wire said stands in fences.
+keeps below it. What a backend or the wire said stands in fences or is escaped.
 """
 
 from collections.abc import Iterator, Sequence

@@ -5,6 +5,7 @@ from importlib import resources
 from typing import Final
 
 from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.reports.markdown.plain_text import without_places
 from tgi_conformance.reports.readable import visible
 from tgi_conformance.reports.reproducer.literals import turns_source
 from tgi_conformance.reports.reproducer.turns import CannotPlayError, Play
@@ -83,5 +84,5 @@ def _needs(play: Play) -> list[str]:
 
 def _line(text: str) -> str:
     """A text in one line, controls as escapes, cut where it is long."""
-    joined = visible(" ".join(text.split()))
+    joined = without_places(visible(" ".join(text.split())))
     return joined if len(joined) <= _LONGEST else f"{joined[:_LONGEST]} …"

@@ -95,6 +95,7 @@ def test_connections_that_end_as_soon_as_they_are_there() -> None:
     [
         (Script(tls=("a",)), {}, "TLS"),
         (Script(origins=("a", "b")), {}, "several addresses"),
+        (Script(origins=("ipv6:a",)), {}, "IPv6"),
         (Script(idle_ms=5.0), {}, "idle"),
         (Script(replies=(answer().where(key="A"),)), {}, "depends on the key"),
         (Script(), {"http_version": "2"}, "HTTP/2"),
@@ -164,6 +165,11 @@ def test_hostile_text_stays_text() -> None:
     assert "\u2028" not in text
     text.encode("utf-8")
     assert turns_of(text) == [("POST", turn.path, list(turn.steps), "keep")]
+
+
+def test_no_path_of_the_machine_is_in_it() -> None:
+    play = Play(turns=(Turn(method="POST", path="/generate", steps=(HEAD,)),))
+    assert "somebody" not in source(play, 'File "/home/somebody/client.py", line 3')
 
 
 def test_a_key_that_the_server_repeated_is_a_text_of_the_same_length() -> None:
