@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from tgi_conformance.contracts.journal import Exchange, Journal, KeptAnswer, WireStep
@@ -73,6 +73,7 @@ def _refuse(script: Script, journal: Journal) -> None:
         "its server speaks TLS, which needs a certificate": bool(script.tls),
         "its server has several addresses": len(script.origins) > 1,
         "its address is one where nobody listens": script.origins[0].startswith("refused:"),
+        "its address is one of IPv6": script.origins[0].startswith("ipv6:"),
         "it uses HTTP/2": any(exchange.http_version == "2" for exchange in journal.exchanges),
         "what it answers depends on the key of a request": any(r.when.key is not None for r in every),
         "its server reads slowly, on purpose": script.reading is not None,
@@ -131,13 +132,21 @@ def _turn_of(exchange: Exchange, kept: KeptAnswer, reply: Reply | None, *, unsee
 
 def _unseen(script: Script, journal: Journal, came: Sequence[Exchange], plan: Plan) -> Iterator[Turn]:
     """The replies that waited for a request which the client did not make."""
-    missing = {use.reply: use.at_least - use.requests for use in journal.replies}
+    # A reply that may have none, and had none, is what a client of another mind would get.
+    missing = {use.reply: max(use.at_least, 1) - use.requests for use in journal.replies}
     for name, reply in _named(script):
-        asked = next((each for each in reversed(came) if _may_be_for(reply, each)), None)
+        sent = (_below(script.mount, exchange) for exchange in reversed(came))
+        asked = next((exchange for exchange in sent if _may_be_for(reply, exchange)), None)
         if asked is None or missing.get(name, 0) <= 0 or _at_accept(reply):
             continue
         turn = _turn_of(asked, plan(script, reply, asked), reply, unseen=True)
         yield from [turn] * missing[name]
+
+
+def _below(mount: str, exchange: Exchange) -> Exchange:
+    """The request as a right client makes it: to a path below the server's own."""
+    inside = exchange.path == mount or exchange.path.startswith(f"{mount}/")
+    return exchange if inside or not mount else replace(exchange, target=mount + exchange.target)
 
 
 def _may_be_for(reply: Reply, exchange: Exchange) -> bool:

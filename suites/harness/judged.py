@@ -71,6 +71,7 @@ def judged(case: Case, play: Play) -> Iterator[None]:
             case.check_script()
     except ClauseFailed as failure:
         case.check_server()
+        case.record.keep_answers = True
         if isinstance(failure, ProbeFailed):
             raise
         if (runaway := case.probes.runaways.last) is not None:
