@@ -14,7 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.journal import Exchange, Journal, KeptAnswer
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.verdict import Evidence, Verdict
+from tgi_conformance.reports.markdown.plain_text import without_places
 from tgi_conformance.reports.readable import visible
 
 #: What became of an answer that did not end as it should, by how its plan ended.
@@ -40,34 +42,38 @@ class Made:
 
 def har_of(verdict: Verdict, evidence: Evidence, made: Made) -> JSON:
     """All exchanges of a case; a server of the case is a page."""
-    journals = [*_journals(evidence)]
+    servers = [*_servers(evidence)]
+    journals = [journal for journal, _ in servers]
     clock = _Clock(made.started, journals)
     entries: list[JSON] = []
     pages: list[JSON] = []
-    for number, journal in enumerate(journals, 1):
+    for number, (journal, tls) in enumerate(servers, 1):
         page: dict[str, JSON] = {
             "startedDateTime": clock.date(_first(journal)),
             "id": f"server_{number}",
-            "title": f"{verdict.case}, server {number} of {len(journals)}",
+            "title": f"{verdict.case}, server {number} of {len(servers)}",
             "pageTimings": {},
         }
         pages.append(page)
-        entries += (_entry(exchange, clock, f"server_{number}") for exchange in journal)
+        entries += (_entry(exchange, clock, f"server_{number}", tls) for exchange in journal)
     return {
         "log": {
             "version": "1.2",
             "creator": {"name": "tgi-conformance", "version": made.kit},
             "pages": pages,
             "entries": entries,
-            "comment": visible(f"{made.backend}: {verdict.ruling}: {verdict.reason}"),
+            "comment": without_places(visible(f"{made.backend}: {verdict.ruling}: {verdict.reason}")),
         }
     }
 
 
-def _journals(evidence: Evidence) -> Iterator[Journal]:
+def _servers(evidence: Evidence) -> Iterator[tuple[Journal, tuple[str, ...]]]:
+    """The journal of each server, and the names of its addresses that speak TLS."""
     for space in evidence.spaces:
+        given = space if isinstance(space, dict) else {}
         try:
-            yield from_json(Journal, space.get("journal") if isinstance(space, dict) else None)
+            journal = from_json(Journal, given.get("journal"))
+            yield journal, from_json(Script, given.get("script", {})).tls
         except DecodeError:  # of another version of the kit: the others can still be shown
             continue
 
@@ -88,7 +94,7 @@ class _Clock:
         return (self._started + timedelta(seconds=after)).isoformat(timespec="milliseconds")
 
 
-def _entry(exchange: Exchange, clock: _Clock, page: str) -> JSON:
+def _entry(exchange: Exchange, clock: _Clock, page: str, tls: tuple[str, ...]) -> JSON:
     reply_at = exchange.reply_at or exchange.over_at or exchange.received_at
     over_at = max(exchange.over_at or reply_at, reply_at)
     timings = {
@@ -100,7 +106,7 @@ def _entry(exchange: Exchange, clock: _Clock, page: str) -> JSON:
         "pageref": page,
         "startedDateTime": clock.date(exchange.first_byte_at),
         "time": round(sum(timings.values()), 3),
-        "request": _request(exchange),
+        "request": _request(exchange, "https" if exchange.origin in tls else "http"),
         "response": _response(exchange),
         "cache": {},
         "timings": dict(timings),
@@ -114,9 +120,9 @@ def _ms(seconds: float) -> float:
     return round(max(seconds, 0.0) * 1000, 3)
 
 
-def _request(exchange: Exchange) -> JSON:
+def _request(exchange: Exchange, scheme: str) -> JSON:
     host = exchange.header("host") or "127.0.0.1"
-    url = exchange.target if "://" in exchange.target else f"http://{host}{exchange.target}"
+    url = exchange.target if "://" in exchange.target else f"{scheme}://{host}{exchange.target}"
     request: dict[str, JSON] = {
         "method": exchange.method,
         "url": visible(url),

@@ -13,6 +13,7 @@ from tgi_conformance.contracts.verdict import Ruling, Verdict
 from tgi_conformance.reports.causes.by_case import CausesByCase
 from tgi_conformance.reports.causes.cause import Cause
 from tgi_conformance.reports.formats.telling import one_line, told
+from tgi_conformance.reports.repro import repro_command
 from tgi_conformance.reports.run import BackendInfo, Run
 
 #: JUnit knows failure, error and skipped; a case with none of them passed.
@@ -65,7 +66,7 @@ def _suite(run: Run, backend: BackendInfo, causes: CausesByCase) -> ET.Element:
     for name, value in rows:
         ET.SubElement(properties, "property", {"name": xml_text(name), "value": xml_text(value)})
     for verdict in verdicts:
-        suite.append(_case(verdict, causes.of(verdict)))
+        suite.append(_case(run, verdict, causes.of(verdict)))
     return suite
 
 
@@ -90,7 +91,7 @@ def _properties(run: Run, backend: BackendInfo) -> Iterable[tuple[str, str]]:
         yield f"version of {name}", version
 
 
-def _case(verdict: Verdict, cause: Cause | None) -> ET.Element:
+def _case(run: Run, verdict: Verdict, cause: Cause | None) -> ET.Element:
     case = ET.Element(
         "testcase",
         {
@@ -104,7 +105,7 @@ def _case(verdict: Verdict, cause: Cause | None) -> ET.Element:
         if kind != "skipped":
             attributes["type"] = cause.id if cause else str(verdict.ruling)
         element = ET.SubElement(case, kind, attributes)
-        element.text = xml_text(_details(verdict, cause)) or None
+        element.text = xml_text(_details(run, verdict, cause)) or None
     return case
 
 
@@ -113,7 +114,7 @@ def _message(verdict: Verdict) -> str:
     return f"{verdict.ruling}: {reason}" if reason else str(verdict.ruling)
 
 
-def _details(verdict: Verdict, cause: Cause | None) -> str:
+def _details(run: Run, verdict: Verdict, cause: Cause | None) -> str:
     rows = (
         ("clause", f"{verdict.clause} ({verdict.level})"),
         ("cause", f"{cause.id}: {cause.sentence}" if cause else ""),
@@ -124,6 +125,7 @@ def _details(verdict: Verdict, cause: Cause | None) -> str:
         ("blocked by", verdict.blocked_by),
         ("unsteady", verdict.unsteady),
         ("evidence", verdict.evidence),
+        ("again", repro_command(run.info, verdict) if verdict.red else ""),
         ("test", verdict.nodeid),
     )
     return "\n".join(f"{name}: {value}" for name, value in rows if value)

@@ -85,3 +85,8 @@ class Plan:
     keep_alive: KeepAlive | None = None
     #: The answer comes from elsewhere: further steps follow as its parts arrive.
     grows: Growth | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of its writes."""
+        return sum(len(step.data) for step in self.steps if isinstance(step, Write))

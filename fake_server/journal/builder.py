@@ -15,6 +15,8 @@ MAX_NOTES: Final = 200
 #: Exchanges of one journal whose answers can be asked for, and how many bytes they are together.
 MAX_ANSWERS: Final = 200
 MAX_ANSWER_BYTES: Final = 512 * 1024
+#: Bytes of the plans that a closed journal still holds for that.
+MAX_PLAN_BYTES: Final = 4 * 1024 * 1024
 #: Writes of one answer whose times are kept.
 MAX_WRITES: Final = 4_096
 
@@ -73,6 +75,10 @@ class Planned(Protocol):
     @property
     def status(self) -> int | None:
         """Status of the answer."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its writes."""
 
 
 @dataclass(slots=True)
@@ -336,6 +342,14 @@ class JournalBuilder:
         else:
             self._bytes_left -= len(content)
             answer.parts.append(contract.AnswerPart(content=content, at=at))
+
+    def forget_long_plans(self) -> None:
+        """Let go of plans that are long together: a closed space stays for a while, and so would they."""
+        room = MAX_PLAN_BYTES
+        for record in self.exchanges[:MAX_ANSWERS]:
+            room -= 0 if record.plan is None else record.plan.size
+            if room < 0:
+                record.plan = None
 
     def _note_most(self) -> None:
         self.note(f"more than {self._most} exchanges: later ones are answered and not kept here")

@@ -228,6 +228,7 @@ class Space:
     def close(self) -> str:
         """End what still runs and return the journal; the listeners stay, for what comes late."""
         journal = self.encoded()
+        self.journal.forget_long_plans()
         self.closed = True
         self._forget_answers()
         for connection in tuple(self.connections):

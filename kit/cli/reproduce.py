@@ -7,7 +7,6 @@ from typing import Final
 
 import click
 
-from tgi_conformance.cli.kept_case import Kept, NotKeptError, kept_case
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.journal import Exchange, Journal, KeptAnswer
@@ -19,6 +18,7 @@ from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.evidence_files import EvidenceError
 from tgi_conformance.reports.gate import Exit
 from tgi_conformance.reports.har import Made, har_of
+from tgi_conformance.reports.reproducer.kept_case import Kept, NotKeptError, kept_case
 from tgi_conformance.reports.reproducer.program import program
 from tgi_conformance.reports.reproducer.turns import CannotPlayError, play_of
 from tgi_conformance.reports.verdict_lines import VerdictLinesError

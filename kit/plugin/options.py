@@ -1,12 +1,9 @@
 """The plugin's command line options, as one table; nothing heavy is imported here."""
 
-import argparse
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pytest
-
-from tgi_conformance.reports.formats.names import ON_REQUEST, UnknownFormatError, formats_in
 
 DEFAULT_SEED: Final = 20_26_11_24
 DEFAULT_RESULTS: Final = "collected_results"
@@ -17,14 +14,6 @@ ENDPOINT_VARIABLE: Final = "TGI_ENDPOINT"
 ENDPOINT_UNUSABLE: Final = 14
 #: Exit code of a run whose backend does not start or describe itself.
 BACKEND_DOWN: Final = 12
-
-
-def _formats(words: str) -> tuple[str, ...]:
-    try:
-        return formats_in(words)
-    except UnknownFormatError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
 
 Keywords = Mapping[str, object]
 
@@ -138,9 +127,8 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "help": "write results for Allure to this folder when the run is over (not allure-pytest's)",
     },
     "--tgi-reports": {
-        "type": _formats,
         "metavar": "LIST",
-        "help": f"write these too, separated by commas: {', '.join(ON_REQUEST)}",
+        "help": "write these reports too, separated by commas: github, gitlab, sarif, badge",
     },
     "--tgi-report": {"choices": ("full", "none"), "help": "none: write no files (default: full)"},
     "--tgi-evidence": {
@@ -183,7 +171,10 @@ def cases_named(config: pytest.Config) -> list[str]:
 def reports_asked(config: pytest.Config) -> Mapping[str, str]:
     """The formats of reports that were asked for, by name, each with the value of its option."""
     given = {name: getattr(config.option, destination(flag), None) for name, flag in REPORT_OPTIONS.items()}
-    listed: Sequence[str] = config.option.tgi_reports or ()
+    # This module is imported in every pytest session, the formats are not.
+    from tgi_conformance.reports.formats.names import formats_in  # noqa: PLC0415
+
+    listed = formats_in(config.option.tgi_reports or "")
     return dict.fromkeys(listed, "yes") | {name: str(value) for name, value in given.items() if value}
 
 

@@ -22,6 +22,7 @@ from tgi_conformance.plugin.options import (
     text,
 )
 from tgi_conformance.plugin.selection import is_wild, unknown_clause
+from tgi_conformance.reports.formats.names import UnknownFormatError, formats_in
 from tgi_conformance.suites.harness.session import Profile, Settings
 
 DEFAULT_DEADLINE = 10.0
@@ -36,6 +37,7 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
     if config.option.tgi_focus and profile != "quick":
         raise pytest.UsageError(f"a focus goes with quick: profile {profile} runs all cases anyway")
     _check_names(config)
+    _check_reports(config)
     seed = read_seed(text(config, "--tgi-seed", str(DEFAULT_SEED)))
     try:
         return Settings(
@@ -75,6 +77,13 @@ def _check_names(config: pytest.Config) -> None:
         clause = pattern.partition("/")[0]
         if not is_wild(clause) and clause.upper() != NO_CLAUSE and (problem := unknown_clause(clause)):
             raise pytest.UsageError(problem)
+
+
+def _check_reports(config: pytest.Config) -> None:
+    try:
+        formats_in(config.option.tgi_reports or "")
+    except UnknownFormatError as problem:
+        raise pytest.UsageError(f"--reports: {problem}") from problem
 
 
 def read_seed(word: str) -> int:

@@ -24,6 +24,7 @@ from tgi_conformance.reports.causes.by_case import CausesByCase
 from tgi_conformance.reports.causes.cause import Cause
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.readable import visible
+from tgi_conformance.reports.repro import repro_command
 from tgi_conformance.reports.run import Run
 
 #: What is red here is red there. A SHOULD that failed is not, so it is skipped, as pytest's xfailed is.
@@ -91,7 +92,7 @@ def result_of(run: Run, verdict: Verdict, cause: Cause | None) -> TestResult:
         status=STATUS[verdict.ruling],
         statusDetails=StatusDetails(
             message=visible(_message(verdict)),
-            trace=visible(_trace(verdict, cause)),
+            trace=visible(_trace(run, verdict, cause)),
             flaky=bool(verdict.unsteady),
         ),
         stage="finished",
@@ -168,14 +169,16 @@ def _message(verdict: Verdict) -> str:
     return f"{verdict.ruling}: {reason}" if reason else str(verdict.ruling)
 
 
-def _trace(verdict: Verdict, cause: Cause | None) -> str:
+def _trace(run: Run, verdict: Verdict, cause: Cause | None) -> str:
     rows: Sequence[tuple[str, str]] = (
         ("cause", cause.id if cause else ""),
         ("in the backend", cause.place if cause else ""),
+        ("to do", cause.advice if cause else ""),
         ("expected", verdict.expected),
         ("observed", verdict.observed),
         ("blocked by", verdict.blocked_by),
         ("unsteady", verdict.unsteady),
+        ("again", repro_command(run.info, verdict) if verdict.red else ""),
         ("test", verdict.nodeid),
     )
     return "\n".join(f"{name}: {value}" for name, value in rows if value)

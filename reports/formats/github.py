@@ -123,7 +123,7 @@ def _cases(cause: Cause) -> str:
     shown = [_case(verdict) for verdict in cause.verdicts[:_MOST_CASES]]
     more = len(cause.verdicts) - len(shown)
     rest = [f"- {count(more, 'more case')}"] if more else []
-    head = f"{_cell(cause.sentence)}: {count(len(cause.verdicts), 'case')}"
+    head = f"{_cell(cause.sentence).rstrip('.')}: {count(len(cause.verdicts), 'case')}"
     body = "\n".join((*shown, *rest))
     return f"\n<details><summary>{head}</summary>\n\n{body}\n\n</details>\n"
 

@@ -1,7 +1,7 @@
 """One cause as Markdown for somebody who is to mend the client: a colleague, or a language model. Pure.
 
 At most 2,000 tokens, counted as a quarter of the characters: every part has its own bound, and their sum
-keeps below it. What a backend or the wire said stands in fences.
+keeps below it. What a backend or the wire said stands in fences or is escaped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -113,19 +113,29 @@ def _asked(scene: Scene) -> Iterator[str]:
 
 
 def _exchanges(scene: Scene, room: int) -> Iterator[str]:
-    """The first request and the last, with their answers."""
+    """The first request and its answer, and of the last one what is not the same."""
     shown = [*scene.exchanges[:1], *scene.exchanges[1:][-1:]]
+    told: set[str] = set()
     # What stands around a request and its answer.
     each = room // max(len(shown), 1) - 400
     for place, exchange in zip(("", "last "), shown, strict=False):
-        yield f"The client's {place}request:"
-        yield fenced(_request(exchange), min(_REQUEST, each // 3), "http")
-        answer = "\n".join(_answer(exchange))
-        legend = f" ({LEGEND})" if PICTURED.search(answer) else ""
-        yield f"The server's {place}answer{legend}:"
-        yield fenced(answer, min(_ANSWER, each - each // 3))
-        if told := _ENDS.get(exchange.answer.ended if exchange.answer is not None else ""):
-            yield told
+        request, answer = _request(exchange), "\n".join(_answer(exchange))
+        if request not in told:
+            yield f"The client's {place}request:"
+            yield fenced(request, min(_REQUEST, each // 3), "http")
+        if answer not in told:
+            legend = f" ({LEGEND})" if PICTURED.search(answer) else ""
+            yield f"The server's {place}answer{legend}:"
+            yield fenced(answer, min(_ANSWER, each - each // 3))
+            yield from (_ENDS[end] for end in _ended(exchange) if end in _ENDS)
+        elif request in told:
+            yield "The last request and its answer were the same."
+        told |= {request, answer}
+
+
+def _ended(exchange: Exchange) -> Iterator[str]:
+    if exchange.answer is not None:
+        yield exchange.answer.ended
 
 
 def _rows(exchanges: Sequence[Exchange]) -> Iterator[str]:

@@ -13,6 +13,8 @@ from tgi_conformance.contracts.verdict import Evidence, Verdict
 
 #: What tells the prompts of a case apart.
 _PROMPT: Final = re.compile(r"\[[A-Z]+-\d\d/[^\]]*:\d+\]")
+#: Prompts begin with the label of the call, where a case makes several.
+_LABEL: Final = re.compile(r"\(['\"](.{1,80}?) \[")
 #: So many characters of a message tell it from others.
 _TELLING: Final = 24
 
@@ -54,9 +56,9 @@ def _failed(calls: Sequence[tuple[str, Outcome]], verdict: Verdict) -> tuple[str
 
 def _likeness(call: str, outcome: Outcome, verdict: Verdict) -> tuple[bool, bool, bool, bool]:
     """How much of a call the verdict names: its label, its exception, that it generates at all."""
-    # Prompts begin with the label of the call, where a case makes several.
-    label, colon, _ = verdict.observed.partition(": ")
-    labelled = bool(colon) and any(f"({quote}{label} [" in call for quote in "'\"")
+    found = _LABEL.search(call)
+    both = f"{verdict.expected} {verdict.observed}"
+    labelled = found is not None and bool(re.search(rf"(?<![\w-]){re.escape(found[1])}(?![\w-])", both))
     raised = outcome.exception[0] if outcome.exception else None
     said = raised is not None and bool(raised.message) and raised.message[:_TELLING] in verdict.observed
     typed = raised is not None and (raised.type == verdict.sign.exception or raised.type in verdict.observed)

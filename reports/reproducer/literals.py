@@ -22,15 +22,22 @@ TURNS = [  # packed, for they are long: see the report for what they are
 ]"""
 
 
-def turns_source(turns: Sequence[Turn], room: int) -> list[str]:
-    """``TURNS = [...]`` in ``room`` lines at most, as readable as that allows."""
+def readable(turns: Sequence[Turn], room: int) -> list[str] | None:
+    """``TURNS = [...]`` in ``room`` lines at most, a line a step or a turn; None where it is too long."""
     for way in (_by_steps, _by_turns):
         lines = ["TURNS = [", *(line for turn, count in _folded(turns) for line in way(turn, count)), "]"]
         if any("unpack(" in line for line in lines):
             lines = ["import base64, zlib", _UNPACK, *lines]
         if len(lines) <= room and sum(map(len, lines)) <= _MOST_READABLE:
             return lines
-    return _packed(turns)
+    return None
+
+
+def packed(turns: Sequence[Turn]) -> list[str]:
+    """``TURNS = [...]`` of one text that nobody reads, in seven lines."""
+    rows = [[t.method, t.path, _plain(t.steps), _plain(t.repeat) if t.repeat else t.end] for t in turns]
+    text = base64.b85encode(zlib.compress(json.dumps(rows).encode(), 9)).decode("ascii")
+    return ["import base64, json, zlib", _UNPACK, *_UNPACK_ALL.format(text=text).splitlines()]
 
 
 def _folded(turns: Sequence[Turn]) -> Iterator[tuple[Turn, int]]:
@@ -100,13 +107,6 @@ def _source(step: Step) -> str:
         return text
     packed = base64.b85encode(zlib.compress(step, 9)).decode("ascii")
     return f"unpack({packed!r})" if len(packed) < len(text) else text
-
-
-def _packed(turns: Sequence[Turn]) -> list[str]:
-    """All of them in one text that nobody reads."""
-    rows = [[t.method, t.path, _plain(t.steps), _plain(t.repeat) if t.repeat else t.end] for t in turns]
-    text = base64.b85encode(zlib.compress(json.dumps(rows).encode(), 9)).decode("ascii")
-    return ["import base64, json, zlib", _UNPACK, *_UNPACK_ALL.format(text=text).splitlines()]
 
 
 def _plain(steps: Sequence[Step]) -> list[str | float | None]:

@@ -5,8 +5,9 @@ from importlib import resources
 from typing import Final
 
 from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.reports.markdown.plain_text import without_places
 from tgi_conformance.reports.readable import visible
-from tgi_conformance.reports.reproducer.literals import turns_source
+from tgi_conformance.reports.reproducer.literals import packed, readable
 from tgi_conformance.reports.reproducer.turns import CannotPlayError, Play
 
 MOST_LINES: Final = 60
@@ -14,6 +15,8 @@ MOST_LINES: Final = 60
 _MOST_CHARACTERS: Final = 100_000
 _WIDTH: Final = 112
 _LONGEST: Final = 500
+#: Characters of the calls that are named.
+_CALLS: Final = 200
 
 
 def program(play: Play, verdict: Verdict, *, rule: str, calls: tuple[str, ...], backend: str) -> str:
@@ -27,10 +30,14 @@ def program(play: Play, verdict: Verdict, *, rule: str, calls: tuple[str, ...], 
         "@ACCEPT@": _accept(play),
         "@DATA@": _needs(play),
     }
-    template = _template(play)
-    own = sum(row not in parts for row in template)
-    room = MOST_LINES - own - sum(len(lines) for lines in parts.values())
-    parts["@DATA@"] += turns_source(play.turns, room)
+    given = sum(len(lines) for lines in parts.values())
+    full = _template(play)
+    # Without its blank lines it is less pleasant to read, and still more so than packed bytes.
+    for template in (full, [row for row in full if row]):
+        room = MOST_LINES - given - sum(row not in parts for row in template)
+        if (lines := readable(play.turns, room)) is not None:
+            break
+    parts["@DATA@"] += lines if lines is not None else packed(play.turns)
     text = "\n".join(line for row in template for line in parts.get(row, [row])) + "\n"
     if len(text) > _MOST_CHARACTERS:
         raise CannotPlayError(f"its answers are long: the script would have {len(text)} characters")
@@ -56,7 +63,7 @@ def _texts(verdict: Verdict, rule: str) -> list[str]:
 
 def _about(verdict: Verdict, calls: tuple[str, ...], backend: str) -> list[str]:
     """What the script is, as comments."""
-    called = "; then ".join(dict.fromkeys(calls))
+    called = "; then ".join(dict.fromkeys(calls))[:_CALLS]
     told = (
         f"{verdict.case} of tgi-conformance, as {backend} met it. Start this script, have the client use "
         f"the URL that it prints, and call {called or 'what the report of the case names'}"
@@ -83,5 +90,5 @@ def _needs(play: Play) -> list[str]:
 
 def _line(text: str) -> str:
     """A text in one line, controls as escapes, cut where it is long."""
-    joined = visible(" ".join(text.split()))
+    joined = without_places(visible(" ".join(text.split())))
     return joined if len(joined) <= _LONGEST else f"{joined[:_LONGEST]} …"

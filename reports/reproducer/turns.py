@@ -73,6 +73,7 @@ def _refuse(script: Script, journal: Journal) -> None:
         "its server speaks TLS, which needs a certificate": bool(script.tls),
         "its server has several addresses": len(script.origins) > 1,
         "its address is one where nobody listens": script.origins[0].startswith("refused:"),
+        "its address is one of IPv6": script.origins[0].startswith("ipv6:"),
         "it uses HTTP/2": any(exchange.http_version == "2" for exchange in journal.exchanges),
         "what it answers depends on the key of a request": any(r.when.key is not None for r in every),
         "its server reads slowly, on purpose": script.reading is not None,

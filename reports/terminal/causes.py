@@ -56,10 +56,10 @@ def _cause(
 
 def _beyond(symptom: Symptom, cause: Cause) -> str:
     """What a cause's sentence says beyond that of the symptom, which stands above it."""
-    if cause.sentence == symptom.sentence:
-        return ""
-    lowered = f"{symptom.sentence[:1].lower()}{symptom.sentence[1:]}"
-    return cause.sentence.removesuffix(lowered).rstrip(", .")
+    plain = symptom.sentence.removesuffix(".")
+    if cause.sentence.startswith(plain):
+        return cause.sentence.removeprefix(plain).strip(" (.)")
+    return cause.sentence.removesuffix(f"{symptom.sentence[:1].lower()}{symptom.sentence[1:]}").rstrip(", .")
 
 
 def _extent(cause: Cause, width: int | None) -> str:

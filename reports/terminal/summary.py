@@ -93,7 +93,10 @@ def _blocked(verdicts: Sequence[Verdict], width: int | None) -> Iterator[Text]:
 
 def _files(written: Written, width: int | None) -> Iterator[Text]:
     for folder, names in _by_folder(written.paths):
-        yield from hanging(Text(f"  written to {folder}: "), ", ".join(names), width=width, indent=4)
+        head, text = (
+            ("written: ", str(folder / names[0])) if len(names) == 1 else (f"written to {folder}: ", "")
+        )
+        yield from hanging(Text(f"  {head}"), text or ", ".join(names), width=width, indent=4)
     for comparison in written.comparison:
         yield from _compared(comparison, width)
 

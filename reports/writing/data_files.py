@@ -9,7 +9,7 @@ from typing import Final
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.json_types import JSON
-from tgi_conformance.contracts.verdict import Verdict
+from tgi_conformance.contracts.verdict import DECIDED, Verdict
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.finished import FinishedRun
 from tgi_conformance.reports.results_map import ResultsMap
@@ -59,6 +59,7 @@ def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
 def more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
     """What stands beside a map: what it rests on, keys that the guide does not have, keys left out."""
     backend = run.info.backend(results.backend)
+    verdicts = run.of(backend.name)
     return {
         "backend": backend.name,
         "version": backend.version,
@@ -68,8 +69,9 @@ def more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
         "hidden": list(backend.hidden),
         "results": dict(results.more),
         "left_out": dict(results.left_out),
-        "rulings": counts(run.of(backend.name)),
-        "cases": len(run.of(backend.name)),
+        "rulings": counts(verdicts),
+        "cases": len(verdicts),
+        "decided": sum(verdict.ruling in DECIDED for verdict in verdicts),
         "profile": run.info.profile,
         "narrowed": run.info.narrowed,
         "seed": run.info.seed,

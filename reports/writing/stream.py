@@ -24,4 +24,4 @@ class VerdictStream:
     def _append(self, row: bytes) -> None:
         with self._path.open("ab", buffering=0) as file:
             if file.write(row) != len(row):
-                raise OSError(f"only a part of {len(row)} bytes was written")
+                raise OSError(f"the file took only a part of a line of {len(row)} bytes")

@@ -145,3 +145,12 @@ def test_the_answers_of_a_space_are_bounded_together(fake: FakeServer) -> None:
     assert first.dropped_bytes == 0
     assert second.dropped_bytes == third.dropped_bytes > 300_000
     assert second.status == 200
+
+
+def test_a_closed_space_does_not_hold_on_to_long_answers(fake: FakeServer) -> None:
+    space = play(fake, answer("short"), always(answer("x" * 3_000_000)))
+    for _ in range(3):
+        ask(space.base_url)
+    assert sorted(space.answers()) == [0, 1, 2]
+    space.close()
+    assert sorted(space.answers()) == [0, 1]

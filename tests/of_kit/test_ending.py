@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mini_backend import PYTEST, environment_in, run_pytest
 
+from tgi_conformance.reports.run_folder import open_folder
 from tgi_conformance.reports.verdict_lines import read_verdicts
 
 #: The second case says that it has begun, and then waits for ever; the pipe closes when its process ends.
@@ -148,6 +149,19 @@ def test_a_run_of_which_only_evidence_was_lost_ends_with_15(project: Path) -> No
     assert done.code == 15, done.out
     info = json.loads((project / "collected_results" / "narrowed" / "run.json").read_text())
     assert info["exit_code"] == 15
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_a_second_run_in_a_folder_is_refused_and_touches_nothing(workers: str, project: Path) -> None:
+    (project / "test_own.py").write_text(QUICK)
+    opened = open_folder(project / "collected_results")
+    before = sorted((project / "collected_results").rglob("*"))
+    done = run_pytest(project, "-q", "--tgi-seed=1", workers)
+    assert done.code == 4, done.out
+    assert f"is in use by another run (process {os.getpid()}, since " in done.out
+    assert sorted((project / "collected_results").rglob("*")) == before
+    opened.close()
+    assert run_pytest(project, "-q", "--tgi-seed=1", workers).code == 1
 
 
 @pytest.mark.parametrize("below", ["", "deeper"])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from mini_backend import Done, run_cli
 from one_call import KEY, Asked, one_call
+from raw_http import Wire
 
 from tgi_conformance.contracts.codec import from_json
 from tgi_conformance.contracts.journal import Exchange, Journal
@@ -40,6 +41,13 @@ SAMPLES = {
     "TOOL-04/nested-object": "tool.py:DecodesTextOnly",
     "SEC-03/call-chat-plain": "sec.py:KeyInQuery",
 }
+#: Cases of the other areas that have a server: they take more than one call.
+MORE = (
+    "MUX-01/chat-plain",
+    "QUEUE-05/bad-request",
+    "STAT-01/at-rest-the-total-is-what-succeeded-and-failed",
+    "RES-01/close",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ def printed(process: "subprocess.Popen[str]") -> list[str]:
 def right(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sampled cases as the reference client met them."""
     folder = tmp_path_factory.mktemp("right")
-    cases = [word for case in SAMPLES for word in ("--case", case)]
+    cases = [word for case in (*SAMPLES, *MORE) for word in ("--case", case)]
     done = run_cli(folder, "run", "-n", "0", "--backend", RIGHT, "--evidence", "all", *cases)
     assert done.code == 0, done.out
     return folder / "collected_results"
@@ -138,6 +146,25 @@ def test_a_case_is_played_again_to_a_wrong_client_and_to_a_right_one(
 
 def target(seen: Seen) -> str:
     return re.sub(r"key:\S", "KEY", seen.request.target)
+
+
+@pytest.mark.parametrize("case", [*SAMPLES, *MORE])
+def test_the_same_requests_get_the_same_bytes(case: str, right: Path, tmp_path: Path) -> None:
+    script = reproducer(tmp_path, case, "--results", str(right))
+    journals = [from_json(Journal, space["journal"]) for space in case_of(right, case).spaces]  # type: ignore[index, call-overload]
+    exchanges = next(j.exchanges for j in reversed(journals) if j.connections)
+    with playing(script) as (url, _):
+        for exchange in exchanges:
+            assert exchange.answer is not None
+            # What a client that left was not sent waits for this one to leave.
+            wire = b"".join(step.data for step in exchange.answer.wire if step.at is not None)
+            with Wire(url) as connection:
+                connection.send(exchange.head + exchange.body)
+                assert connection.read(len(wire)) == wire
+                if exchange.answer.ended in ("fin", "rst", "close") and exchange.ending != "client":
+                    rest, how = connection.read_to_end()
+                    assert rest == b""
+                    assert (how == "rst") is (exchange.answer.ended == "rst")
 
 
 def test_the_script_prints_its_url_then_the_rule_and_keeps_to_the_python_that_it_names(

@@ -10,6 +10,7 @@ from hostile import HOSTILE, many_cases
 from verdict_builder import run_of, verdict
 
 from tgi_conformance.contracts.verdict import Ruling, Sign
+from tgi_conformance.plugin.options import OPTIONS
 from tgi_conformance.reports.causes.grouping import causes_of
 from tgi_conformance.reports.finished import FinishedRun
 from tgi_conformance.reports.formats.badge import badge_json, badge_of, badge_svg
@@ -48,6 +49,7 @@ def finished(run: Run) -> FinishedRun:
 
 def test_each_name_has_its_row() -> None:
     assert [row.name for row in ROWS] == ["allure", *ON_REQUEST]
+    assert str(OPTIONS["--tgi-reports"]["help"]).endswith(f": {', '.join(ON_REQUEST)}")
     assert formats_in("GitLab, sarif,") == ("gitlab", "sarif")
     with pytest.raises(UnknownFormatError, match="junit2: no such format; there are github, gitlab"):
         formats_in("sarif,junit2")

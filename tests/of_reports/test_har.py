@@ -15,6 +15,7 @@ from verdict_builder import CANARY, evidence, verdict
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.journal import AnswerPart, Exchange, Journal, KeptAnswer
 from tgi_conformance.contracts.redaction import redact_verdict
+from tgi_conformance.contracts.script import Script
 from tgi_conformance.contracts.verdict import Evidence, Ruling
 from tgi_conformance.reports.atomic import json_text
 from tgi_conformance.reports.evidence_files import read_evidence, write_evidence
@@ -168,6 +169,14 @@ def test_an_exchange_without_an_answer_has_status_0_as_in_browsers() -> None:
 def test_controls_in_names_and_values_are_visible() -> None:
     made = entry(exchange(headers=(("x\x1b", "\x00"),), answer=answer(b"ok")))
     assert made["request"]["headers"] == [{"name": "x\\x1b", "value": "\\x00"}]
+
+
+def test_the_address_of_a_server_with_tls_is_https() -> None:
+    journal = to_json(Journal(exchanges=(exchange(origin="b"),)))
+    space = {"script": to_json(Script(origins=("a", "b"), tls=("b",))), "journal": journal}
+    shown = Evidence(case="STREAM-12/a", backend="alpha", spaces=(space,))
+    made: Any = har_of(verdict("STREAM-12/a", Ruling.FAILED), shown, MADE)
+    assert made["log"]["entries"][0]["request"]["url"].startswith("https://127.0.0.1:8080/")
 
 
 def test_a_case_without_requests_is_a_har_too() -> None:

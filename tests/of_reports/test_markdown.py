@@ -114,6 +114,15 @@ def test_every_request_of_a_call_that_makes_several_is_listed_in_order() -> None
     assert "- 0.000 s: `POST /generate`, got 429\n- 2.500 s: `POST /generate`, got 200" in text
 
 
+def test_what_was_the_same_again_is_shown_once() -> None:
+    text = cause_markdown(cause(), told(answered(0, 10.0, b"a"), answered(1, 11.0, b"a")), COMMANDS)
+    assert text.count("POST /generate HTTP/1.1") == 1
+    assert "The last request and its answer were the same." in text
+    text = cause_markdown(cause(), told(answered(0, 10.0, b"a"), answered(1, 11.0, b"b")), COMMANDS)
+    assert text.count("POST /generate HTTP/1.1") == 1
+    assert "The server's last answer:" in text
+
+
 def test_the_call_is_the_one_that_the_verdict_speaks_of() -> None:
     both = ("generate('good [STREAM-12/a:1]')", "generate('bad [STREAM-12/a:2]')")
     sent = [answered(n, 10.0, body=f'{{"inputs":"{call[10:-2]}"}}'.encode()) for n, call in enumerate(both)]

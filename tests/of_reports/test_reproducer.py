@@ -9,7 +9,7 @@ from verdict_builder import CANARY, verdict
 from tgi_conformance.contracts.journal import Connection, Exchange, Journal, KeptAnswer, ReplyUse, WireStep
 from tgi_conformance.contracts.script import Reply, Script, answer, overloaded, silence
 from tgi_conformance.contracts.verdict import Ruling
-from tgi_conformance.reports.reproducer.literals import turns_source
+from tgi_conformance.reports.reproducer.literals import readable
 from tgi_conformance.reports.reproducer.program import MOST_LINES, program
 from tgi_conformance.reports.reproducer.turns import CannotPlayError, Play, Turn, play_of
 
@@ -95,6 +95,7 @@ def test_connections_that_end_as_soon_as_they_are_there() -> None:
     [
         (Script(tls=("a",)), {}, "TLS"),
         (Script(origins=("a", "b")), {}, "several addresses"),
+        (Script(origins=("ipv6:a",)), {}, "IPv6"),
         (Script(idle_ms=5.0), {}, "idle"),
         (Script(replies=(answer().where(key="A"),)), {}, "depends on the key"),
         (Script(), {"http_version": "2"}, "HTTP/2"),
@@ -138,7 +139,8 @@ def test_what_comes_again_and_again_is_written_once() -> None:
 
 
 def test_what_is_short_is_readable() -> None:
-    lines = turns_source((Turn(method="POST", path="/generate", steps=(HEAD, 0.1, b"hi")),), 20)
+    lines = readable((Turn(method="POST", path="/generate", steps=(HEAD, 0.1, b"hi")),), 20)
+    assert lines is not None
     assert lines[1:-1] == [
         "    ('POST', '/generate', [",
         "        b'HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\n',",
@@ -146,6 +148,13 @@ def test_what_is_short_is_readable() -> None:
         "        b'hi',",
         "    ], 'keep'),",
     ]
+
+
+def test_a_turn_a_line_comes_before_packing_and_blank_lines_go_first() -> None:
+    turns = [Turn(method="POST", path=f"/{n}", steps=(HEAD, 0.1 * n + 0.01)) for n in range(11)]
+    text = source(Play(turns=tuple(turns)))
+    assert text.count("\n") <= MOST_LINES
+    assert "    ('POST', '/10', [b'HTTP/1.1 200 OK" in text
 
 
 def test_a_script_of_megabytes_is_refused() -> None:
@@ -164,6 +173,11 @@ def test_hostile_text_stays_text() -> None:
     assert "\u2028" not in text
     text.encode("utf-8")
     assert turns_of(text) == [("POST", turn.path, list(turn.steps), "keep")]
+
+
+def test_no_path_of_the_machine_is_in_it() -> None:
+    play = Play(turns=(Turn(method="POST", path="/generate", steps=(HEAD,)),))
+    assert "somebody" not in source(play, 'File "/home/somebody/client.py", line 3')
 
 
 def test_a_key_that_the_server_repeated_is_a_text_of_the_same_length() -> None:

@@ -10,8 +10,8 @@ from tgi_conformance.reports.html.wire.lanes import Band, Lane, Mark, Part, Pict
 from tgi_conformance.reports.readable import visible
 
 #: Units of the drawing: its width, where the lanes begin, and their heights.
-_WIDTH: Final = 760
-_LEFT: Final = 172
+_WIDTH: Final = 640
+_LEFT: Final = 162
 _RIGHT: Final = 20
 _ROW: Final = 30
 #: A row of attempts has room for what is told of a breach above them, and for their statuses below.
@@ -22,7 +22,7 @@ _AXIS: Final = 26
 _THINNEST: Final = 2.5
 #: Units of a letter at the drawing's size of text, rounded up.
 _LETTER: Final = 6.2
-_LONGEST_LABEL: Final = 27
+_LONGEST_LABEL: Final = 25
 _STEPS: Final = (1, 2, 5)
 
 
@@ -71,15 +71,15 @@ def _grid(axis: _Axis, bottom: float) -> Markup:
     for ms in _ticks(axis.end):
         x = axis.x(ms)
         lines.append(_line("grid", x, _TOP, x, bottom))
-        lines.append(_text("unit", x, bottom + 16, f"{ms:g} ms", "middle"))
+        lines.append(_text("unit", x, bottom + 16, f"{round(ms, 4):.10g} ms", "middle"))
     return Markup("").join(lines)
 
 
 def _ticks(end: float) -> Iterator[float]:
-    """Round figures from 0, four to nine of them."""
+    """Round figures from 0, three to seven of them."""
     power = 10.0 ** (len(str(int(max(end, 1)))) - 3)
     step = next(
-        size for size in (power * 10**ten * one for ten in range(4) for one in _STEPS) if end / size <= 8
+        size for size in (power * 10**ten * one for ten in range(4) for one in _STEPS) if end / size <= 6
     )
     count = 0
     while count * step <= end:

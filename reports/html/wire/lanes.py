@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
-from tgi_conformance.contracts.journal import Connection, Exchange, Journal
+from tgi_conformance.contracts.journal import Connection, Exchange, Journal, generates
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.reports.html.wire.answers import answer_of, fault_of
@@ -15,7 +15,7 @@ from tgi_conformance.reports.html.wire.waits import asked_wait, least_wait, own_
 MOST_LANES: Final = 8
 MOST_TICKS: Final = 200
 #: A wait that is this many times longer than all that happened is drawn as far as there is room.
-_FAR: Final = 30
+_FAR: Final = 400
 #: Milliseconds by which an attempt may come early: a clock's grain, not a breach.
 _GRAIN: Final = 1.0
 
@@ -127,16 +127,21 @@ def picture(
     start = min([*moments, *starts])
     last = max((max([*moments, *ends]) - start) * 1000, 1.0)
     space = _Space(journal=journal, script=script, expected=expected, start=start, last=last)
-    return _bounded(space, [_call(space, *one) for one in shown], _requests(space), _connections(space))
+    alike = _alike(journal.exchanges)
+    lanes = (
+        *(_call(space, *one) for one in shown[:MOST_LANES]),
+        *(_request(space, attempts) for attempts in alike[:MOST_LANES]),
+        *(_connection(space, connection) for connection in journal.connections[:MOST_LANES]),
+    )
+    more = sum(max(0, len(group) - MOST_LANES) for group in (shown, alike, journal.connections))
+    return Picture(lanes=lanes, end=_end(space, lanes), more=more)
 
 
-def _bounded(space: _Space, *groups: Sequence[Lane]) -> Picture:
-    lanes = [lane for group in groups for lane in group[:MOST_LANES]]
-    more = sum(max(0, len(group) - MOST_LANES) for group in groups)
+def _end(space: _Space, lanes: Sequence[Lane]) -> float:
+    """Where the axis ends: with all bands in it that do not squeeze what happened."""
     ends = [band.end for lane in lanes for band in lane.bands]
     near = [end for end in ends if end <= space.last * _FAR]
-    end = max([space.last, *near]) * (1.5 if len(near) < len(ends) else 1.04)
-    return Picture(lanes=tuple(lanes), end=round(end, 3), more=more)
+    return round(max([space.last, *near]) * (1.5 if len(near) < len(ends) else 1.04), 3)
 
 
 def _overlaps(outcome: Outcome, start: float, end: float) -> bool:
@@ -176,11 +181,12 @@ def _call(space: _Space, what: str, outcome: Outcome) -> Lane:
 # --- requests: the attempts of one and the same request, and the waits between them ---
 
 
-def _requests(space: _Space) -> list[Lane]:
+def _alike(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
+    """The exchanges of equal requests, in the order in which each request first came."""
     alike: dict[tuple[str, str, bytes], list[Exchange]] = {}
-    for exchange in space.journal.exchanges:
+    for exchange in exchanges:
         alike.setdefault((exchange.method, exchange.target, exchange.body), []).append(exchange)
-    return [_request(space, attempts) for attempts in alike.values()]
+    return list(alike.values())
 
 
 def _request(space: _Space, attempts: list[Exchange]) -> Lane:
@@ -264,23 +270,21 @@ def _band(space: _Space, attempt: Exchange, later: Exchange | None, seconds: flo
 
 def _unwanted(space: _Space, attempts: list[Exchange]) -> Iterable[tuple[float, str]]:
     most = {use.reply: use.at_most for use in space.journal.replies}
-    served: dict[str | None, int] = {}
+    mine = {attempt.id for attempt in attempts}
+    served: dict[str, int] = {}
     for exchange in space.journal.exchanges:
-        served[exchange.reply] = served.get(exchange.reply, 0) + 1
-        if exchange not in attempts:
+        reply = exchange.reply
+        if reply is None:
+            if exchange.id in mine and exchange.method == "POST" and generates(exchange.path):
+                yield space.ms(exchange.received_at), "a request that no reply was scripted for"
             continue
-        limit = most.get(exchange.reply or "")
-        if limit is not None and served[exchange.reply] > limit:
+        served[reply] = served.get(reply, 0) + 1
+        limit = most.get(reply)
+        if exchange.id in mine and limit is not None and served[reply] > limit:
             yield space.ms(exchange.received_at), f"one request too many: at most {limit} expected"
-        elif exchange.reply is None and exchange in space.journal.generations:
-            yield space.ms(exchange.received_at), "a request that no reply was scripted for"
 
 
 # --- connections ---
-
-
-def _connections(space: _Space) -> list[Lane]:
-    return [_connection(space, connection) for connection in space.journal.connections]
 
 
 def _connection(space: _Space, connection: Connection) -> Lane:
