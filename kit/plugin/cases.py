@@ -270,6 +270,7 @@ class Cases:
             blocked_by=ruled.blocked_by,
             findings=tuple(record.findings),
             real=self._real(item),
+            real_lost=record.real_lost,
             outside=tuple(record.outside),
         )
 
