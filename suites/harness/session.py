@@ -104,6 +104,8 @@ class CaseRecord:
     output: str = ""
     #: Alias -> canary, for redaction.
     keys: dict[str, str] = field(default_factory=dict)
+    #: As the verdict's field of that name.
+    real_lost: Literal["", "unreachable", "used up"] = ""
     #: Ruling forced by the fixtures (a probe that failed, a kit fault).
     forced: str = ""
     #: The evidence is wanted though the case's own ruling is not red: a run-wide ruling rests on it.
