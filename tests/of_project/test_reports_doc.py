@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from mini_backend import MINI
 
-TEXT = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
 #: Commands that do not end by themselves: what is waited for in what they print.
@@ -20,12 +21,13 @@ ADAPTER = MINI.replace("class Mini:", "class Adapter:").replace("class Twin(Mini
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an adapter in it and, on the path, the two programs that commands begin with."""
+    """A folder with an adapter and the project's tests in it and, on the path, what commands begin with."""
     folder = tmp_path_factory.mktemp("reports")
     (folder / "my_adapter.py").write_text(ADAPTER, encoding="utf-8")
+    (folder / "tests").symlink_to(ROOT / "tests")
     (folder / "bin").mkdir()
     start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
-    for name, words in {"tgi-conformance": f"-c '{start}'", "python3": "-u"}.items():
+    for name, words in {"tgi-conformance": f"-c '{start}'", "python3": "-u", "python": "-u"}.items():
         file = folder / "bin" / name
         file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n', encoding="utf-8")
         file.chmod(0o755)
