@@ -20,6 +20,7 @@ from tgi_conformance.contracts.verdict import Evidence, Ruling
 from tgi_conformance.reports.atomic import json_text
 from tgi_conformance.reports.evidence_files import read_evidence, write_evidence
 from tgi_conformance.reports.har import Made, har_of
+from tgi_conformance.reports.layout import Layout
 
 MADE = Made(backend="alpha 1.2", started=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), kit="0.1.0")
 TEXT, WHOLE, MS = {"type": "string"}, {"type": "integer", "minimum": -1}, {"type": "number", "minimum": 0}
@@ -186,7 +187,9 @@ def test_a_case_without_requests_is_a_har_too() -> None:
 def test_no_form_of_a_key_is_in_it(tmp_path: Path) -> None:
     encoded = base64.b64encode(CANARY.encode()).decode()
     text = f"{CANARY} {quote(CANARY)} {encoded}"
-    file = tmp_path / write_evidence(tmp_path, evidence("STREAM-12/a", text=text), {"A": CANARY})
+    file = Layout(tmp_path, unfinished=True).base / write_evidence(
+        tmp_path, evidence("STREAM-12/a", text=text), {"A": CANARY}
+    )
     ruled = redact_verdict(verdict("STREAM-12/a", Ruling.FAILED, reason=text), {"A": CANARY})
     made = json_text(har_of(ruled, read_evidence(file), MADE))
     for form in (CANARY[3:], encoded[:40]):
