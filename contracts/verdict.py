@@ -133,6 +133,8 @@ class Verdict:
     outside: tuple[Outside, ...] = ()
     #: In a run against a real endpoint: whether its answers came from there, or from the fake server alone.
     real: Literal["", "forwarded", "embedded"] = ""
+    #: Of a case that the real endpoint was to decide and could not: what will not get better by waiting.
+    real_lost: Literal["", "unreachable", "used up"] = ""
 
     @property
     def red(self) -> bool:

@@ -275,6 +275,7 @@ class Cases:
             findings=tuple(record.findings),
             sign=sign_of(ruled, clause, record.spaces, record.calls),
             real=self._real(item),
+            real_lost=record.real_lost,
             outside=tuple(record.outside),
         )
 

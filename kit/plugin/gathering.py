@@ -17,8 +17,6 @@ import pytest
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.contracts.verdict import Ruling, Verdict
-from tgi_conformance.fake_server.egress.budget import USED_UP
-from tgi_conformance.fake_server.forwarding.reaching import UNREACHABLE
 from tgi_conformance.plugin.backends_seen import backends_down, backends_seen
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.collection import DURATIONS, OWN_TESTS, read_durations
@@ -330,9 +328,9 @@ class Gathering:
 
 def endpoint_unusable(run: Run) -> tuple[str, ...]:
     """Why the real endpoint did not decide all that it was to: it died, or the budget ended first."""
-    not_here = [v for v in run.verdicts if v.ruling is Ruling.NOT_HERE and v.real and v.level == "MUST"]
-    for sign in (UNREACHABLE, USED_UP):
-        left = [verdict for verdict in not_here if sign in verdict.reason]
+    musts = [v for v in run.verdicts if v.ruling is Ruling.NOT_HERE and v.level == "MUST"]
+    for lost in ("unreachable", "used up"):
+        left = [verdict for verdict in musts if verdict.real_lost == lost]
         if left:
             why = left[0].reason.partition(SAID)[2] or left[0].reason
             return (f"{why}: {len(left)} MUST cases left, the first {left[0].case}",)

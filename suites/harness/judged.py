@@ -15,7 +15,7 @@ from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
 from tgi_conformance.suites.harness.replay import confirm
 from tgi_conformance.suites.harness.rulings import Blocked, NotHere, Untestable
 from tgi_conformance.suites.harness.session import CaseRecord
-from tgi_conformance.suites.real.replies import SAID, is_used_up, trouble
+from tgi_conformance.suites.real.replies import SAID, is_used_up, lost, trouble
 
 Play = Callable[[Case], None]
 #: How often a case is tried again whose real server did not answer as it was to.
@@ -111,6 +111,7 @@ def fit_to_decide(case: Case, play: Play) -> Iterator[None]:
         if not said:
             break
     if said:
+        case.record.real_lost = lost(said)
         raise NotHere(f"{SAID}{said}") from None
     if problem is not None:
         raise problem

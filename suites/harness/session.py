@@ -127,6 +127,8 @@ class CaseRecord:
     output: str = ""
     #: Alias -> canary, for redaction.
     keys: dict[str, str] = field(default_factory=dict)
+    #: As the verdict's field of that name.
+    real_lost: Literal["", "unreachable", "used up"] = ""
     #: Ruling forced by the fixtures (a probe that failed, a kit fault).
     forced: str = ""
     #: The case is known to need its evidence: the server is to be asked for its answers while it lives.

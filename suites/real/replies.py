@@ -1,11 +1,12 @@
 """Healthy replies as answers of a real server, and whether that gave what the case needs. Pure."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from tgi_conformance.contracts.journal import Exchange, Journal, KeptAnswer
 from tgi_conformance.contracts.script import Forward, Reply
 from tgi_conformance.fake_server.egress.budget import USED_UP
+from tgi_conformance.fake_server.forwarding.reaching import UNREACHABLE
 from tgi_conformance.suites.shapes.calls import Healthy
 
 #: How the reason of a case begins that the real endpoint did not decide.
@@ -51,6 +52,13 @@ def trouble(journals: Sequence[Journal]) -> str:
 def is_used_up(said: str) -> bool:
     """Whether it is the run itself that sent nothing, so that no further try helps."""
     return said.startswith((USED_UP, "a dry run "))
+
+
+def lost(said: str) -> Literal["", "unreachable", "used up"]:
+    """What of it will not get better by waiting: nobody answers there, or nothing more may be asked."""
+    if UNREACHABLE in said:
+        return "unreachable"
+    return "used up" if said.startswith(USED_UP) else ""
 
 
 def _trouble_of(exchange: Exchange) -> str:

@@ -8,7 +8,7 @@ import pytest
 from tgi_conformance.contracts.journal import AnswerPart, Exchange, Journal, KeptAnswer
 from tgi_conformance.contracts.script import Forward, Reply, Script, done, status
 from tgi_conformance.fake_server.client import FakeServer
-from tgi_conformance.suites.real.replies import forwarded_replies, is_used_up, trouble, was_forwarded
+from tgi_conformance.suites.real.replies import forwarded_replies, is_used_up, lost, trouble, was_forwarded
 from tgi_conformance.suites.real.said import text_of, texts_said, told_by
 from tgi_conformance.suites.real.table import Where, forwarded_cases, one_each, where, why_embedded
 from tgi_conformance.suites.shapes.calls import CHAT, NATIVE, SHAPES, Healthy, Shape, healthy
@@ -95,6 +95,13 @@ def test_a_client_that_leaves_a_silent_server_shows_nothing(times: dict[str, flo
 def test_only_the_runs_own_budget_makes_further_tries_useless() -> None:
     assert is_used_up("the budget of 3 requests is used up (--max-requests)")
     assert not is_used_up("429 Too Many Requests: the budget of 3")
+
+
+def test_what_will_not_get_better_by_waiting_is_told_as_data() -> None:
+    assert lost("the budget of 3 requests is used up (--max-requests)") == "used up"
+    assert lost("127.0.0.1:9 cannot be reached: Connection refused") == "unreachable"
+    assert lost("429 Too Many Requests: the budget of 3") == ""
+    assert lost("a dry run sends nothing") == ""
 
 
 def stream(*values: object) -> bytes:
