@@ -154,9 +154,9 @@ def test_where_the_change_of_places_fails_both_runs_are_there_and_no_folder_mixe
     assert "No space left" in str(written.unwritten[0])
     places = {}
     for folder in (results, results / "previous", results / "unfinished"):
-        # The page also tells what changed since the run before.
-        told = [p for p in folder.glob("*.*") if "_results" not in p.name and p.name != "report.html"]
-        texts = [p.read_text(encoding="utf-8") for p in told]
+        # The page names cases of the run before: it says what has changed.
+        files = [p for p in folder.glob("*.*") if "_results" not in p.name and p.name != "report.html"]
+        texts = [p.read_text(encoding="utf-8") for p in files]
         texts += [p.read_text(encoding="utf-8") for p in folder.glob("evidence/*/*.json")]
         seen = {run for run in ("old", "new") if any(f"STREAM-12/{run}" in text for text in texts)}
         if (folder / "verdicts.jsonl").is_file():

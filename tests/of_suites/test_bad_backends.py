@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from kill_runs import FOLDER, run_quick
+from report_page import unfolded
 
 from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 
@@ -24,7 +25,7 @@ def test_each_key_is_failed_and_the_report_says_why(name: str, tmp_path: Path) -
     told = run_quick(f"{FOLDER / 'whole.py'}:{name}", tmp_path / "results", timeout=120)
     assert told.code == 1, told.out
     assert {key: told.results.get(key) for key in RESULTS_KEYS} == dict.fromkeys(RESULTS_KEYS, "Failed")
-    page = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
+    page = unfolded((tmp_path / "results" / "quick" / "report.html").read_text(encoding="utf-8"))
     reasons = {str(v["reason"]) for v in told.verdicts if v["ruling"] == "failed"}
     for text in (" ".join(told.out.split()), page, "\n".join(reasons)):
         assert "backend does not answer (probe" in text

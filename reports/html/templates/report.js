@@ -103,7 +103,7 @@
     .replace(/&(lt|gt|amp|#34|#39);/g, (_, name) => ({ lt: "<", gt: ">", amp: "&", "#34": '"', "#39": "'" })[name]);
   const textOf = (item, clause) => {
     if (!indexed.has(item)) {
-      indexed.set(item, [clause.about, item.textContent, plain(told[item.id] || "")].join("\n").toLowerCase());
+      indexed.set(item, [clause.about, item.dataset.c, item.textContent, plain(told[item.id] || "")].join("\n").toLowerCase());
     }
     return indexed.get(item);
   };

@@ -14,8 +14,9 @@ _WIDTH: Final = 640
 _LEFT: Final = 162
 _RIGHT: Final = 20
 _ROW: Final = 30
-#: A row of attempts has room for what is told of a breach above them, and for their statuses below.
-_REQUEST_ROW: Final = 46
+#: A row of attempts has room for their statuses below them, and one with waits for what is told of a breach.
+_REQUEST_ROW: Final = 36
+_WAITING_ROW: Final = 46
 _TOP: Final = 8
 _AXIS: Final = 26
 #: A part thinner than this could not be seen.
@@ -52,7 +53,9 @@ def svg(picture: Picture) -> Markup:
 
 
 def _high(lane: Lane) -> int:
-    return _REQUEST_ROW if lane.group == "request" else _ROW
+    if lane.group != "request":
+        return _ROW
+    return _WAITING_ROW if lane.bands or lane.unwanted else _REQUEST_ROW
 
 
 def _in_words(picture: Picture) -> str:
@@ -109,7 +112,7 @@ def _breaches(lane: Lane) -> Iterator[tuple[float, str]]:
 def _band(axis: _Axis, band: Band, top: float) -> Markup:
     left, right = axis.x(band.start), axis.x(band.end)
     told = f"no attempt before: {band.why}"
-    return _box("band", left, top + 1, max(right - left, _THINNEST), _REQUEST_ROW - 2, told)
+    return _box("band", left, top + 1, max(right - left, _THINNEST), _WAITING_ROW - 2, told)
 
 
 def _part(axis: _Axis, part: Part, middle: float, group: str) -> Markup:
@@ -137,7 +140,7 @@ def _labels(axis: _Axis, lane: Lane, middle: float) -> Iterator[Markup]:
             if axis.x(part.end) - left > len(text) * _LETTER + 8:
                 yield _text("wait", (left + axis.x(part.end)) / 2, middle - 4, text, "middle")
         elif part.kind == "asked" and left >= free:
-            yield _text("status", left, middle + 19, part.label)
+            yield _text("status", left, middle + 18, part.label)
             free = left + len(part.label) * _LETTER + 4
 
 
@@ -158,7 +161,7 @@ def _mark(axis: _Axis, mark: Mark, middle: float) -> Markup:
 def _breach(axis: _Axis, at: float, top: float, told: str) -> Markup:
     x = axis.x(at)
     return (
-        _line("breach", x, top + 2, x, top + _REQUEST_ROW - 2, told)
+        _line("breach", x, top + 2, x, top + _WAITING_ROW - 2, told)
         + Markup('<path class="breach" d="M{} {}l-5 -9h10z"/>').format(x, top + 11)
         + _beside(x, top + 11, told, "breach")
     )
