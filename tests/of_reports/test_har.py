@@ -126,7 +126,7 @@ def test_an_exchange_is_an_entry_with_all_that_the_specification_asks_for() -> N
     assert made["startedDateTime"] == "2026-01-02T03:04:05.000+00:00"
     assert made["timings"] == {"send": 1.0, "wait": 100.0, "receive": 250.0}
     assert made["time"] == 351.0
-    assert made["connection"] == "3"
+    assert made["connection"] == "server_1_3"
     request, response = made["request"], made["response"]
     assert request["url"] == "http://127.0.0.1:8080/generate?x=1&y="
     assert request["queryString"] == [{"name": "x", "value": "1"}, {"name": "y", "value": ""}]
@@ -187,9 +187,8 @@ def test_a_case_without_requests_is_a_har_too() -> None:
 def test_no_form_of_a_key_is_in_it(tmp_path: Path) -> None:
     encoded = base64.b64encode(CANARY.encode()).decode()
     text = f"{CANARY} {quote(CANARY)} {encoded}"
-    file = Layout(tmp_path, unfinished=True).base / write_evidence(
-        tmp_path, evidence("STREAM-12/a", text=text), {"A": CANARY}
-    )
+    name = write_evidence(tmp_path, evidence("STREAM-12/a", text=text), {"A": CANARY})
+    file = Layout(tmp_path, unfinished=True).base / name
     ruled = redact_verdict(verdict("STREAM-12/a", Ruling.FAILED, reason=text), {"A": CANARY})
     made = json_text(har_of(ruled, read_evidence(file), MADE))
     for form in (CANARY[3:], encoded[:40]):
