@@ -41,9 +41,11 @@ STATUS: Final[Mapping[Ruling, str]] = {
     Ruling.NOT_RUN: Status.BROKEN,
     Ruling.KIT_FAULT: Status.BROKEN,
 }
+#: Allure's names begin with a UUID.
+_UUID: Final = "-".join("?" * length for length in (8, 4, 4, 4, 12))
 #: What a folder of results holds that a new run replaces. ``history/`` is Allure 2's, and stays.
 _OURS: Final = (
-    *("*-result.json", "*-container.json", "*-attachment.*"),
+    *(f"{_UUID}-{kind}" for kind in ("result.json", "container.json", "attachment.*")),
     *("categories.json", "allurerc.json", "environment.properties"),
 )
 #: Its functions carry no types.

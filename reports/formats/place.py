@@ -8,6 +8,8 @@ from typing import Final
 from tgi_conformance.reports.causes.cause import Cause
 
 _PLACE: Final = re.compile(r"(?P<file>.+):(?P<line>\d{1,9}) in (?P<function>.+)", re.DOTALL)
+#: Characters; what is longer is no file of a repository.
+_LONGEST_PATH: Final = 300
 #: Where projects keep their packages, from the root of the repository.
 _ROOTS: Final = ("", "src")
 
@@ -28,7 +30,7 @@ def place_of(cause: Cause, spec: str, root: Path) -> Place:
     given from the root on, else as the frame has it: a client that is installed is not in the repository.
     """
     told = _PLACE.fullmatch(cause.place)
-    if told is None:
+    if told is None or len(told["file"]) > _LONGEST_PATH:
         return Place(file=_in_repository(_adapter_file(spec), root))
     file = _in_repository(told["file"], root)
     return Place(file=file, line=max(1, int(told["line"])), function=told["function"])

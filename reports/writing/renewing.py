@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from tgi_conformance.contracts.redaction import redact_verdict
 from tgi_conformance.contracts.verdict import Verdict
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.layout import Layout
@@ -30,7 +31,8 @@ def renew_map(folder: Path, later: Run) -> Iterator[str]:
         return
     renewal = renewed(read_verdicts(layout.verdicts).verdicts, _before(layout), later.verdicts)
     # The evidence of this run gives way to that of the next narrowed one.
-    write_verdicts(layout.renewed, (replace(v, evidence="", breaches=()) for v in renewal.since))
+    since = (redact_verdict(replace(v, evidence="", breaches=()), {}) for v in renewal.since)
+    write_verdicts(layout.renewed, since)
     if left := renewal.undecided:
         cases = "1 case" if len(left) == 1 else f"{len(left)} cases"
         open_still = f"{cases} of the whole run not decided since, the first {left[0]}"

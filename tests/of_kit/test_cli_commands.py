@@ -295,3 +295,14 @@ def test_run_writes_the_formats_that_it_is_asked_for_and_refuses_others(project:
     wrong = run_cli(project, *words, "--reports", "sarif,xls")
     assert wrong.code == 4, wrong.out
     assert "xls: no such format; there are github, gitlab, sarif, badge" in wrong.out
+
+
+def test_in_github_actions_a_run_annotates_the_backend_and_summarises_the_step(project: Path) -> None:
+    variables = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(project / "step.md")}
+    words = ["run", "--backend", "mini:Mini", "-n", "0", "--case", "ERR-06/status-400*"]
+    done = run_cli(project, *words, **variables)
+    assert done.code == 1, done.out
+    lines = done.out.splitlines()
+    assert any(line.startswith("::error file=mini.py,line=") for line in lines)
+    assert lines[-1].startswith("  again: tgi-conformance run --backend mini:Mini")
+    assert (project / "step.md").read_text(encoding="utf-8").startswith("\n## ❌ mini 1: Does not conform")

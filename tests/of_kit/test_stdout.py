@@ -50,5 +50,10 @@ def test_a_command_goes_on_and_ends_as_it_would(tmp_path: Path, words: list[str]
         assert (tmp_path / "collected_results" / "narrowed" / "report.html").is_file()
 
 
-def test_wrong_use_that_nobody_reads_is_wrong_use(tmp_path: Path) -> None:
-    assert run_unread(tmp_path, ["explain", "NOPE-01"], both=True).returncode == 4
+@pytest.mark.parametrize(
+    ("words", "code"), [(["explain", "NOPE-01"], 4), (["check-server", "http://127.0.0.1:9"], 14)]
+)
+def test_what_is_said_on_standard_error_may_be_unread_too(
+    tmp_path: Path, words: list[str], code: int
+) -> None:
+    assert run_unread(tmp_path, words, both=True).returncode == code

@@ -100,7 +100,9 @@ def test_each_cause_is_a_category_that_finds_its_own_cases(tmp_path: Path) -> No
 def test_a_new_run_replaces_old_results_and_nothing_else(tmp_path: Path) -> None:
     results(run_of(verdict("STREAM-12/a"), verdict("STREAM-12/b")), tmp_path)
     (tmp_path / "allure" / "history").mkdir()
-    (tmp_path / "allure" / "notes.txt").write_text("mine")
-    assert set(results(run_of(verdict("STREAM-12/a")), tmp_path)) == {"STREAM-12/a"}
-    assert (tmp_path / "allure" / "history").is_dir()
-    assert (tmp_path / "allure" / "notes.txt").read_text() == "mine"
+    for name in ("notes.txt", "my-result.json"):
+        (tmp_path / "allure" / name).write_text("{}")
+    write_allure(run_of(verdict("STREAM-12/a")), Layout(tmp_path), tmp_path / "allure")
+    left = {path.name for path in (tmp_path / "allure").iterdir()}
+    assert {"history", "notes.txt", "my-result.json"} < left
+    assert sum(name.endswith("-result.json") for name in left) == 2

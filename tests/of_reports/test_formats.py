@@ -29,6 +29,8 @@ from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.results_map import roll_up
 from tgi_conformance.reports.run import Run
 from tgi_conformance.reports.run_folder import write_all
+from tgi_conformance.reports.terminal.lines import one_line, to_strings
+from tgi_conformance.reports.terminal.summary import summary
 from tgi_conformance.reports.writing.on_request import ON_REQUEST as ROWS
 
 NOWHERE = Path("/nowhere")
@@ -237,6 +239,22 @@ def test_a_badge_goes_with_its_map_where_the_next_run_writes_none(tmp_path: Path
     assert "alpha_test_results.json" in left
     assert left.isdisjoint({"alpha_badge.svg", "alpha_badge.json", "results.sarif"})
     assert (tmp_path / "previous" / "alpha_badge.svg").is_file()
+
+
+def test_megabytes_of_hostile_text_go_through_every_format_and_the_terminal(tmp_path: Path) -> None:
+    huge = HOSTILE * 4_500  # over a megabyte
+    sign = Sign(exception=huge, place=f"{huge}:1 in f", detail=huge)
+    case = verdict("ERR-05/a", Ruling.FAILED, reason=huge, observed=huge, expected=huge, sign=sign)
+    run = run_of(case, selection=huge)
+    asked = {**dict.fromkeys(ON_REQUEST, "yes"), "allure": str(tmp_path / "allure")}
+    written = write_all(run, tmp_path / "out", asked=asked)
+    assert written.unwritten == ()
+    for name in ("gl-code-quality-report.json", "results.sarif", "github-summary.md"):
+        assert (tmp_path / "out" / name).stat().st_size < 100_000
+    lines = to_strings(summary(run, judge(run), written, width=80), colour=False)
+    assert len(lines) < 300
+    whole = to_strings(summary(run, judge(run), written, width=None), colour=False)
+    assert any(one_line(huge) in line for line in whole)
 
 
 def test_ten_thousand_hostile_cases_go_through_every_format(tmp_path: Path) -> None:
