@@ -111,7 +111,8 @@ def _entry(exchange: Exchange, clock: _Clock, page: str, tls: tuple[str, ...]) -
         "cache": {},
         "timings": dict(timings),
         "serverIPAddress": "127.0.0.1",
-        "connection": str(exchange.connection),
+        # Each server counts its own.
+        "connection": f"{page}_{exchange.connection}",
         "comment": _comment(exchange),
     }
 

@@ -301,7 +301,11 @@ def explain_command(**chosen: Any) -> int:
 @click.option(
     "--server", type=click.IntRange(1), metavar="N", help="Which server, where the case had several."
 )
-@click.option("--har", metavar="FILE", help="Write what went over the wire as HAR, in place of the script.")
+@click.option(
+    "--har",
+    metavar="FILE",
+    help="Write what went over the wire as HAR, in place of the script; - for standard output.",
+)
 def reproduce_command(**chosen: Any) -> int:
     """Print a short Python script that plays the server's side of a case of the last run, without the kit.
 

@@ -14,7 +14,7 @@ from tgi_conformance.contracts.script import Reply, Script
 from tgi_conformance.contracts.verdict import Evidence
 from tgi_conformance.fake_server.keeping.offline import planned_answer
 from tgi_conformance.plugin.options import DEFAULT_RESULTS
-from tgi_conformance.reports.atomic import write_json
+from tgi_conformance.reports.atomic import json_text, write_json
 from tgi_conformance.reports.evidence_files import EvidenceError
 from tgi_conformance.reports.gate import Exit
 from tgi_conformance.reports.har import Made, har_of
@@ -23,6 +23,8 @@ from tgi_conformance.reports.reproducer.program import program
 from tgi_conformance.reports.reproducer.turns import CannotPlayError, play_of
 from tgi_conformance.reports.verdict_lines import VerdictLinesError
 
+#: What ``--har`` takes for it.
+_STANDARD_OUTPUT: Final = "-"
 _PROBLEMS: Final = (NotKeptError, CannotPlayError, EvidenceError, VerdictLinesError, OSError)
 
 
@@ -34,6 +36,8 @@ def reproduce(
         kept = kept_case(Path(results or DEFAULT_RESULTS), name, backend)
         if har is None:
             click.echo(_script(kept, server), nl=False)
+        elif har == _STANDARD_OUTPUT:
+            click.echo(json_text(har_of(kept.verdict, kept.evidence, _made(kept)), indent=2))
         else:
             write_json(Path(har), har_of(kept.verdict, kept.evidence, _made(kept)))
     except _PROBLEMS as problem:

@@ -198,6 +198,7 @@ def test_no_key_of_the_user_and_none_of_the_case_is_in_anything_that_is_written(
     script = reproducer(tmp_path, "ERR-06")
     har = tmp_path / "case.har"
     assert run_cli(tmp_path, "reproduce", "ERR-06", "--har", str(har)).code == 0
+    assert run_cli(tmp_path, "reproduce", "ERR-06", "--har", "-").out == har.read_text(encoding="utf-8")
     entries = json.loads(har.read_text(encoding="utf-8"))["log"]["entries"]
     assert entries
     assert all(entry["response"]["status"] for entry in entries)

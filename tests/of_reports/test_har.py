@@ -126,7 +126,7 @@ def test_an_exchange_is_an_entry_with_all_that_the_specification_asks_for() -> N
     assert made["startedDateTime"] == "2026-01-02T03:04:05.000+00:00"
     assert made["timings"] == {"send": 1.0, "wait": 100.0, "receive": 250.0}
     assert made["time"] == 351.0
-    assert made["connection"] == "3"
+    assert made["connection"] == "server_1_3"
     request, response = made["request"], made["response"]
     assert request["url"] == "http://127.0.0.1:8080/generate?x=1&y="
     assert request["queryString"] == [{"name": "x", "value": "1"}, {"name": "y", "value": ""}]
