@@ -31,16 +31,15 @@ Render = Callable[[Verdict, Evidence], str]
 class Pack:
     """Fragments of the page by the id of the element that they go into, packed."""
 
-    name: str
     ids: tuple[str, ...]
     text: str
 
 
-def pack(name: str, fragments: Mapping[str, str]) -> Pack:
+def pack(fragments: Mapping[str, str]) -> Pack:
     """Deflate fragments together (zlib, base64), so that what they have in common is written once."""
     text = json.dumps(dict(fragments), ensure_ascii=True, separators=(",", ":"))
     packed = base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
-    return Pack(name, tuple(fragments), packed)
+    return Pack(tuple(fragments), packed)
 
 
 def unpack(text: str) -> dict[str, str]:
@@ -57,6 +56,11 @@ class Inside:
     #: Case anchor to a note.
     notes: Mapping[str, str]
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The anchors of the cases whose evidence is inside."""
+        return frozenset(anchor for packed in self.packs for anchor in packed.ids)
+
 
 def inside(
     causes: Iterable[Causes], verdicts: Iterable[Verdict], base: Path, render: Render, anchors: Anchors
@@ -72,13 +76,13 @@ def inside(
         except (OSError, EvidenceError) as error:
             notes[anchor] = f"The evidence could not be read: {error}"
             continue
-        size = len(pack(name, {anchor: fragment}).text)
+        size = len(pack({anchor: fragment}).text)
         if size > room:
             break
         if size <= _MOST:
             room -= size
             chosen.setdefault(name, {})[anchor] = fragment
-    return Inside(tuple(pack(name, fragments) for name, fragments in chosen.items()), notes)
+    return Inside(tuple(map(pack, chosen.values())), notes)
 
 
 def _in_turn(causes: Iterable[Causes], verdicts: Iterable[Verdict]) -> Iterator[tuple[str, Verdict]]:

@@ -8,7 +8,6 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
-from typing import Final
 from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -18,7 +17,7 @@ from tgi_conformance.contracts.journal import reply_label
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.verdict import Evidence, Verdict
 from tgi_conformance.reports.gate import Gate
-from tgi_conformance.reports.html.cases import EXPLAINED, ClauseView
+from tgi_conformance.reports.html.cases import ClauseView
 from tgi_conformance.reports.html.evidence import evidence_view
 from tgi_conformance.reports.html.inline_markdown import inline_code, inline_markdown, link
 from tgi_conformance.reports.html.inside import Inside, examples, inside, pack
@@ -30,10 +29,6 @@ from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.ruling_marks import MARKS
 from tgi_conformance.reports.run import Run
 from tgi_conformance.reports.verdict_lines import VerdictLinesError, read_verdicts
-
-#: Fragments that are packed together: one unfolding serves a clause and its neighbours.
-_TOGETHER: Final = "behind the lines"
-_TEXTS: Final = "for a colleague or a model"
 
 
 def render_html(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout) -> str:
@@ -52,8 +47,9 @@ def render_html(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout
     style, script = _read("report.css"), _read("report.js")
     return environment.get_template("report.html").render(
         page=shown,
-        packs=(pack(_TOGETHER, _behind(shown, within, parts)), *within.packs),
-        texts=pack(_TEXTS, texts(run, shown, layout)),
+        packs=(pack(_behind(shown, within, parts)), *within.packs),
+        texts=pack(texts(run, shown, layout)),
+        pictures=_pictures(shown, within),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         style_digest=_digest(style),
@@ -71,16 +67,28 @@ def _last_verdicts(layout: Layout) -> tuple[Verdict, ...] | None:
 
 def _behind(shown: Page, within: Inside, parts: object) -> Mapping[str, str]:
     """What opens behind a clause's and a case's line, by the id of the element."""
-    inside_now = {anchor for packed in within.packs for anchor in packed.ids}
+    ids = within.ids
     fragments: dict[str, str] = {}
     for clause in _clauses(shown):
         fragments[clause.anchor] = str(parts.clause_about(clause.clause))  # type: ignore[attr-defined]
         for case in clause.cases:
             if case.told:
                 note = within.notes.get(case.anchor, "")
-                body = parts.case_body(case, case.anchor in inside_now, note)  # type: ignore[attr-defined]
+                body = parts.case_body(case, case.anchor in ids, note)  # type: ignore[attr-defined]
                 fragments[case.anchor] = str(body)
     return fragments
+
+
+def _pictures(shown: Page, within: Inside) -> Mapping[str, str]:
+    """Element of a cause to the first of its cases whose evidence is inside, where there is one."""
+    ids = within.ids
+    found: dict[str, str] = {}
+    for backend in shown.backends:
+        for cause in backend.causes:
+            anchors = (shown.anchors.case(verdict) for verdict in examples(cause))
+            if anchor := next((anchor for anchor in anchors if anchor in ids), ""):
+                found[shown.anchors.cause(backend.info.name, cause.id)] = anchor
+    return found
 
 
 def _clauses(shown: Page) -> Iterator[ClauseView]:
@@ -104,10 +112,8 @@ def _environment() -> Environment:
     )
     environment.globals |= {
         "marks": MARKS,
-        "explained": EXPLAINED,
         "group_of": group_of,
         "link": link,
-        "examples": examples,
     }
     environment.filters |= {
         "inline_code": inline_code,

@@ -178,7 +178,7 @@ def test_the_picture_stands_in_the_evidence_of_a_case() -> None:
                 ("date", "Mon, 30 Nov 2026 10:00:00 GMT"),
                 ("retry-after", "Mon, 30 Nov 2026 10:00:07 GMT"),
             ),
-            7.0,
+            6.0,
         ),
         ((("retry-after", "Mon, 30 Nov 2026 10:00:07 GMT"),), None),
     ],

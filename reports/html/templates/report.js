@@ -107,11 +107,9 @@
     }
     return indexed.get(item);
   };
-  let ready = false;
   unfolded(behind).then((fragments) => {
     told = fragments;
     indexed.clear();
-    ready = true;
     document.documentElement.dataset.ready = "1";
     if (parse(query).words.length) narrow();
     if (location.hash.startsWith("#q=") && conditions(parse(query))) jump();

@@ -17,13 +17,14 @@ _LEAST: Final = re.compile(r"(?:no attempt for|at least) (\d+(?:\.\d+)?) s(?: be
 def asked_wait(answer: AnswerText) -> float | None:
     """Seconds that an answer asks the client to wait; None where it does not, or in no form that counts.
 
-    A date counts from the answer's own ``date``: the journal's clock knows no time of day.
+    A date counts from the answer's own ``date``: the journal's clock knows no time of day. Since that one is
+    cut to whole seconds, the wait is up to a second shorter than the two tell: the least is given.
     """
     value = (answer.header("retry-after") or "").strip()
     if value.isascii() and value.isdigit() and len(value) < 10:
         return float(value)
     until, now = _moment(value), _moment(answer.header("date") or "")
-    return None if until is None or now is None else max(0.0, (until - now).total_seconds())
+    return None if until is None or now is None else max(0.0, (until - now).total_seconds() - 1)
 
 
 def own_waits(expected: str) -> Mapping[int, float]:
