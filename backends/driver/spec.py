@@ -22,6 +22,8 @@ class BackendSpec:
 
     #: "package.module:Class" or "folder/file.py:Class"; may be empty with a command of its own.
     adapter: str
+    #: The same as the user wrote it, for commands that people copy.
+    given: str = ""
     #: Interpreter that runs the Python host.
     python: str = sys.executable
     #: Command that speaks the protocol itself; empty: the Python host.
@@ -75,13 +77,18 @@ def parse_backend(
             raise BackendSpecError(
                 "--backend-python and --backend-command exclude each other: give one of them"
             )
-        return BackendSpec(adapter=adapter, command=words, path=(str(folder),), folder=str(folder))
+        return BackendSpec(
+            adapter=adapter, given=adapter, command=words, path=(str(folder),), folder=str(folder)
+        )
     _check_form(adapter)
     interpreter = _interpreter(python)
-    if interpreter != sys.executable:
-        adapter = _as_file(adapter)
+    named = adapter if interpreter == sys.executable else _as_file(adapter)
     return BackendSpec(
-        adapter=_absolute(adapter, folder), python=interpreter, path=(str(folder),), folder=str(folder)
+        adapter=_absolute(named, folder),
+        given=adapter,
+        python=interpreter,
+        path=(str(folder),),
+        folder=str(folder),
     )
 
 

@@ -11,10 +11,11 @@ import pytest
 from mini_backend import MINI, Done, environment_in, run_cli
 from verdict_builder import run_of, verdict
 
-from tgi_conformance.backends.driver.spec import HOST
+from tgi_conformance.backends.driver.spec import HOST, parse_backend
 from tgi_conformance.contracts.codec import from_json
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.verdict import Breach, Ruling
+from tgi_conformance.plugin.ending.repeated import _naming
 from tgi_conformance.reports.repro import repro_command
 from tgi_conformance.reports.run import BackendInfo, RunInfo
 from tgi_conformance.reports.verdict_lines import read_verdicts
@@ -113,6 +114,14 @@ def test_a_run_wide_ruling_links_all_it_rests_on_and_can_be_named(project: Path)
 
 
 # --- the command alone ---
+
+
+def test_a_backend_is_named_as_the_user_named_it(tmp_path: Path) -> None:
+    (tmp_path / "python").symlink_to(sys.executable)
+    named = "tgi_conformance.backends.published.huggingface_hub_adapter:Adapter"
+    spec = parse_backend(named, python=str(tmp_path / "python"))
+    assert spec.adapter.endswith("huggingface_hub_adapter.py:Adapter")  # what the other interpreter is told
+    assert dict(_naming(spec, inproc=False))["--tgi-backend"] == named
 
 
 def test_a_run_wide_ruling_is_shown_by_a_few_of_its_cases() -> None:

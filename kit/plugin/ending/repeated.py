@@ -37,8 +37,8 @@ def of_the_backend(spec: BackendSpec, settings: Settings) -> tuple[Option, ...]:
 
 
 def _naming(spec: BackendSpec, *, inproc: bool) -> Iterator[Option]:
-    if spec.adapter:
-        yield "--tgi-backend", spec.adapter
+    if adapter := spec.given or spec.adapter:
+        yield "--tgi-backend", adapter
     if spec.command:
         yield "--tgi-backend-command", spec.command_line
     elif spec.foreign and not inproc:
