@@ -48,7 +48,7 @@ def test_an_unknown_clause_is_told_with_what_is_near(word: str, said: str) -> No
         ("retry-03/json-40", "near it: RETRY-03/json-400"),
         ("RETRY-03/other", "near it: RETRY-03/json-400, RETRY-03/json-422"),
         ("STRAEM-12/chat", "did you mean STREAM-12?"),
-        ("RETRY-03/run-wide", "--last-failed"),
+        ("RETRY-03/run-wide", "the last run in this folder was not red in it"),
         ("RETRY-04/x", "RETRY-04 has no case of its own"),
         ("RETRY-04", "no case has the name RETRY-04"),
     ],
