@@ -30,6 +30,8 @@ from tgi_conformance.suites.real.table import forwarded_cases
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 STATE: Final = ROOT / "collected_results" / "real"
+#: The kit's command in this environment.
+KIT: Final = (sys.executable, "-c", "import sys; from tgi_conformance.cli import main; sys.exit(main())")
 #: Seconds until a server must answer.
 READY: Final = 600.0
 ANSWER: Final = (
@@ -122,13 +124,13 @@ def run(url: str, words: Sequence[str]) -> int:
     """Run the forwarded cases against a server; returns the exit code."""
     cases = [f"--case={case}" for case in sorted(forwarded_cases())]
     bounds = ["--any-server", "--max-requests", "1000", "--max-tokens", "50000"]
-    command = ["tgi-conformance", "run", *cases, "--tgi-endpoint", url, *bounds, *words]
+    command = [*KIT, "run", *cases, "--tgi-endpoint", url, *bounds, *words]
     return subprocess.run([*command, "--results", str(STATE / "results")], check=False).returncode
 
 
 def check(url: str) -> None:
     """Say what is found of the server itself; that is its affair, and no part of the exit code."""
-    command = ["tgi-conformance", "check-server", url, "--as", "openai"]
+    command = [*KIT, "check-server", url, "--as", "openai"]
     subprocess.run([*command, "--json", str(STATE / "server.json")], check=False)
 
 
