@@ -106,6 +106,25 @@ def test_the_clients_own_wait_is_taken_from_what_the_verdict_expected() -> None:
     assert (band.seconds, band.breach is not None) == (0.02, True)
 
 
+def test_a_wait_between_two_bounds_has_a_time_by_which_an_attempt_is_expected() -> None:
+    expected = "wait 0 within 0.020 to 0.060 s (3 retries)"
+    for at, missed in ((5.05, ""), (5.2, "an attempt came after 0.190 s, expected within 0.06 s")):
+        shown = drawn(exchange(0, 5.0), exchange(1, at), expected=expected)
+        (band,) = shown.lanes[1].bands
+        assert (band.end - band.start, band.due) == (20.0, band.start + 60.0)
+        assert band.missed == missed
+        assert shown.breaches == ((missed,) if missed else ())
+        assert 'class="due"' in svg(shown)
+
+
+def test_a_request_that_never_came_is_marked_where_it_was_expected() -> None:
+    shown = drawn(exchange(0, 5.0), expected="2 requests with key A within 0.5 s")
+    (band,) = shown.lanes[1].bands
+    assert band.due == band.start + 500
+    assert shown.breaches == ("no further request within 0.5 s",)
+    assert "breach: no further request within 0.5 s" in svg(shown)
+
+
 def test_a_request_too_many_is_marked_with_what_was_expected() -> None:
     use = ReplyUse(reply="0", requests=3, at_least=1, at_most=2)
     shown = drawn(exchange(0, 5.0), exchange(1, 5.1), exchange(2, 5.2), replies=(use,))

@@ -106,13 +106,21 @@ def _breaches(lane: Lane) -> Iterator[tuple[float, str]]:
     for band in lane.bands:
         if band.breach is not None:
             yield band.breach, f"breach: after {band.waited:.3f} s, not before {band.seconds:g} s"
+        elif band.missed and band.due is not None:
+            yield band.due, f"breach: {band.missed}"
     yield from ((at, f"breach: {why}") for at, why in lane.unwanted[:3])
 
 
 def _band(axis: _Axis, band: Band, top: float) -> Markup:
     left, right = axis.x(band.start), axis.x(band.end)
-    told = f"no attempt before: {band.why}"
-    return _box("band", left, top + 1, max(right - left, _THINNEST), _WAITING_ROW - 2, told)
+    before = f"no attempt before: {band.why}"
+    shapes = Markup("")
+    if band.seconds:
+        shapes += _box("band", left, top + 1, max(right - left, _THINNEST), _WAITING_ROW - 2, before)
+    if band.due is not None:
+        wide = max(axis.x(band.due) - right, _THINNEST)
+        shapes += _box("due", right, top + 1, wide, _WAITING_ROW - 2, f"expected by: {band.why}")
+    return shapes
 
 
 def _part(axis: _Axis, part: Part, middle: float, group: str) -> Markup:

@@ -1,7 +1,7 @@
 """One space as lanes on an axis of milliseconds: calls, attempts and their waits, connections. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -9,7 +9,7 @@ from tgi_conformance.contracts.journal import Connection, Exchange, Journal, gen
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Script
 from tgi_conformance.reports.html.wire.answers import answer_of, fault_of
-from tgi_conformance.reports.html.wire.waits import asked_wait, least_wait, own_waits
+from tgi_conformance.reports.html.wire.waits import asked_wait, bounded_waits, latest, least_wait, own_waits
 
 #: Lanes of each group in one picture, and ticks of one lane; more would be a thicket.
 MOST_LANES: Final = 8
@@ -46,12 +46,16 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """A stretch in which no attempt may come; it may reach beyond the picture."""
+    """A stretch in which no attempt may come, and one in which it must; both may reach beyond the picture."""
 
     start: float
     end: float
     seconds: float
     why: str
+    #: Until when an attempt is expected; None: nothing is said of that.
+    due: float | None = None
+    #: That it did not come by then, in words.
+    missed: str = ""
     #: When an attempt came all the same, and the observed wait in seconds.
     breach: float | None = None
     waited: float = 0.0
@@ -88,7 +92,8 @@ class Picture:
             for band in lane.bands
             if band.breach is not None
         ]
-        return (*early, *(why for lane in self.lanes for _, why in lane.unwanted))
+        missed = [band.missed for lane in self.lanes for band in lane.bands if band.missed]
+        return (*early, *missed, *(why for lane in self.lanes for _, why in lane.unwanted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +135,7 @@ def picture(
     alike = _alike(journal.exchanges)
     lanes = (
         *(_call(space, *one) for one in shown[:MOST_LANES]),
-        *(_request(space, attempts) for attempts in alike[:MOST_LANES]),
+        *(_request(space, attempts, is_last=attempts is alike[-1]) for attempts in alike[:MOST_LANES]),
         *(_connection(space, connection) for connection in journal.connections[:MOST_LANES]),
     )
     more = sum(max(0, len(group) - MOST_LANES) for group in (shown, alike, journal.connections))
@@ -139,7 +144,7 @@ def picture(
 
 def _end(space: _Space, lanes: Sequence[Lane]) -> float:
     """Where the axis ends: with all bands in it that do not squeeze what happened."""
-    ends = [band.end for lane in lanes for band in lane.bands]
+    ends = [band.due or band.end for lane in lanes for band in lane.bands]
     near = [end for end in ends if end <= space.last * _FAR]
     return round(max([space.last, *near]) * (1.5 if len(near) < len(ends) else 1.04), 3)
 
@@ -189,7 +194,7 @@ def _alike(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
     return list(alike.values())
 
 
-def _request(space: _Space, attempts: list[Exchange]) -> Lane:
+def _request(space: _Space, attempts: list[Exchange], *, is_last: bool) -> Lane:
     first = attempts[0]
     times = f"{len(attempts)} x " if len(attempts) > 1 else ""
     line = first.target if first.method == "POST" else f"{first.method} {first.target}"
@@ -200,7 +205,7 @@ def _request(space: _Space, attempts: list[Exchange]) -> Lane:
         label=f"{times}{line}",
         parts=tuple(parts),
         marks=tuple(mark for attempt in attempts for mark in _answer_marks(space, attempt)),
-        bands=tuple(_bands(space, attempts)),
+        bands=(*_bands(space, attempts), *(_missing(space, attempts[-1]) if is_last else ())),
         unwanted=tuple(_unwanted(space, attempts)),
     )
 
@@ -242,11 +247,14 @@ def _answer_marks(space: _Space, attempt: Exchange) -> Iterable[Mark]:
 
 def _bands(space: _Space, attempts: list[Exchange]) -> Iterable[Band]:
     own, least = own_waits(space.expected), least_wait(space.expected)
+    between = bounded_waits(space.expected)
     for number, attempt in enumerate(attempts):
         later = attempts[number + 1] if number + 1 < len(attempts) else None
         asked = asked_wait(answer_of(space.script, attempt))
         if asked is not None:
             yield _band(space, attempt, later, asked, f"Retry-After: {asked:g} s")
+        elif number in between:
+            yield _between(space, attempt, later, *between[number])
         elif number in own:
             yield _band(space, attempt, later, own[number], f"the client's own wait of {own[number]:g} s")
         elif least is not None and later is not None:
@@ -265,6 +273,33 @@ def _band(space: _Space, attempt: Exchange, later: Exchange | None, seconds: flo
         why=why,
         breach=came if early else None,
         waited=(came - start) / 1000 if came is not None and early else 0.0,
+    )
+
+
+def _between(space: _Space, attempt: Exchange, later: Exchange | None, low: float, high: float) -> Band:
+    band = _band(space, attempt, later, low, f"the client's own wait of {low:g} to {high:g} s")
+    due = band.start + high * 1000
+    came = None if later is None else space.ms(later.first_byte_at or later.received_at)
+    if came is None or came <= due + _GRAIN:
+        return replace(band, due=due)
+    waited = (came - band.start) / 1000
+    return replace(band, due=due, missed=f"an attempt came after {waited:.3f} s, expected within {high:g} s")
+
+
+def _missing(space: _Space, last: Exchange) -> Iterable[Band]:
+    """A further request that a verdict expected by some time, and that never came."""
+    seconds = latest(space.expected)
+    if seconds is None:
+        return
+    start = space.within(last.over_at or last.reply_at)
+    why = f"a further request within {seconds:g} s"
+    yield Band(
+        start=start,
+        end=start,
+        seconds=0.0,
+        why=why,
+        due=start + seconds * 1000,
+        missed=f"no further request within {seconds:g} s",
     )
 
 

@@ -11,6 +11,10 @@ from tgi_conformance.reports.html.wire.answers import AnswerText
 #: "the client's own first wait of at least 0.020 s", "a second wait of at least 0.320 s".
 _OWN_WAIT: Final = re.compile(r"\b(first|second|third) wait of at least (\d+(?:\.\d+)?) s")
 _ORDER: Final[Mapping[str, int]] = {"first": 0, "second": 1, "third": 2}
+#: "wait 0 within 0.010 to 0.030 s": a wait of the client's own, between two bounds.
+_BETWEEN: Final = re.compile(r"\bwait (\d{1,3}) within (\d+(?:\.\d+)?) to (\d+(?:\.\d+)?) s\b")
+#: "3 requests with key A within 5.0 s": a request that had to come by then.
+_SOON: Final = re.compile(r"\brequests?\b[^;:]{0,60} within (\d+(?:\.\d+)?) s\b")
 _LEAST: Final = re.compile(r"(?:no attempt for|at least) (\d+(?:\.\d+)?) s(?: between attempts)?")
 
 
@@ -32,9 +36,20 @@ def own_waits(expected: str) -> Mapping[int, float]:
     return {_ORDER[found[1]]: float(found[2]) for found in _OWN_WAIT.finditer(expected)}
 
 
+def bounded_waits(expected: str) -> Mapping[int, tuple[float, float]]:
+    """The client's own waits that a verdict expected between two bounds, in seconds, by number from 0."""
+    return {int(found[1]): (float(found[2]), float(found[3])) for found in _BETWEEN.finditer(expected)}
+
+
+def latest(expected: str) -> float | None:
+    """Seconds within which a verdict expected a further request; None where it says no such thing."""
+    found = _SOON.search(expected)
+    return float(found[1]) if found else None
+
+
 def least_wait(expected: str) -> float | None:
     """Seconds that a verdict expected between attempts, where it says so in general."""
-    if _OWN_WAIT.search(expected):
+    if _OWN_WAIT.search(expected) or _BETWEEN.search(expected):
         return None
     found = _LEAST.search(expected)
     return float(found[1]) if found else None
