@@ -6,7 +6,7 @@ a pool of connections often share a jar.
 
 from typing import Final
 
-from tgi_conformance.suites.areas.cookies import cookies_with, setting
+from tgi_conformance.suites.areas.cookies import cookies_with, own_value, setting
 from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -27,8 +27,9 @@ def test_a_cookie_goes_to_no_other_host(case: Case, shape: Shape, *, stream: boo
     Cookies are told apart by host, not by port (RFC 6265 section 8.5): the two servers differ in their host.
     """
     case.needs(shape.capability, *(("stream",) if stream else ()))
-    one = case.serve(setting(shape, "one", "of-one", streaming=stream).times(1, None))
-    other = case.serve(setting(shape, "other", "of-other", streaming=stream).times(0, None))
+    of_one, of_other = own_value(case, "of-one"), own_value(case, "of-other")
+    one = case.serve(setting(shape, "one", of_one, streaming=stream).times(1, None))
+    other = case.serve(setting(shape, "other", of_other, streaming=stream).times(0, None))
 
     first = case.endpoint(url=one.base_url)
     expect_success(case.call(endpoint=first, shape=shape, stream=stream))
@@ -37,7 +38,7 @@ def test_a_cookie_goes_to_no_other_host(case: Case, shape: Shape, *, stream: boo
     if case.claims("keys"):
         case.call(endpoint=first, shape=shape, stream=stream)
 
-    for space, value in ((other, "of-one"), (one, "of-other")):
+    for space, value in ((other, of_one), (one, of_other)):
         journal = space.journal()
         sent = cookies_with(journal, value)
         expect(
@@ -57,8 +58,9 @@ def test_a_cookie_set_for_one_key_is_not_sent_with_another(case: Case, *, stream
     """
     case.needs(*(("stream",) if stream else ()))
     shape = case.shape()
+    of_a = own_value(case, "of-A")
     replies = (
-        setting(shape, "of A", "of-A", streaming=stream).where(key="A").times(0, None),
+        setting(shape, "of A", of_a, streaming=stream).where(key="A").times(0, None),
         shape.reply("of B", streaming=stream).where(key="B").times(0, None),
     )
     space = case.serve(*replies)
@@ -70,7 +72,7 @@ def test_a_cookie_set_for_one_key_is_not_sent_with_another(case: Case, *, stream
     case.call(endpoint=case.endpoint(url=url, key="B"), shape=shape, stream=stream)
 
     journal = space.journal()
-    sent = cookies_with((exchange for exchange in journal if exchange.key == "B"), "of-A")
+    sent = cookies_with((exchange for exchange in journal if exchange.key == "B"), of_a)
     expect(
         not sent,
         expected="no cookie of key:A in a request with key:B",

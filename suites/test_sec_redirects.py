@@ -24,7 +24,7 @@ def test_no_credentials_go_to_another_origin(case: Case, code: int, target: str)
     """Whoever can make a server redirect would be handed the keys of its clients."""
     shape = case.shape()
     other = case.serve(*answers_all(shape))
-    space = case.serve(Away(code=code, target=target).reply(other.base_url, shape.plain_paths[0]))
+    space = case.serve(Away(code=code, target=target).reply(case, other.base_url, shape.plain_paths[0]))
 
     case.call(endpoint=case.endpoint(url=space.base_url), shape=shape)
 
@@ -41,7 +41,7 @@ def test_no_way_of_calling_takes_credentials_to_another_origin(
     case.needs(shape.capability, *(("stream",) if stream else ()))
     other = case.serve(*answers_all(shape, streaming=stream))
     route = (shape.stream_paths if stream else shape.plain_paths)[0]
-    prompts = serve_each(case, {away.slug: away.reply(other.base_url, route) for away in AWAY})
+    prompts = serve_each(case, {away.slug: away.reply(case, other.base_url, route) for away in AWAY})
     endpoint = case.endpoint()
 
     for prompt in prompts.values():

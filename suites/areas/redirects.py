@@ -5,6 +5,7 @@ from typing import Final
 
 from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.script import Reply, status
+from tgi_conformance.suites.areas.cookies import cookies_with, own_value, set_cookie
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.oracles import find_key
 from tgi_conformance.suites.shapes.calls import Shape
@@ -14,6 +15,8 @@ REDIRECTS: Final = (301, 302, 303, 307, 308)
 #: Header fields that hold credentials whatever their value.
 CREDENTIALS: Final = ("authorization", "proxy-authorization", "x-api-key", "api-key")
 ELSEWHERE: Final = "/elsewhere"
+#: Whose cookie it is that a redirect sets.
+COOKIE: Final = "of-the-redirecting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +32,12 @@ class Away:
         """Names it in a prompt."""
         return f"{self.code}-{self.target}"
 
-    def reply(self, base: str, route: str) -> Reply:
+    def reply(self, case: Case, base: str, route: str) -> Reply:
         """The redirect to the server of that base URL, with a cookie beside it."""
         if self.target == "other-host":
             base = base.replace("127.0.0.1", "localhost")
         path = ELSEWHERE if self.target == "elsewhere" else route
-        return status(self.code, ("location", base + path), ("set-cookie", "session=secret; Path=/"))
+        return status(self.code, ("location", base + path), set_cookie(own_value(case, COOKIE)))
 
 
 #: Each status, each kind of place, and both where a client may go on with its POST.
@@ -58,6 +61,8 @@ def carried(case: Case, journal: Journal) -> list[str]:
     """What of a caller's secrets the requests at another origin carry.
 
     Cookies are told apart by host, not by port (RFC 6265 section 8.5): they count where the host differs.
+    One that an earlier case's server set, and that a client has kept for the whole process, is not the
+    redirecting server's.
     """
     return [found for exchange in journal for found in _secrets(case, exchange)]
 
@@ -68,7 +73,8 @@ def _secrets(case: Case, exchange: Exchange) -> list[str]:
         for name, value in exchange.headers
         if name.lower() in CREDENTIALS or find_key(value, case.record.keys)
     ]
-    if exchange.header("cookie") is not None and (exchange.header("host") or "").startswith("localhost"):
+    named = (exchange.header("host") or "").startswith("localhost")
+    if named and cookies_with([exchange], own_value(case, COOKIE)):
         found.append("cookie")
     if not found and find_key(exchange.head.decode("latin-1"), case.record.keys):
         found.append("the key in the target")
