@@ -106,24 +106,19 @@ def token(item):
 
 
 def message(result):
+    given = {}
     for choice in result.choices[:1]:
-        return of_choice(choice, result)
-    return {}
-
-
-def of_choice(choice, result):
-    functions = [call["function"] for call in choice.message.tool_calls or []]
-    calls = [{"name": function["name"], "arguments": function["arguments"]} for function in functions]
-    counts = result.usage and {name: result.usage.get(name) for name in USAGE}
-    given = {"finish_reason": choice.finish_reason, "usage": counts, "tool_calls": calls}
-    return {"text": choice.message.content} | given
+        functions = [call["function"] for call in choice.message.tool_calls or []]
+        calls = [{"name": function["name"], "arguments": function["arguments"]} for function in functions]
+        given = {"text": choice.message.content, "finish_reason": choice.finish_reason, "tool_calls": calls}
+        given["usage"] = result.usage and {name: result.usage.get(name) for name in USAGE}
+    return given
 
 
 def chunk(item):
-    given = {}
-    for choice in item.choices[:1]:
-        given = {"text": choice.delta.content, "finish_reason": choice.finish_reason}
-        if call := choice.delta.tool_calls:
-            function = {"name": call.function.name, "arguments": call.function.arguments}
-            given["tool_call_delta"] = [{"index": call.index, "id": call.id} | function]
+    choice = item.choices[0]
+    given = {"text": choice.delta.content, "finish_reason": choice.finish_reason}
+    if call := choice.delta.tool_calls:
+        function = {"name": call.function.name, "arguments": call.function.arguments}
+        given["tool_call_delta"] = [{"index": call.index, "id": call.id} | function]
     return given
