@@ -123,6 +123,9 @@ def test_a_request_that_never_came_is_marked_where_it_was_expected() -> None:
     assert band.due == band.start + 500
     assert shown.breaches == ("no further request within 0.5 s",)
     assert "breach: no further request within 0.5 s" in svg(shown)
+    # The other space of such a case had all of its requests.
+    whole = drawn(exchange(0, 5.0), exchange(1, 5.3), expected="2 requests with key A within 0.5 s")
+    assert whole.breaches == ()
 
 
 def test_a_request_too_many_is_marked_with_what_was_expected() -> None:

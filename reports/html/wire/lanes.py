@@ -287,9 +287,9 @@ def _between(space: _Space, attempt: Exchange, later: Exchange | None, low: floa
 
 
 def _missing(space: _Space, last: Exchange) -> Iterable[Band]:
-    """A further request that a verdict expected by some time, and that never came."""
-    seconds = latest(space.expected)
-    if seconds is None:
+    """A further request that a verdict expected by some time, and that never came to this space."""
+    count, seconds = latest(space.expected) or (0, 0.0)
+    if len(space.journal.generations) >= count:
         return
     start = space.within(last.over_at or last.reply_at)
     why = f"a further request within {seconds:g} s"

@@ -14,7 +14,7 @@ _ORDER: Final[Mapping[str, int]] = {"first": 0, "second": 1, "third": 2}
 #: "wait 0 within 0.010 to 0.030 s": a wait of the client's own, between two bounds.
 _BETWEEN: Final = re.compile(r"\bwait (\d{1,3}) within (\d+(?:\.\d+)?) to (\d+(?:\.\d+)?) s\b")
 #: "3 requests with key A within 5.0 s": a request that had to come by then.
-_SOON: Final = re.compile(r"\brequests?\b[^;:]{0,60} within (\d+(?:\.\d+)?) s\b")
+_SOON: Final = re.compile(r"\b(\d{1,6}) requests?\b[^;:]{0,60} within (\d+(?:\.\d+)?) s\b")
 _LEAST: Final = re.compile(r"(?:no attempt for|at least) (\d+(?:\.\d+)?) s(?: between attempts)?")
 
 
@@ -41,10 +41,10 @@ def bounded_waits(expected: str) -> Mapping[int, tuple[float, float]]:
     return {int(found[1]): (float(found[2]), float(found[3])) for found in _BETWEEN.finditer(expected)}
 
 
-def latest(expected: str) -> float | None:
-    """Seconds within which a verdict expected a further request; None where it says no such thing."""
+def latest(expected: str) -> tuple[int, float] | None:
+    """How many requests a verdict expected, and within how many seconds; None where it says no such thing."""
     found = _SOON.search(expected)
-    return float(found[1]) if found else None
+    return (int(found[1]), float(found[2])) if found else None
 
 
 def least_wait(expected: str) -> float | None:
