@@ -12,8 +12,7 @@ from typing import Final
 from tgi_conformance.contracts.verdict import Ruling, Verdict
 from tgi_conformance.reports.causes.by_case import CausesByCase
 from tgi_conformance.reports.causes.cause import Cause
-from tgi_conformance.reports.formats.telling import one_line, told
-from tgi_conformance.reports.repro import repro_command
+from tgi_conformance.reports.formats.telling import one_line, ruling_told, shown_by, told
 from tgi_conformance.reports.run import BackendInfo, Run
 
 #: JUnit knows failure, error and skipped; a case with none of them passed.
@@ -101,7 +100,7 @@ def _case(run: Run, verdict: Verdict, cause: Cause | None) -> ET.Element:
         },
     )
     if kind := ELEMENTS.get(verdict.ruling):
-        attributes = {"message": xml_text(_message(verdict))}
+        attributes = {"message": xml_text(ruling_told(verdict))}
         if kind != "skipped":
             attributes["type"] = cause.id if cause else str(verdict.ruling)
         element = ET.SubElement(case, kind, attributes)
@@ -109,24 +108,12 @@ def _case(run: Run, verdict: Verdict, cause: Cause | None) -> ET.Element:
     return case
 
 
-def _message(verdict: Verdict) -> str:
-    reason = verdict.reason or verdict.observed
-    return f"{verdict.ruling}: {reason}" if reason else str(verdict.ruling)
-
-
 def _details(run: Run, verdict: Verdict, cause: Cause | None) -> str:
     rows = (
         ("clause", f"{verdict.clause} ({verdict.level})"),
         ("cause", f"{cause.id}: {cause.sentence}" if cause else ""),
-        ("in the backend", cause.place if cause else ""),
-        ("to do", cause.advice if cause else ""),
-        ("expected", verdict.expected),
-        ("observed", verdict.observed),
-        ("blocked by", verdict.blocked_by),
-        ("unsteady", verdict.unsteady),
         ("evidence", verdict.evidence),
-        ("again", repro_command(run.info, verdict) if verdict.red else ""),
-        ("test", verdict.nodeid),
+        *shown_by(run.info, verdict, cause),
     )
     return "\n".join(f"{name}: {value}" for name, value in rows if value)
 

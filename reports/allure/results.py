@@ -7,7 +7,7 @@ first (:func:`tgi_conformance.reports.readable.visible`): the writer cannot enco
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +22,9 @@ from tgi_conformance.reports.allure.labels import AllureLabels, allure_labels
 from tgi_conformance.reports.atomic import write_json, write_text
 from tgi_conformance.reports.causes.by_case import CausesByCase
 from tgi_conformance.reports.causes.cause import Cause
+from tgi_conformance.reports.formats.telling import ruling_told, shown_by
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.readable import visible
-from tgi_conformance.reports.repro import repro_command
 from tgi_conformance.reports.run import Run
 
 #: What is red here is red there. A SHOULD that failed is not, so it is skipped, as pytest's xfailed is.
@@ -93,7 +93,7 @@ def result_of(run: Run, verdict: Verdict, cause: Cause | None) -> TestResult:
         description=visible(labels.description),
         status=STATUS[verdict.ruling],
         statusDetails=StatusDetails(
-            message=visible(_message(verdict)),
+            message=visible(ruling_told(verdict)),
             trace=visible(_trace(run, verdict, cause)),
             flaky=bool(verdict.unsteady),
         ),
@@ -166,23 +166,8 @@ def _labels(verdict: Verdict, labels: AllureLabels, cause: Cause | None) -> Iter
         yield "cause", cause.id
 
 
-def _message(verdict: Verdict) -> str:
-    reason = verdict.reason or verdict.observed
-    return f"{verdict.ruling}: {reason}" if reason else str(verdict.ruling)
-
-
 def _trace(run: Run, verdict: Verdict, cause: Cause | None) -> str:
-    rows: Sequence[tuple[str, str]] = (
-        ("cause", cause.id if cause else ""),
-        ("in the backend", cause.place if cause else ""),
-        ("to do", cause.advice if cause else ""),
-        ("expected", verdict.expected),
-        ("observed", verdict.observed),
-        ("blocked by", verdict.blocked_by),
-        ("unsteady", verdict.unsteady),
-        ("again", repro_command(run.info, verdict) if verdict.red else ""),
-        ("test", verdict.nodeid),
-    )
+    rows = (("cause", cause.id if cause else ""), *shown_by(run.info, verdict, cause))
     return "\n".join(f"{name}: {value}" for name, value in rows if value)
 
 

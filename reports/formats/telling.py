@@ -1,10 +1,12 @@
-"""A cause in one or two sentences of plain text, the same in each format of this folder. Pure."""
+"""A cause and a red case in plain text, the same in each format for machines. Pure."""
 
 from typing import Final
 
 from tgi_conformance.contracts.verdict import Verdict
 from tgi_conformance.reports.causes.cause import Cause
 from tgi_conformance.reports.readable import visible
+from tgi_conformance.reports.repro import repro_command
+from tgi_conformance.reports.run import RunInfo
 
 #: Characters of one text of a backend that a message shows; the reports of the run have it all.
 LONGEST: Final = 600
@@ -36,3 +38,23 @@ def count(number: int, noun: str) -> str:
 def observed(verdict: Verdict) -> str:
     """What a case saw, on one line."""
     return one_line(verdict.observed or verdict.reason)
+
+
+def ruling_told(verdict: Verdict) -> str:
+    """The ruling and its reason, as ``failed: expected 1 request; observed 2``; line breaks stay."""
+    reason = verdict.reason or verdict.observed
+    return f"{verdict.ruling}: {reason}" if reason else str(verdict.ruling)
+
+
+def shown_by(info: RunInfo, verdict: Verdict, cause: Cause | None) -> tuple[tuple[str, str], ...]:
+    """What a red case showed and what to do, as rows of a name and a text; empty texts are for nobody."""
+    return (
+        ("in the backend", cause.place if cause else ""),
+        ("to do", cause.advice if cause else ""),
+        ("expected", verdict.expected),
+        ("observed", verdict.observed),
+        ("blocked by", verdict.blocked_by),
+        ("unsteady", verdict.unsteady),
+        ("again", repro_command(info, verdict) if verdict.red else ""),
+        ("test", verdict.nodeid),
+    )
