@@ -51,11 +51,11 @@ def test_no_way_of_calling_takes_credentials_to_another_origin(
 
 
 def _expect_nothing_carried(case: Case, journal: Journal) -> None:
-    found = carried(case, journal)
+    found, count = carried(case, journal), len(journal.exchanges)
     expect(
         not found,
         expected="no Authorization, cookie or key at the other origin",
-        observed=f"{len(journal.exchanges)} requests with {', '.join(dict.fromkeys(found))}",
+        observed=f"{count} request{'' if count == 1 else 's'} with {', '.join(dict.fromkeys(found))}",
         journal=journal,
     )
 
