@@ -20,7 +20,7 @@ SIZE: Final = 64 * 1024
 CALLS: Final = 300
 #: Bytes a call that a process may grow by. Measured on a busy machine, 66 calls after 34 of the kind, in kB
 #: a call: the reference 0.4 to 2.1, the second client and one on http.client 0, text_generation 0 to 2.2, the
-#: Node example -7.3 to 8.9. huggingface_hub grows by 12 to 20 a stream: it keeps each on a stack until it is
+#: Node example -2.9 to 4.9. huggingface_hub grows by 12 to 20 a stream: it keeps each on a stack until it is
 #: closed. A client that keeps its answers grows by 64 and more.
 MOST: Final = SIZE / 8
 #: How often the calls of a kind are made at most: on a busy machine one go in a hundred is over by chance.
