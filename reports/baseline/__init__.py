@@ -1,1 +1,1 @@
-"""The baseline: failures that a backend's repository expects, read, held against a run, brought up to date."""
+"""The baseline: failures that a repository expects, read, held against a run and brought up to date."""

@@ -8,6 +8,7 @@ from typing import Final
 from tgi_conformance.contracts.verdict import Ruling, Verdict
 from tgi_conformance.reports.baseline.entry import Entry
 from tgi_conformance.reports.causes.grouping import causes_of
+from tgi_conformance.reports.readable import visible
 from tgi_conformance.reports.run import Run
 
 #: Rulings of a case that failed. What could not be examined or was not run is no failure to be expected.
@@ -49,14 +50,17 @@ def fits(entry: Entry, verdict: Verdict) -> bool:
     text = failure_text(verdict)
     if entry.pattern:
         return re.search(entry.pattern, text) is not None
-    return _plain(entry.failure) in _plain(text)
+    return _plain(visible(entry.failure)) in _plain(text)
 
 
 def failure_text(verdict: Verdict) -> str:
-    """What is told of a failure: what was observed, the exception, and the class of the outcome."""
+    """What is told of a failure: what was observed, the exception, and the class of the outcome.
+
+    Control characters are escapes in it, as reports show them.
+    """
     sign = verdict.sign
     parts = (verdict.observed, verdict.reason, sign.exception, sign.outcome, sign.detail)
-    return "\n".join(part for part in parts if part)
+    return visible("\n".join(part for part in parts if part))
 
 
 def _takes(entry: Entry, verdict: Verdict, causes: CauseNames) -> bool:
