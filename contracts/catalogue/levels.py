@@ -34,11 +34,13 @@ class ConformanceLevel:
     #: In a few words, behind "a client that".
     means: str
     clauses: frozenset[str]
+    #: Those whose clauses are all in it, a clause that the catalogue does not have included.
+    strengths: frozenset[str] = frozenset()
     parts: tuple[Part, ...] = ()
 
     def holds(self, clause: str, strength: str, outcome: str) -> bool:
         """Whether a failed case of that clause, with that class of outcome, breaks the level."""
-        if clause in self.clauses:
+        if clause in self.clauses or strength in self.strengths:
             return True
         return strength == Level.MUST and any(outcome in part.outcomes for part in self.parts)
 
@@ -61,9 +63,13 @@ def _level(row: Mapping[str, Any]) -> ConformanceLevel:
         )
         for part in row.get("part", ())
     )
-    strengths = row.get("strengths", ())
+    strengths = frozenset(row.get("strengths", ()))
     named = (clause for part in parts for clause in part.clauses)
     strong = (clause.id for clause in load_catalogue() if clause.level in strengths)
     return ConformanceLevel(
-        id=row["id"], means=row["means"], clauses=frozenset((*named, *strong)), parts=parts
+        id=row["id"],
+        means=row["means"],
+        clauses=frozenset((*named, *strong)),
+        strengths=strengths,
+        parts=parts,
     )
