@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from tgi_conformance.contracts.verdict import DECIDED, LISTED, Ruling, Verdict
 from tgi_conformance.reports.blocked import blocked_in_words
-from tgi_conformance.reports.gating.scope import Scope
+from tgi_conformance.reports.gating.scope import FLOOR, Scope
 from tgi_conformance.reports.run import Run
 
 Enforce = Literal["must", "should"]
@@ -123,7 +123,9 @@ def judge(
         _Cause(Exit.FAILED, (*_failures(judged), *_advisories(judged, enforced=enforced))),
         *_pytest_cause(pytest_code, {Exit.NOTHING_COLLECTED}),
         _Cause(Exit.FAILED, _not_run(judged)),
-        _Cause(Exit.UNCLEAR, (*_untestable(judged, enforced=enforced), *_below_floor(run, scope, lost))),
+        _Cause(
+            Exit.UNCLEAR, (*_untestable(judged, scope, enforced=enforced), *_below_floor(run, scope, lost))
+        ),
     )
     reasons = tuple(reason for cause in causes for reason in cause.reasons)
     code = next((cause.code for cause in causes if cause.reasons), pytest_code)
@@ -154,11 +156,11 @@ def _failures(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     return (*reasons, *_shared_reason(failed), *blocked_in_words(verdicts))
 
 
-def _untestable(verdicts: Sequence[Verdict], *, enforced: bool) -> tuple[str, ...]:
+def _untestable(verdicts: Sequence[Verdict], scope: Scope, *, enforced: bool) -> tuple[str, ...]:
     """The kit could not tell: for a MUST, and where it is enforced for a SHOULD."""
     levels = ("MUST", "SHOULD") if enforced else ("MUST",)
     unclear = [v for v in verdicts if v.ruling is Ruling.UNTESTABLE and v.level in levels]
-    if not unclear:
+    if not unclear or scope.floor is not None:
         return ()
     why = " ".join(unclear[0].reason.split())
     return (f"{_count(unclear, 'case')} untestable, the first {unclear[0].case}: {why}",)
@@ -193,14 +195,15 @@ def _not_run(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
 
 def _below_floor(run: Run, scope: Scope, lost: int) -> tuple[str, ...]:
     reasons = []
+    floor = FLOOR if scope.floor is None else scope.floor
     for backend in run.backends:
         counted = [v for v in run.of(backend.name) if v.level == "MUST" and scope.holds(v)]
         musts = [verdict for verdict in counted if verdict.ruling not in LISTED]
         decided = sum(verdict.ruling in DECIDED for verdict in musts)
         applicable = len(musts) + lost
-        if decided < scope.floor * applicable:
+        if decided < floor * applicable:
             share = f"{decided} of {applicable} applicable MUST cases were decided"
-            reasons.append(f"{backend.name}: {share}, {100 * scope.floor:g} % are the least")
+            reasons.append(f"{backend.name}: {share}, {100 * floor:g} % are the least")
         elif not applicable and not run.info.narrowed:
             reasons.append(f"{backend.name}: not one MUST case was applicable, so nothing was shown")
     return tuple(reasons)

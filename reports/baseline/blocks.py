@@ -48,7 +48,7 @@ def blocks_of(text: str) -> tuple[Block, ...]:
     rows = text.split("\n")
     headers = list(_headers(rows))
     starts = [line - _comments_above(rows, line) for line, _ in headers]
-    ends = [*starts[1:], len(rows)]
+    ends = [*starts[1:], len(rows)][: len(starts)]
     first = Block(lines=tuple(rows[: starts[0] if starts else len(rows)]))
     return (
         first,

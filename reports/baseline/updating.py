@@ -59,8 +59,8 @@ def updated(text: str | None, file: str, run: Run, today: date) -> Updated:
     ``BaselineError`` for a text that is no baseline.
     """
     run = _as_it_failed(run)
-    blocks = blocks_of(_EMPTY if text is None else text)
-    baseline = read_baseline(_EMPTY if text is None else text, file, drafts=True)
+    text = _EMPTY if text is None else text
+    baseline, blocks = read_baseline(text, file, drafts=True), blocks_of(text)
     causes = cause_names(run)
     entries = iter(baseline.entries)
     kept: list[tuple[Block, Entry, Entry | None]] = []
@@ -163,12 +163,12 @@ def _new_entries(
 
 def _of_cause(cause: Cause, verdicts: Sequence[Verdict], today: date) -> Iterator[Entry]:
     """One entry where the cases fail alike, or are too many to be named; else one for each way to fail."""
-    dates = {"expires": today + HOLDS, "since": today}
+    until = today + HOLDS
     if len(verdicts) > WIDEST and len(verdicts) == len(cause.verdicts):
-        yield Entry(line=0, cause=cause.id, count=len(verdicts), **dates)
+        yield Entry(line=0, cause=cause.id, count=len(verdicts), expires=until, since=today)
         return
     for word, cases in _by_word(verdicts).items():
-        yield Entry(line=0, cases=cases, failure=word, **dates)
+        yield Entry(line=0, cases=cases, failure=word, expires=until, since=today)
 
 
 def _by_word(verdicts: Iterable[Verdict]) -> Mapping[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ def level_reached(verdicts: Sequence[Verdict]) -> ConformanceLevel | None:
     """The highest level that these verdicts on one backend keep; None: not the first, or nothing passed."""
     if not any(verdict.ruling is Ruling.PASSED for verdict in verdicts):
         return None
-    highest_first = reversed(load_levels().values())
+    highest_first = reversed(tuple(load_levels().values()))
     return next((each for each in highest_first if not any(_breaks(each, v) for v in verdicts)), None)
 
 

@@ -34,7 +34,9 @@ class Scope:
     level: ConformanceLevel | None = None
     #: Only cases that this run did not have red.
     earlier: Earlier | None = None
-    floor: float = FLOOR
+    #: The share of MUST cases that must be decided, where the user gave one. Then untestable cases make a run
+    #: fail only by their number; without it one is enough, and :data:`FLOOR` bounds what else is undecided.
+    floor: float | None = None
 
     def holds(self, verdict: Verdict) -> bool:
         """Whether the case can make the run fail, if it is red."""
@@ -54,10 +56,13 @@ class Scope:
         red = [v for v in verdicts if v.ruling in RED - {Ruling.KIT_FAULT}]
         outside = [verdict for verdict in red if not self.in_level(verdict)]
         known = [verdict for verdict in red if self.in_level(verdict) and not self.holds(verdict)]
+        unclear = [v for v in red if v.ruling is Ruling.UNTESTABLE and self.holds(v)]
         if outside and self.level is not None:
             yield f"{_counted(outside)} outside of level {self.level.id}, the first {outside[0].case}"
         if known and self.earlier is not None:
             yield f"{_counted(known)} that {self.earlier.name} had red too, the first {known[0].case}"
+        if unclear and self.floor is not None:
+            yield f"{_counted(unclear)} that could not be decided, the first {unclear[0].case}"
 
 
 def _counted(verdicts: Sequence[Verdict]) -> str:

@@ -119,6 +119,7 @@ def test_a_header_inside_a_text_or_a_list_begins_no_table() -> None:
     ]
     assert "\n".join(block.text for block in blocks if block.lines) == text
     assert blocks[2].line_of("cases") == 9
+    assert [block.text for block in blocks_of("no table")] == ["no table"]
 
 
 # --- what it expects ---

@@ -112,6 +112,17 @@ def test_the_floor_can_be_set(floor: float, expected: int) -> None:
         assert gate.reasons == ("alpha: 20 of 21 applicable MUST cases were decided, 97 % are the least",)
 
 
+def test_with_a_floor_untestable_cases_count_by_their_number() -> None:
+    unclear = verdict("STREAM-13/a", Ruling.UNTESTABLE, reason="failed once")
+    assert judged(unclear).code == Exit.UNCLEAR
+    tolerated = judged(unclear, scope=Scope(floor=0.95))
+    assert (tolerated.code, tolerated.aside) == (
+        Exit.OK,
+        ("not judged: 1 red case that could not be decided, the first STREAM-13/a",),
+    )
+    assert judged(unclear, scope=Scope(floor=1.0)).code == Exit.UNCLEAR
+
+
 def test_the_floor_is_of_the_clauses_of_the_level() -> None:
     undecided = [verdict(f"GEN-01/{number}", Ruling.BLOCKED) for number in range(20)]
     assert judged(*undecided, scope=level("safe")).code == Exit.OK
