@@ -129,6 +129,8 @@ def judge(
     )
     reasons = tuple(reason for cause in causes for reason in cause.reasons)
     code = next((cause.code for cause in causes if cause.reasons), pytest_code)
+    if reasons:
+        reasons += tuple(scope.broken(judged))
     if not reasons and code:
         reasons = (f"pytest ended with code {code} although no verdict is red",)
     return Gate(int(code), reasons, tuple(scope.left_aside(run.verdicts)))

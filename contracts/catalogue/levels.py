@@ -25,6 +25,10 @@ class Part:
     #: Classes of outcomes that break it in a case of any MUST clause.
     outcomes: frozenset[str] = frozenset()
 
+    def holds(self, clause: str, strength: str, outcome: str) -> bool:
+        """Whether a failed case of that clause, with that class of outcome, breaks the promise."""
+        return clause in self.clauses or (strength == Level.MUST and outcome in self.outcomes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConformanceLevel:
@@ -40,9 +44,8 @@ class ConformanceLevel:
 
     def holds(self, clause: str, strength: str, outcome: str) -> bool:
         """Whether a failed case of that clause, with that class of outcome, breaks the level."""
-        if clause in self.clauses or strength in self.strengths:
-            return True
-        return strength == Level.MUST and any(outcome in part.outcomes for part in self.parts)
+        strong = clause in self.clauses or strength in self.strengths
+        return strong or any(part.holds(clause, strength, outcome) for part in self.parts)
 
 
 @cache

@@ -55,7 +55,7 @@ def is_known(verdict: Verdict) -> bool:
 
 def _look(baseline: Baseline, run: Run, names: set[str], today: date) -> list[Seen]:
     """What each entry that holds still speaks of."""
-    causes = cause_names(run)
+    causes = cause_names(run) if any(entry.cause for entry in baseline.entries) else {}
     verdicts = [verdict for verdict in run.verdicts if verdict.backend in names]
     live = [e for e in baseline.entries if e.expires >= today and (not e.backend or e.backend in names)]
     found = [(entry, taken(entry, verdicts, causes)) for entry in live]

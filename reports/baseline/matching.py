@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Final
 
 from tgi_conformance.contracts.verdict import Ruling, Verdict
@@ -34,10 +35,17 @@ def is_wild(name: str) -> bool:
     return not _WILD.isdisjoint(name) or "/" not in name
 
 
+@cache
+def _names(cases: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Plain names, and patterns: names are looked up, only patterns are tried one by one."""
+    low = [name.lower() for name in cases]
+    patterns = tuple(name for name in low if not _WILD.isdisjoint(name))
+    return frozenset(low).difference(patterns), patterns
+
+
 def named(name: str, verdict: Verdict) -> bool:
     """Whether a name or pattern is that of the case or of its clause; upper and lower case are the same."""
-    low = name.lower()
-    return any(fnmatchcase(word.lower(), low) for word in (verdict.case, verdict.clause))
+    return _named((name,), verdict)
 
 
 def taken(entry: Entry, verdicts: Iterable[Verdict], causes: CauseNames) -> tuple[Verdict, ...]:
@@ -68,7 +76,15 @@ def _takes(entry: Entry, verdict: Verdict, causes: CauseNames) -> bool:
         return False
     if entry.cause:
         return _plain(entry.cause) in causes.get((verdict.backend, verdict.case), frozenset())
-    return any(named(name, verdict) for name in entry.cases)
+    return _named(entry.cases, verdict)
+
+
+def _named(cases: tuple[str, ...], verdict: Verdict) -> bool:
+    plain, patterns = _names(cases)
+    words = (verdict.case.lower(), verdict.clause.lower())
+    if not plain.isdisjoint(words):
+        return True
+    return any(fnmatchcase(word, pattern) for pattern in patterns for word in words)
 
 
 def _plain(text: str) -> str:

@@ -51,6 +51,18 @@ class Scope:
         """Whether the level has SHOULD clauses."""
         return self.level is not None and Level.SHOULD in self.level.strengths
 
+    def broken(self, judged: Sequence[Verdict]) -> Iterator[str]:
+        """Which promises of the level do not hold, in words; ``judged`` are the verdicts that count."""
+        for part in self.level.parts if self.level is not None else ():
+            against = [
+                verdict
+                for verdict in judged
+                if verdict.red and part.holds(verdict.clause, verdict.level, verdict.sign.outcome)
+            ]
+            if against:
+                cases = f"{len(against)} {'case' if len(against) == 1 else 'cases'}"
+                yield f"against {part.promise!r}: {cases}, the first {against[0].case}"
+
     def left_aside(self, verdicts: Sequence[Verdict]) -> Iterator[str]:
         """What is red and does not make the run fail, in words."""
         red = [v for v in verdicts if v.ruling in RED - {Ruling.KIT_FAULT}]

@@ -58,6 +58,15 @@ def test_what_is_red_outside_of_the_level_is_told() -> None:
     assert judged(UNSOUND).aside == ()
 
 
+def test_the_promises_that_are_broken_are_told_behind_the_reason() -> None:
+    gate = judged(UNSAFE, HANGS, UNSOUND, scope=level("safe"))
+    assert gate.reasons == (
+        "2 cases failed in 2 clauses",
+        "against 'leaks no key': 1 case, the first SEC-01/a",
+        "against 'never hangs': 1 case, the first GEN-01/b",
+    )
+
+
 # --- what is new ---
 
 EARLIER = Earlier(name="the last run", red=were_red([UNSOUND, HANGS]))
