@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from causes_measured import recorded
 from verdict_builder import run_of, verdict
 
 from tgi_conformance.contracts.verdict import Ruling, Sign, Verdict
@@ -12,7 +13,8 @@ from tgi_conformance.reports.baseline.entry import BaselineError
 from tgi_conformance.reports.baseline.judging import hold_against
 from tgi_conformance.reports.baseline.reading import read_baseline
 from tgi_conformance.reports.baseline.updating import Updated, updated, word_of
-from tgi_conformance.reports.run import Run
+from tgi_conformance.reports.causes.grouping import causes_of
+from tgi_conformance.reports.run import BackendInfo, Run, RunInfo
 
 FILE = "expected_failures.toml"
 TODAY = date(2026, 12, 1)
@@ -150,3 +152,15 @@ def test_a_text_of_any_characters_is_toml() -> None:
     odd = failed("STREAM-12/a", Sign(), observed='a "quote" \\ and \x7f \u2028 é')
     text = first(run_of(odd)).text
     assert hold_against(read_baseline(filled_in(text), FILE), run_of(odd), TODAY).problems == ()
+
+
+@pytest.mark.parametrize("face", ["hub", "text-generation"])
+def test_a_real_red_run_is_written_down_whole_and_its_baseline_holds(face: str) -> None:
+    backend = BackendInfo(name=face, claimed=("core", "chat"))
+    run = Run(RunInfo(started="", ended="", seed=0, backends=(backend,)), recorded(face))
+    made = first(run)
+    judged = hold_against(read_baseline(filled_in(made.text), FILE), run, TODAY)
+    assert judged.problems == ()
+    assert sum(verdict.red for verdict in judged.run.verdicts) == made.unexpectable
+    assert updated(filled_in(made.text), FILE, judged.run, LATER).text == filled_in(made.text)
+    assert made.added < 3 * len(causes_of(run, face))
