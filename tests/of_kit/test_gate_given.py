@@ -133,6 +133,13 @@ def test_the_last_run_of_all_cases_is_compared_with(tmp_path: Path) -> None:
     assert given.scope.holds(verdict("STREAM-12/b", Ruling.FAILED))
 
 
+def test_what_was_mended_since_the_last_run_is_red_anew(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "collected_results")
+    keep(layout, run_of(FAILED))
+    write_verdicts(layout.renewed, [verdict("STREAM-12/a")])
+    assert read(tmp_path, fail_on="new").scope.holds(FAILED)
+
+
 def test_without_a_last_run_all_that_is_red_is_new_and_that_is_said(tmp_path: Path) -> None:
     given = read(tmp_path, fail_on="new")
     assert given.scope.holds(FAILED)

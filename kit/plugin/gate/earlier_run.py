@@ -9,7 +9,7 @@ import pytest
 
 from tgi_conformance.reports.changes import were_red
 from tgi_conformance.reports.gating.scope import Earlier
-from tgi_conformance.reports.layout import Layout
+from tgi_conformance.reports.layout import RENEWED, Layout
 from tgi_conformance.reports.renewal import differing
 from tgi_conformance.reports.run import RunInfo
 from tgi_conformance.reports.run_file import read_run_info
@@ -52,11 +52,14 @@ def named_run(path: Path, name: str) -> EarlierRun:
 
 
 def _read(file: Path, name: str) -> EarlierRun:
+    """The run with what runs of its red cases have decided since."""
+    since = file.with_name(RENEWED)
     try:
-        verdicts = read_verdicts(file).verdicts
+        files = (file, since) if since.is_file() else (file,)
+        verdicts = {(v.backend, v.case): v for each in files for v in read_verdicts(each).verdicts}
     except (OSError, VerdictLinesError) as problem:
         raise pytest.UsageError(f"--fail-on new: {name} cannot be read: {problem}") from problem
-    return EarlierRun(earlier=Earlier(name=name, red=were_red(verdicts)), info=_info(file))
+    return EarlierRun(earlier=Earlier(name=name, red=were_red(verdicts.values())), info=_info(file))
 
 
 def _info(file: Path) -> RunInfo | None:
