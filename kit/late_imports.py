@@ -16,6 +16,8 @@ APPLICABLE: Final = "tgi_conformance.plugin.quick.applicable"
 EXAMPLE_STORAGE: Final = "tgi_conformance.suites.harness.example_storage"
 #: What controls a run: the reports.
 CONTROLLER: Final = "tgi_conformance.plugin.summary"
+#: What reads baseline, level and earlier run: the reports.
+GATE: Final = "tgi_conformance.plugin.gate.given"
 #: What begins a run against a real endpoint: the egress, the preflight.
 REAL_RUN: Final = "tgi_conformance.plugin.real.running"
 #: What labels allure-pytest's results.
@@ -29,6 +31,7 @@ PYTEST_ARGUMENTS: Final = "tgi_conformance.cli.pytest_arguments"
 CHECK_SERVER: Final = "tgi_conformance.cli.real_server.check_server"
 DRIFT: Final = "tgi_conformance.cli.real_server.drift"
 RECORD: Final = "tgi_conformance.cli.real_server.record"
+BASELINE_UPDATE: Final = "tgi_conformance.cli.baseline.update"
 DOCTOR: Final = "tgi_conformance.cli.doctor"
 CATALOGUE: Final = "tgi_conformance.cli.catalogue"
 CASE_LISTING: Final = "tgi_conformance.cli.case_listing"

@@ -52,6 +52,12 @@ def changes(last: Iterable[Verdict], now: Iterable[Verdict]) -> Changes:
     )
 
 
+def were_red(verdicts: Iterable[Verdict]) -> frozenset[tuple[str, str]]:
+    """Backend and case of what was red in a run, or would be where a SHOULD is enforced or no baseline is."""
+    counted = _RED | {Ruling.ADVISORY, Ruling.EXPECTED}
+    return frozenset((verdict.backend, verdict.case) for verdict in verdicts if verdict.ruling in counted)
+
+
 def _red(run: Mapping[str, Verdict], verdict: Verdict) -> bool:
     return verdict.case in run and run[verdict.case].ruling in _RED
 

@@ -12,12 +12,10 @@ from typing import Final, Literal
 
 from tgi_conformance.contracts.verdict import DECIDED, LISTED, Ruling, Verdict
 from tgi_conformance.reports.blocked import blocked_in_words
+from tgi_conformance.reports.gating.scope import FLOOR, Scope
 from tgi_conformance.reports.run import Run
 
 Enforce = Literal["must", "should"]
-
-#: The share of the applicable MUST cases that a run must decide.
-FLOOR: Final = 0.95
 
 
 class Exit(IntEnum):
@@ -48,7 +46,7 @@ MEANING: Final = {
     Exit.BASELINE: "the results differ from the baseline",
     Exit.KIT_FAULT: "the kit itself is at fault",
     Exit.BACKEND_DOWN: "the backend did not start or could not describe itself",
-    Exit.UNCLEAR: f"could not tell: an untestable MUST case, or under {FLOOR:.0%} of the MUST cases decided",
+    Exit.UNCLEAR: "could not tell: an untestable MUST case, or too few MUST cases decided",
     Exit.ENDPOINT_UNUSABLE: "the real endpoint is unusable, or its budget is used up",
     Exit.REPORT: "a part of the reports could not be written",
 }
@@ -57,6 +55,8 @@ MEANING: Final = {
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{1,15})?")
 #: So many failed cases are worth a look for what they share.
 _MANY: Final = 10
+#: What a run is judged by where nothing else is asked for: every red case counts.
+EVERYTHING: Final = Scope()
 #: pytest's codes of a run that did not come to its end, whatever its verdicts are.
 _NOT_A_RUN: Final = frozenset({Exit.INTERNAL_ERROR, Exit.USAGE, Exit.INTERRUPTED})
 
@@ -67,6 +67,8 @@ class Gate:
 
     code: int
     reasons: tuple[str, ...] = ()
+    #: What is red and does not make the run fail, and why not.
+    aside: tuple[str, ...] = ()
 
     @property
     def meaning(self) -> str:
@@ -81,7 +83,7 @@ class Gate:
         said = tuple(map(str, unwritten))
         if not said:
             return self
-        return Gate(Exit.REPORT if self.code == Exit.OK else self.code, (*self.reasons, *said))
+        return Gate(Exit.REPORT if self.code == Exit.OK else self.code, (*self.reasons, *said), self.aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,33 +100,40 @@ def judge(
     backends_down: Sequence[str] = (),
     endpoint_unusable: Sequence[str] = (),
     baseline: Sequence[str] = (),
+    scope: Scope = EVERYTHING,
     lost: int = 0,
 ) -> Gate:
     """Give the exit code of a run: the first that applies of 11, 12, 14, 10, 1, 13, else pytest's own.
 
     15, the last of all, is for what could not be written, which is known later (:meth:`Gate.without`).
 
-    ``backends_down``, ``endpoint_unusable`` and ``baseline`` are sentences, empty where all is well; ``lost``
-    counts applicable MUST cases that were selected and have no verdict at all. Three of pytest's codes (2, 3,
-    4) come before 1, since such a run did not come to its end; 5 comes before "not run" and the floor, which
-    follow from it.
+    ``backends_down``, ``endpoint_unusable`` and ``baseline`` are sentences, empty where all is well;
+    ``scope`` says which red cases count; ``lost`` counts applicable MUST cases that were selected and have no
+    verdict at all. Three of pytest's codes (2, 3, 4) come before 1, since such a run did not come to its end;
+    5 comes before "not run" and the floor, which follow from it.
     """
+    judged = [verdict for verdict in run.verdicts if scope.holds(verdict)]
+    enforced = enforce == "should" or scope.enforces_should
     causes = (
         _Cause(Exit.KIT_FAULT, _kit_faults(run.verdicts)),
         _Cause(Exit.BACKEND_DOWN, tuple(backends_down)),
         _Cause(Exit.ENDPOINT_UNUSABLE, tuple(endpoint_unusable)),
         _Cause(Exit.BASELINE, tuple(baseline)),
         *_pytest_cause(pytest_code, _NOT_A_RUN),
-        _Cause(Exit.FAILED, (*_failures(run.verdicts), *_advisories(run.verdicts, enforce))),
+        _Cause(Exit.FAILED, (*_failures(judged), *_advisories(judged, enforced=enforced))),
         *_pytest_cause(pytest_code, {Exit.NOTHING_COLLECTED}),
-        _Cause(Exit.FAILED, _not_run(run.verdicts)),
-        _Cause(Exit.UNCLEAR, (*_untestable(run.verdicts, enforce), *_below_floor(run, lost))),
+        _Cause(Exit.FAILED, _not_run(judged)),
+        _Cause(
+            Exit.UNCLEAR, (*_untestable(judged, scope, enforced=enforced), *_below_floor(run, scope, lost))
+        ),
     )
     reasons = tuple(reason for cause in causes for reason in cause.reasons)
     code = next((cause.code for cause in causes if cause.reasons), pytest_code)
+    if reasons:
+        reasons += tuple(scope.broken(judged))
     if not reasons and code:
         reasons = (f"pytest ended with code {code} although no verdict is red",)
-    return Gate(int(code), reasons)
+    return Gate(int(code), reasons, tuple(scope.left_aside(run.verdicts)))
 
 
 def _pytest_cause(code: int, wanted: Iterable[Exit]) -> tuple[_Cause, ...]:
@@ -149,11 +158,11 @@ def _failures(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     return (*reasons, *_shared_reason(failed), *blocked_in_words(verdicts))
 
 
-def _untestable(verdicts: Sequence[Verdict], enforce: Enforce) -> tuple[str, ...]:
+def _untestable(verdicts: Sequence[Verdict], scope: Scope, *, enforced: bool) -> tuple[str, ...]:
     """The kit could not tell: for a MUST, and where it is enforced for a SHOULD."""
-    levels = ("MUST",) if enforce == "must" else ("MUST", "SHOULD")
+    levels = ("MUST", "SHOULD") if enforced else ("MUST",)
     unclear = [v for v in verdicts if v.ruling is Ruling.UNTESTABLE and v.level in levels]
-    if not unclear:
+    if not unclear or scope.floor is not None:
         return ()
     why = " ".join(unclear[0].reason.split())
     return (f"{_count(unclear, 'case')} untestable, the first {unclear[0].case}: {why}",)
@@ -174,11 +183,11 @@ def _shared_reason(failed: Sequence[Verdict]) -> list[str]:
     return [f"{len(shared)} of them for one reason: {worst}"]
 
 
-def _advisories(verdicts: Sequence[Verdict], enforce: Enforce) -> tuple[str, ...]:
+def _advisories(verdicts: Sequence[Verdict], *, enforced: bool) -> tuple[str, ...]:
     advisories = [verdict for verdict in verdicts if verdict.ruling is Ruling.ADVISORY]
-    if enforce == "must" or not advisories:
+    if not enforced or not advisories:
         return ()
-    return (f"{_count(advisories, 'SHOULD case')} failed, and --enforce should is set",)
+    return (f"{_count(advisories, 'SHOULD case')} failed, and SHOULD is enforced",)
 
 
 def _not_run(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
@@ -186,14 +195,17 @@ def _not_run(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     return (f"{_count(lost, 'case')} not run, the first {lost[0].case}: {lost[0].reason}",) if lost else ()
 
 
-def _below_floor(run: Run, lost: int) -> tuple[str, ...]:
+def _below_floor(run: Run, scope: Scope, lost: int) -> tuple[str, ...]:
     reasons = []
+    floor = FLOOR if scope.floor is None else scope.floor
     for backend in run.backends:
-        musts = [v for v in run.of(backend.name) if v.level == "MUST" and v.ruling not in LISTED]
+        counted = [v for v in run.of(backend.name) if v.level == "MUST" and scope.holds(v)]
+        musts = [verdict for verdict in counted if verdict.ruling not in LISTED]
         decided = sum(verdict.ruling in DECIDED for verdict in musts)
         applicable = len(musts) + lost
-        if decided < FLOOR * applicable:
-            reasons.append(f"{backend.name}: {decided} of {applicable} applicable MUST cases were decided")
+        if decided < floor * applicable:
+            share = f"{decided} of {applicable} applicable MUST cases were decided"
+            reasons.append(f"{backend.name}: {share}, {100 * floor:g} % are the least")
         elif not applicable and not run.info.narrowed:
             reasons.append(f"{backend.name}: not one MUST case was applicable, so nothing was shown")
     return tuple(reasons)

@@ -66,19 +66,24 @@ def in_words(verdicts: tuple[Verdict, ...], claims: str) -> Words:
     other_red = [verdict for verdict in verdicts if verdict.ruling in RED - {Ruling.FAILED, Ruling.BLOCKED}]
     blocked = blocked_in_words(verdicts)
     decided = sum(verdict.ruling in DECIDED for verdict in verdicts)
+    expected = sum(verdict.ruling is Ruling.EXPECTED for verdict in verdicts)
     advisory = sum(verdict.ruling is Ruling.ADVISORY for verdict in verdicts)
     for_time = sum(verdict.reason.startswith(FOR_TIME) for verdict in verdicts)
     aside = f"; {_cases(advisory)} against a SHOULD" if advisory else ""
     aside += f"; {_cases(for_time)} {FOR_TIME}" if for_time else ""
+    known_too = f"; {_cases(expected)} expected to fail" if expected else ""
     end = f"{aside}; it {claims}."
     unclear = [f"{_cases(len(other_red))} could not be decided"] if other_red else []
     if failed:
         clauses = len({verdict.clause for verdict in failed})
         where = f"in {clauses} clause{'' if clauses == 1 else 's'}"
         broken = f"{len(failed)} of {_cases(decided)} decided failed, {where}"
-        return Words("bad", "Does not conform", "; ".join((broken, *blocked, *unclear)) + end)
+        return Words("bad", "Does not conform", "; ".join((broken, *blocked, *unclear)) + known_too + end)
     if blocked or unclear:
-        return Words("bad", "Not settled", "; ".join((*blocked, *unclear)) + end)
+        return Words("bad", "Not settled", "; ".join((*blocked, *unclear)) + known_too + end)
+    if expected:
+        known = f"{expected} of {_cases(decided)} decided fail as expected, the others are as they must be"
+        return Words("warn", "Known failures", known + end)
     if not decided:
         return Words("mute", "Nothing judged", "No case applied or was run.")
     return Words("good", "Conforms", f"All of {_cases(decided)} decided are as they must be{end}")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal, TypeAlias
 
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
@@ -77,6 +78,37 @@ class RealInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Debt:
+    """The failures that a baseline expected in a run. Dates are ISO 8601; an empty one is not known."""
+
+    #: As the baseline was named.
+    file: str
+    #: Entries of it that expected something in this run.
+    entries: int = 0
+    #: Cases that they expected, with those that these blocked.
+    cases: int = 0
+    #: When the oldest of the entries was written down.
+    oldest: str = ""
+    #: When the first of them expires.
+    next_expiry: str = ""
+    #: The day of the run.
+    day: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """``12 known failures (3 entries of expected_failures.toml), the oldest 91 days old``."""
+        if not self.cases:
+            return f"no known failure: nothing in {self.file} is needed"
+        entries = "1 entry" if self.entries == 1 else f"{self.entries} entries"
+        failures = "1 known failure" if self.cases == 1 else f"{self.cases} known failures"
+        words = f"{failures} ({entries} of {self.file})"
+        if self.oldest and self.day:
+            days = (date.fromisoformat(self.day) - date.fromisoformat(self.oldest)).days
+            words += f", the oldest {days} {'day' if days == 1 else 'days'} old"
+        return f"{words}; the first expires on {self.next_expiry}" if self.next_expiry else words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """How a run was made. Times are ISO 8601 with a time zone; durations are seconds."""
 
@@ -109,6 +141,8 @@ class RunInfo:
     real_options: tuple[Option, ...] = ()
     #: The real endpoints; None: all was embedded.
     real: RealInfo | None = None
+    #: What a baseline expected; None: there was none that speaks of a backend of the run.
+    debt: Debt | None = None
 
     @property
     def least_seconds(self) -> float:

@@ -31,7 +31,7 @@ Exit codes:
   10  differs from the baseline
   11  the kit itself is at fault
   12  the backend did not start or describe itself
-  13  could not tell: an untestable MUST case, or under 95 % decided
+  13  could not tell: an untestable MUST case, or too few decided (--floor)
   14  the real endpoint is unusable, or its budget is used up
   15  a part of the reports could not be written
 """
@@ -119,6 +119,32 @@ def _backend_options(command: Any) -> Any:
 @click.option(
     "--enforce", type=click.Choice(["must", "should"]), help="should: a failed SHOULD fails the run."
 )
+@click.option(
+    "--baseline",
+    metavar="FILE|none",
+    help="Failures that are expected.  [default: expected_failures.toml in the working folder, if there]",
+)
+@click.option(
+    "--level",
+    type=click.Choice(["safe", "sound", "exemplary"]),
+    help="Only what breaks this level makes the run fail.  [default: all that is red]",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["red", "new"]),
+    help="new: only cases that were not red in the last run make this one fail.  [default: red]",
+)
+@click.option(
+    "--against",
+    metavar="RUN",
+    help="With --fail-on new: compare with this run, a folder of results or a verdicts.jsonl.",
+)
+@click.option(
+    "--floor",
+    type=float,
+    metavar="PERCENT",
+    help="So many of the MUST cases must be decided; untestable ones may be among the rest.",
+)
 @click.option("--inproc", is_flag=True, help="Run the backend in this process, for a debugger; implies -n 0.")
 @click.option("--durations", type=click.IntRange(0), default=0, metavar="N", help="Show the N slowest cases.")
 @click.option(
@@ -176,6 +202,23 @@ def run_command(
             command=["tgi-conformance", *map(shlex.quote, words)],
         )
     )
+
+
+@cli.group("baseline", context_settings=_CONTEXT)
+def baseline_group() -> None:
+    """Failures that are known and expected: expected_failures.toml."""
+
+
+@baseline_group.command("update", context_settings=_CONTEXT)
+@click.option("--baseline", metavar="FILE", help="The file.  [default: expected_failures.toml]")
+@click.option("--results", metavar="DIR", help="Folder of the last run.  [default: collected_results]")
+def baseline_update_command(**chosen: Any) -> int:
+    """Write what fails in the last run into the baseline, and take out what is mended.
+
+    What stands there keeps its words. New entries have neither reason nor link yet: a run refuses the file
+    until you have written them.
+    """
+    return int(import_module(late_imports.BASELINE_UPDATE).update(**chosen))
 
 
 @cli.command("doctor", context_settings=_CONTEXT)

@@ -36,6 +36,11 @@ class Choice:
     order: str | None = None
     results: str | None = None
     enforce: str | None = None
+    baseline: str | None = None
+    level: str | None = None
+    fail_on: str | None = None
+    against: str | None = None
+    floor: float | None = None
     inproc: bool = False
     deadline: float | None = None
     evidence: str | None = None
@@ -78,6 +83,11 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-order": choice.order,
         "--tgi-results": choice.results,
         "--tgi-enforce": choice.enforce,
+        "--tgi-baseline": choice.baseline,
+        "--tgi-level": choice.level,
+        "--tgi-fail-on": choice.fail_on,
+        "--tgi-against": choice.against,
+        "--tgi-floor": choice.floor,
         "--tgi-deadline": choice.deadline,
         "--tgi-evidence": choice.evidence,
         "--tgi-allure": choice.allure,

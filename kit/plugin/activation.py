@@ -41,6 +41,7 @@ def activate(config: pytest.Config) -> None:
         scratch = Path(given[_SCRATCH_KEY])
     else:
         settings = build_settings(config)
+        import_module(late_imports.GATE).read_gate(config, settings)
         if asks_for_real(config, os.environ):
             settings = import_module(late_imports.REAL_RUN).with_real_endpoints(config, settings)
         config.stash[SETTINGS], down = with_living(config, settings)

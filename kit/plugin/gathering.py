@@ -5,7 +5,7 @@ import platform
 import shlex
 import shutil
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.collection import DURATIONS, OWN_TESTS, read_durations
 from tgi_conformance.plugin.cpu_time import children_seconds, cores, own_seconds, workers_seconds
 from tgi_conformance.plugin.ending.repeated import of_the_backend, of_the_endpoint, of_the_run
+from tgi_conformance.plugin.gate.given import GATE
 from tgi_conformance.plugin.guide_profile import rule_guide_profile
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
@@ -73,9 +74,13 @@ class Gathering:
         self._tell_cases = tell_cases
         self.writes = config.option.tgi_report != "none"
         self.enforced = config.option.tgi_enforce == "should"
+        self.gate = config.stash[GATE]
         self.verdicts: list[Verdict] = []
         self.remarks: list[str] = []
         self._lost: dict[str, str] = {}
+        #: How often each test failed, as pytest counts, and the tests whose verdict is red.
+        self._failed: Counter[str] = Counter()
+        self._red: set[str] = set()
         self._collected: Collected | None = None
         self._folder: RunFolder | None = None
         self._started = datetime.now(UTC)
@@ -121,9 +126,13 @@ class Gathering:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the verdict off the report that carries it."""
+        if report.failed and not hasattr(report, "wasxfail"):
+            self._failed[report.nodeid] += 1
         line = getattr(report, VERDICT_ATTRIBUTE, None)
         if isinstance(line, str):
             self.verdicts.append(parse_line(line))
+            if self.verdicts[-1].red:
+                self._red.add(report.nodeid)
             if self._folder is not None:
                 self._folder.stream.add(self.verdicts[-1])
 
@@ -156,13 +165,17 @@ class Gathering:
         if self.config.option.collectonly or not (collected.cases or self.verdicts):
             shutil.rmtree(self.scratch, ignore_errors=True)
             return
-        run = self._run(collected, exitstatus)
+        held = self.gate.held(self._run(collected, exitstatus), self._started.date())
+        run = held.run
+        self.remarks += held.remarks
         gate = judge(
             run,
-            pytest_code=exitstatus,
+            pytest_code=self._pytest_code(session, exitstatus),
             enforce="should" if self.enforced else "must",
             backends_down=(*backends_down(self.scratch), *self._same_names()),
             endpoint_unusable=endpoint_unusable(run),
+            baseline=held.problems,
+            scope=self.gate.scope,
         ).without(self._lost_on_the_way(run))
         written = self._write(run, gate) if self.writes and run.verdicts else None
         if written is not None and self.config.option.tgi_renew:
@@ -192,6 +205,13 @@ class Gathering:
             ended = f"{word} after {count - len(missing)} of {count} cases"
         verdicts = self._all_verdicts(collected, missing, stopped)
         return Run(self._info(collected, ended), tuple(verdicts))
+
+    def _pytest_code(self, session: pytest.Session, exitstatus: int) -> int:
+        """The code that pytest gave; where all that failed are red verdicts, these decide in its place."""
+        judged = self._red | self._lost.keys()
+        ours = sum(count for nodeid, count in self._failed.items() if nodeid in judged)
+        only_ours = exitstatus == pytest.ExitCode.TESTS_FAILED and session.testsfailed <= ours
+        return int(pytest.ExitCode.OK) if only_ours else exitstatus
 
     def _same_names(self) -> Iterable[str]:
         """Two faces under one name would share files and verdicts: the run cannot be read."""

@@ -12,6 +12,8 @@ REFERENCE: Final = "tgi_conformance.backends.reference.adapter:ReferenceAdapter"
 #: The variable that asks for a run against a real endpoint.
 ENDPOINT_VARIABLE: Final = "TGI_ENDPOINT"
 ENDPOINT_UNUSABLE: Final = 14
+#: What ``--tgi-baseline`` takes for no baseline, whatever the working folder has.
+BASELINE_NONE: Final = "none"
 #: Exit code of a run whose backend does not start or describe itself.
 BACKEND_DOWN: Final = 12
 
@@ -84,6 +86,27 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
     "--tgi-enforce": {
         "choices": ("must", "should"),
         "help": "should: a SHOULD that fails makes the run fail (default: must)",
+    },
+    "--tgi-baseline": {
+        "metavar": "FILE|none",
+        "help": "failures that are expected (default: expected_failures.toml, if the working folder has one)",
+    },
+    "--tgi-level": {
+        "choices": ("safe", "sound", "exemplary"),
+        "help": "only what breaks this level of conformance makes the run fail (default: all that is red)",
+    },
+    "--tgi-fail-on": {
+        "choices": ("red", "new"),
+        "help": "new: only cases that were not red in the last run make this one fail (default: red)",
+    },
+    "--tgi-against": {
+        "metavar": "RUN",
+        "help": "with --tgi-fail-on new: compare with this run, a folder of results or a verdicts.jsonl",
+    },
+    "--tgi-floor": {
+        "type": float,
+        "metavar": "PERCENT",
+        "help": "so many of the applicable MUST cases must be decided; untestable ones may be among the rest",
     },
     "--tgi-deadline": {
         "type": float,

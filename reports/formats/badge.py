@@ -6,6 +6,7 @@ from html import escape
 from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
+from tgi_conformance.reports.gating.reached import level_reached
 from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.ruling_marks import Tone, in_words
 from tgi_conformance.reports.run import BackendInfo, Run
@@ -14,6 +15,7 @@ LABEL: Final = "TGI conformance"
 #: Names that shields knows, and the same colours for the SVG.
 _COLOURS: Final[Mapping[Tone, tuple[str, str]]] = {
     "good": ("brightgreen", "#2e7d32"),
+    "warn": ("yellow", "#8d6e00"),
     "bad": ("red", "#c62828"),
 }
 _GREY: Final = ("lightgrey", "#616161")
@@ -34,11 +36,16 @@ class Badge:
 
 
 def badge_of(run: Run, backend: BackendInfo, results: ResultsMap) -> Badge:
-    """``conforms``, or how many keys of the results map are Success; the profile if it is not the default."""
-    words = in_words(run.of(backend.name), backend.claims)
-    colour, hexadecimal = _COLOURS.get(words.tone, _GREY)
+    """The level that is reached, or how many keys of the results map are Success.
+
+    The profile is told if it is not the default. A level is one of what the backend claims.
+    """
+    verdicts = run.of(backend.name)
+    words, level = in_words(verdicts, backend.claims), level_reached(verdicts)
+    tone: Tone = words.tone if level is None else "warn" if level.id == "safe" else "good"
+    colour, hexadecimal = _COLOURS.get(tone, _GREY)
     keys = f"{len(results.values) - len(results.failed)} of {len(results.values)} keys"
-    message = keys if words.tone == "bad" and results.failed else words.title.lower()
+    message = level.id if level is not None else keys if results.failed else words.title.lower()
     profile = f" ({run.info.profile})" if run.info.profile != "default" else ""
     return Badge(message=message + profile, colour=colour, hexadecimal=hexadecimal)
 

@@ -87,6 +87,9 @@ def _parts(finished: FinishedRun) -> Iterator[str]:
         yield _keys(maps.get(backend.name, ResultsMap(backend=backend.name)))
         yield from (_cases(cause) for cause in causes)
     yield f"\nExit code {finished.gate.code}: {_cell(finished.gate.meaning)}\n"
+    debt = finished.run.info.debt
+    if debt is not None:
+        yield f"\n{_cell(debt.in_words)}\n"
 
 
 def _head(run: Run, backend: BackendInfo) -> str:

@@ -41,6 +41,8 @@ def _backend(run: Run, backend: BackendInfo, layout: Layout, here: Path) -> Iter
     kit = run.info.versions.get("tgi_conformance", "")
     yield f"# {inline(backend.name)} {inline(backend.version)} against tgi-conformance {inline(kit)}\n"
     yield f"{_headline(causes)}\n"
+    if run.info.debt is not None:
+        yield f"Not among them: {inline(run.info.debt.in_words)}.\n"
     for number, cause in enumerate(causes, 1):
         evidence, problem = _evidence(cause, layout)
         yield cause_markdown(cause, evidence, commands_of(run, cause.example, layout, here), number=number)

@@ -22,7 +22,9 @@ _SWITCHES: Final = frozenset({"--last-failed", "-v", "--verbose"})
 def answer(run: Run, gate: Gate, written: Written, *, width: int | None) -> Iterator[Text]:
     """The last lines of a run."""
     causes = [cause for _, cause in sorted(CausesByCase(run), key=lambda found: found[1].severity.rank)]
-    if causes:
+    if gate.code == Exit.OK and gate.aside:
+        text = "; ".join(gate.aside)
+    elif causes:
         cases = counted(sum(len(cause.verdicts) for cause in causes), "case")
         worst = f"{causes[0].sentence} ({causes[0].example.case})"
         text = f"{cases}, {counted(len(causes), 'cause')}; worst: {worst}"

@@ -127,9 +127,11 @@ def _end(run: Run, gate: Gate, width: int | None) -> Iterator[Text]:
     yield from _time(run.info, width)
     for line in run.real_lines:
         yield from paragraph(line, width=width, indent=2, style="cyan")
+    if run.info.debt is not None:
+        yield from paragraph(run.info.debt.in_words, width=width, indent=2, style="yellow")
     style = "bold green" if gate.code == 0 else "bold red"
     yield from paragraph(f"exit code {gate.code}: {gate.meaning}", width=width, indent=2, style=style)
-    for reason in gate.reasons:
+    for reason in (*gate.reasons, *gate.aside):
         yield from paragraph(reason, width=width, indent=4)
 
 

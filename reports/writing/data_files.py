@@ -12,6 +12,7 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.verdict import DECIDED, Verdict
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.finished import FinishedRun
+from tgi_conformance.reports.gating.reached import level_reached
 from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.run import Run
 
@@ -67,6 +68,7 @@ def more_results(run: Run, results: ResultsMap) -> Mapping[str, JSON]:
         "claimed": [name for name in CAPABILITIES if name in backend.claimed],
         "not_claimed": [name for name in CAPABILITIES if name not in backend.claimed],
         "hidden": list(backend.hidden),
+        "level": "" if (level := level_reached(verdicts)) is None else level.id,
         "results": dict(results.more),
         "left_out": dict(results.left_out),
         "rulings": counts(verdicts),

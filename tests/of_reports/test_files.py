@@ -97,6 +97,7 @@ def test_a_whole_run_writes_the_guides_map_strictly_and_everything_else_beside_i
     more = json.loads((tmp_path / "alpha_more_results.json").read_bytes())
     assert more["results"] == {"new:declarations": "Success"}
     assert more["claims"] == "claims 1 of 24 capabilities"
+    assert more["level"] == ""
     assert set(more["left_out"]) >= set(RESULTS_KEYS) - {"streaming"}
     assert json.loads((tmp_path / "run.json").read_bytes())["exit_code"] == 1
 

@@ -188,13 +188,17 @@ def test_sarif_of_a_green_run_has_no_results_so_that_old_alerts_are_closed() -> 
 @pytest.mark.parametrize(
     ("rulings", "message", "colour"),
     [
-        ((Ruling.PASSED,), "conforms", "brightgreen"),
+        ((Ruling.PASSED,), "exemplary", "brightgreen"),
+        ((Ruling.PASSED, Ruling.RECORDED, Ruling.ADVISORY), "sound", "brightgreen"),
+        ((Ruling.PASSED, Ruling.RECORDED, Ruling.PASSED, Ruling.FAILED), "safe", "yellow"),
+        ((Ruling.PASSED, Ruling.RECORDED, Ruling.PASSED, Ruling.EXPECTED), "safe", "yellow"),
+        ((Ruling.PASSED, Ruling.EXPECTED), "1 of 2 keys", "yellow"),
         ((Ruling.PASSED, Ruling.FAILED), "1 of 2 keys", "red"),
         ((Ruling.NOT_HERE,), "nothing judged", "lightgrey"),
     ],
 )
 def test_a_badge_says_what_the_run_showed(rulings: tuple[Ruling, ...], message: str, colour: str) -> None:
-    cases = ("STREAM-12/a", "MUX-01/a")
+    cases = ("STREAM-12/a", "MUX-01/a", "GEN-07/a", "GEN-01/a")
     run = run_of(*(verdict(case, ruling) for case, ruling in zip(cases, rulings, strict=False)))
     badge = badge_of(run, run.backends[0], roll_up(run.verdicts, "alpha"))
     assert badge_json(badge) == {
@@ -209,7 +213,7 @@ def test_a_badge_says_what_the_run_showed(rulings: tuple[Ruling, ...], message: 
 
 def test_a_badge_of_another_profile_says_so() -> None:
     run = run_of(verdict("STREAM-12/a"), profile="quick")
-    assert badge_of(run, run.backends[0], roll_up(run.verdicts, "alpha")).message == "conforms (quick)"
+    assert badge_of(run, run.backends[0], roll_up(run.verdicts, "alpha")).message == "exemplary (quick)"
 
 
 # --- the files ---

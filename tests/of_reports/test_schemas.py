@@ -9,7 +9,7 @@ from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.schema.registry import problems, schema
 from tgi_conformance.contracts.verdict import Breach, Evidence, Finding, Ruling, Sign, Verdict
-from tgi_conformance.reports.run import BackendInfo, RealInfo, RunInfo
+from tgi_conformance.reports.run import BackendInfo, Debt, RealInfo, RunInfo
 from tgi_conformance.reports.run_folder import write_all, write_evidence
 
 
@@ -30,6 +30,7 @@ def required(cls: type) -> list[str]:
         (Breach, schema("verdict")["$defs"]["Breach"]),
         (BackendInfo, schema("run")["$defs"]["BackendInfo"]),
         (RealInfo, schema("run")["$defs"]["RealInfo"]),
+        (Debt, schema("run")["$defs"]["Debt"]),
     ],
 )
 def test_a_schema_has_the_fields_of_its_class_and_their_defaults(
@@ -86,7 +87,8 @@ def test_the_files_of_a_run_are_valid(tmp_path: Path) -> None:
     )
     real = RealInfo(url="http://tgi.example", remarks=("r",))
     options = (("--tgi-deadline", "3.0"),)
-    write_all(run_of(verdict("RESP-01/a"), failed, real=real, options=options), tmp_path)
+    debt = Debt(file="expected_failures.toml", entries=1, cases=2, day="2026-12-01")
+    write_all(run_of(verdict("RESP-01/a"), failed, real=real, options=options, debt=debt), tmp_path)
     assert problems("run", json.loads((tmp_path / "run.json").read_bytes())) == []
     for row in (tmp_path / "verdicts.jsonl").read_text(encoding="utf-8").splitlines():
         assert problems("verdict", json.loads(row)) == []

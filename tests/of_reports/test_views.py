@@ -320,6 +320,8 @@ def test_differences_from_the_expected_map_are_listed() -> None:
         ((Ruling.PASSED, Ruling.FAILED, Ruling.KIT_FAULT), "Does not conform"),
         ((Ruling.PASSED, Ruling.UNTESTABLE), "Not settled"),
         ((Ruling.PASSED, Ruling.BLOCKED), "Not settled"),
+        ((Ruling.PASSED, Ruling.EXPECTED), "Known failures"),
+        ((Ruling.EXPECTED, Ruling.FAILED), "Does not conform"),
         ((Ruling.NOT_HERE,), "Nothing judged"),
     ],
 )
