@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.json_types import JSON
@@ -12,6 +12,8 @@ from tgi_conformance.contracts.verdict import DECIDED, Ruling, Verdict
 
 #: An option of pytest and its value; the value of a flag is empty.
 Option: TypeAlias = tuple[str, str]
+#: In the node id of a case of the suites, where they were run by pytest.
+_SUITES: Final = "tgi_conformance/suites/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,8 @@ class RunInfo:
     #: Name to version: tgi_conformance, python, pytest, hypothesis, ...
     versions: Mapping[str, str] = field(default_factory=dict)
     workers: int = 0
+    #: Name of the requirement set that it is judged by; empty: by all cases.
+    requirements: str = ""
     #: Whether cases were left out by the user's choice; such a run never touches the results maps.
     narrowed: bool = False
     #: The choice in words: "-k stream", "--case STREAM-12/fin"; empty when all was selected.
@@ -114,6 +118,10 @@ class RunInfo:
     def least_seconds(self) -> float:
         """What the run could not take less than: its waits one after another, or its work on all cores."""
         return max(self.longest_wait_seconds, self.cpu_seconds / self.cores)
+
+    def is_own_test(self, verdict: Verdict) -> bool:
+        """Whether a case is a test of the user's own, which ran beside the suites in the user's pytest."""
+        return self.by_pytest and bool(verdict.nodeid) and _SUITES not in verdict.nodeid
 
     def backend(self, name: str) -> BackendInfo:
         """The backend of that name; one that never described itself is known by its name only."""

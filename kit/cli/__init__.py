@@ -94,6 +94,11 @@ def _backend_options(command: Any) -> Any:
 )
 @click.option("--seed", metavar="N|random", help="Seed of properties, chaos and canary keys.")
 @click.option(
+    "--requirements",
+    metavar="SET",
+    help="Judge by the cases of a frozen requirement set, such as 2026-12; others run and are listed.",
+)
+@click.option(
     "-n",
     "--workers",
     metavar="N|auto",

@@ -25,6 +25,7 @@ class Choice:
     allow_network: bool = False
     profile: str | None = None
     seed: str | None = None
+    requirements: str | None = None
     workers: int = 0
     expression: str | None = None
     cases: tuple[str, ...] = ()
@@ -75,6 +76,7 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-backend-command": choice.backend_command,
         "--tgi-profile": choice.profile,
         "--tgi-seed": choice.seed,
+        "--tgi-requirements": choice.requirements,
         "--tgi-order": choice.order,
         "--tgi-results": choice.results,
         "--tgi-enforce": choice.enforce,

@@ -13,6 +13,7 @@ from typing import Final, cast
 import pytest
 
 from tgi_conformance import late_imports
+from tgi_conformance.contracts.requirements.sets import read_set
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.ids import (
     BACKEND_FIXTURE,
@@ -184,11 +185,15 @@ class Collection:
                 self._remarks.append(f"--tgi-case {pattern}: no case that was collected has that name")
 
     def _shorten(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out what profile quick does without; cases that the user named are all run."""
+        """Leave out what profile quick does without; cases that the user named are all run.
+
+        Of a requirement set, it chooses among the set's: one outside it would not be judged.
+        """
         if self.settings.profile != "quick" or cases_named(config):
             return
         focus: list[str] = config.option.tgi_focus or []
-        cases = [item for item in items if CASE_ID in item.stash and is_suite(item.path)]
+        suites = [item for item in items if CASE_ID in item.stash and is_suite(item.path)]
+        cases = [item for item in suites if self._is_required(item)]
         clauses = {item.stash[CASE_ID].clause for item in cases}
         self._remarks += [
             f"--tgi-focus {pattern}: no clause of that name has a case"
@@ -196,11 +201,16 @@ class Collection:
             if not any(names_clause(pattern, clause) for clause in clauses)
         ]
         runs = chosen([self._candidate(item) for item in cases], focus)
-        self._left_out = [item for item, run in zip(cases, runs, strict=True) if not run]
+        kept = {item for item, run in zip(cases, runs, strict=True) if run}
+        self._left_out = [item for item in suites if item not in kept]
         left = set(self._left_out)
         items[:] = [item for item in items if item not in left]
         if self._left_out:
             config.hook.pytest_deselected(items=self._left_out)
+
+    def _is_required(self, item: pytest.Item) -> bool:
+        name = self.settings.requirements
+        return not name or read_set(name).holds(item.stash[CASE_ID].text)
 
     def _candidate(self, item: pytest.Item) -> Candidate:
         described = self.settings.described.get(item.stash[BACKEND])

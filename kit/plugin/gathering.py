@@ -16,21 +16,23 @@ from typing import Final
 import pytest
 
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
+from tgi_conformance.contracts.requirements.sets import read_set
 from tgi_conformance.contracts.verdict import Ruling, Verdict
 from tgi_conformance.plugin.backends_seen import backends_down, backends_seen
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.collection import DURATIONS, OWN_TESTS, read_durations
 from tgi_conformance.plugin.cpu_time import children_seconds, cores, own_seconds, workers_seconds
 from tgi_conformance.plugin.ending.repeated import of_the_backend, of_the_endpoint, of_the_run
+from tgi_conformance.plugin.ending.ruling import ruled_over_all
 from tgi_conformance.plugin.guide_profile import rule_guide_profile
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.plugin.options import cases_named, is_distributed, reports_asked
 from tgi_conformance.plugin.quick.choice import WHY
 from tgi_conformance.plugin.real.running import REAL_RUN
-from tgi_conformance.plugin.run_wide import merged, rule_run_wide
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.gate import Gate, judge
+from tgi_conformance.reports.requirements import OUTSIDE, Own, outside_in_words
 from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo
 from tgi_conformance.reports.run_folder import FolderProblem, RunFolder, Written, open_folder, write_all
 from tgi_conformance.reports.verdict_lines import parse_line
@@ -73,7 +75,11 @@ class Gathering:
         self._tell_cases = tell_cases
         self.writes = config.option.tgi_report != "none"
         self.enforced = config.option.tgi_enforce == "should"
+        name = self.settings.requirements
+        self._requirements = read_set(name) if name else None
         self.verdicts: list[Verdict] = []
+        #: Node ids of what pytest reported as failed.
+        self._failed: set[str] = set()
         self.remarks: list[str] = []
         self._lost: dict[str, str] = {}
         self._collected: Collected | None = None
@@ -121,6 +127,8 @@ class Gathering:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the verdict off the report that carries it."""
+        if report.failed:
+            self._failed.add(report.nodeid)
         line = getattr(report, VERDICT_ATTRIBUTE, None)
         if isinstance(line, str):
             self.verdicts.append(parse_line(line))
@@ -159,7 +167,7 @@ class Gathering:
         run = self._run(collected, exitstatus)
         gate = judge(
             run,
-            pytest_code=exitstatus,
+            pytest_code=self._without_outside(run, exitstatus),
             enforce="should" if self.enforced else "must",
             backends_down=(*backends_down(self.scratch), *self._same_names()),
             endpoint_unusable=endpoint_unusable(run),
@@ -173,6 +181,14 @@ class Gathering:
             run=run, gate=gate, written=written, remarks=tuple(dict.fromkeys(self.remarks))
         )
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _without_outside(self, run: Run, exitstatus: int) -> int:
+        """The code of pytest, without failures of which the requirement set knows nothing."""
+        outside = {verdict.nodeid for verdict in run.verdicts if verdict.reason.startswith(OUTSIDE)}
+        only_outside = bool(outside) and self._failed <= outside
+        return (
+            pytest.ExitCode.OK if only_outside and exitstatus == pytest.ExitCode.TESTS_FAILED else exitstatus
+        )
 
     def _run(self, collected: Collected, exitstatus: int) -> Run:
         """What the run came to. One that did not come to all its cases is narrowed, whatever it was to be."""
@@ -190,8 +206,8 @@ class Gathering:
             word = "interrupted" if stopped is INTERRUPTED else "broken off"
             count = len(collected.cases)
             ended = f"{word} after {count - len(missing)} of {count} cases"
-        verdicts = self._all_verdicts(collected, missing, stopped)
-        return Run(self._info(collected, ended), tuple(verdicts))
+        info = self._info(collected, ended)
+        return Run(info, tuple(self._all_verdicts(collected, missing, stopped, info.is_own_test)))
 
     def _same_names(self) -> Iterable[str]:
         """Two faces under one name would share files and verdicts: the run cannot be read."""
@@ -214,16 +230,23 @@ class Gathering:
         ]
 
     def _all_verdicts(
-        self, collected: Collected, missing: Iterable[CollectedCase], stopped: str
+        self, collected: Collected, missing: Iterable[CollectedCase], stopped: str, own: Own
     ) -> Iterable[Verdict]:
         names, verdicts = self._names(), self._renamed()
         not_run = [
             self._undecided(case, names, Ruling.NOT_RUN, self._lost.get(case.nodeid, stopped))
             for case in missing
         ]
-        run_wide = rule_run_wide(verdicts, enforced=self.enforced, seed=self.settings.seed)
         left_out = [self._undecided(case, names, Ruling.NOT_HERE, WHY) for case in collected.left_out]
-        everything = merged([*verdicts, *not_run, *left_out], run_wide)
+        self.remarks += outside_in_words([*verdicts, *not_run], self._requirements, own)
+        everything = ruled_over_all(
+            verdicts,
+            [*not_run, *left_out],
+            requirements=self._requirements,
+            own=own,
+            enforced=self.enforced,
+            seed=self.settings.seed,
+        )
         if self.settings.profile == "tgi-guide" and not collected.narrowed:
             everything += rule_guide_profile(everything, self._backends(), seed=self.settings.seed)
         return sorted(everything, key=_report_order)
@@ -254,6 +277,7 @@ class Gathering:
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seed=self.settings.seed,
             profile=self.settings.profile,
+            requirements=self.settings.requirements,
             backends=tuple(self._backends()),
             versions={name.replace("-", "_"): version(name) for name in _VERSIONED}
             | {"python": platform.python_version()},

@@ -48,6 +48,10 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "N|random",
         "help": f"seed of properties, chaos and canary keys (default {DEFAULT_SEED})",
     },
+    "--tgi-requirements": {
+        "metavar": "SET",
+        "help": "judge by the cases of a frozen requirement set, such as 2026-12; others run and are listed",
+    },
     "--tgi-results": {
         "metavar": "DIR",
         "help": f"folder for the reports (default {DEFAULT_RESULTS})",

@@ -13,6 +13,7 @@ import pytest
 from tgi_conformance.backends.driver.environment import handed_on
 from tgi_conformance.backends.driver.spec import BackendSpec, parse_backend
 from tgi_conformance.contracts.codec import from_json, to_json
+from tgi_conformance.contracts.requirements.sets import read_set
 from tgi_conformance.plugin.environment import EnvironmentProblem, endpoints_given
 from tgi_conformance.plugin.ids import NO_CLAUSE
 from tgi_conformance.plugin.options import (
@@ -44,6 +45,7 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
             backends=_backends(config, environment),
             profile=profile,
             seed=seed,
+            requirements=_requirements(config.option.tgi_requirements),
             folder=Path(text(config, "--tgi-results", DEFAULT_RESULTS)).absolute(),
             inproc=bool(config.option.tgi_inproc),
             endpoints=endpoints_given(environment, seed),
@@ -84,6 +86,10 @@ def _check_reports(config: pytest.Config) -> None:
         formats_in(config.option.tgi_reports or "")
     except UnknownFormatError as problem:
         raise pytest.UsageError(f"--reports: {problem}") from problem
+
+
+def _requirements(name: str | None) -> str:
+    return read_set(name).name if name is not None else ""
 
 
 def read_seed(word: str) -> int:

@@ -53,6 +53,8 @@ class Settings:
     backends: tuple[BackendSpec, ...]
     profile: Profile = "default"
     seed: int = 0
+    #: Name of the requirement set that the run is judged by; empty: by all cases.
+    requirements: str = ""
     #: Folder that evidence and reports go to.
     folder: Path = Path("collected_results")
     inproc: bool = False
