@@ -320,6 +320,34 @@ def reproduce_command(**chosen: Any) -> int:
     return int(import_module(late_imports.REPRODUCE).reproduce(**chosen))
 
 
+@cli.command("compare", context_settings=_CONTEXT)
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all cases.")
+@click.option(
+    "--slower-factor",
+    "factor",
+    type=click.FloatRange(1),
+    default=2.0,
+    show_default=True,
+    help="A case is slower if it took so many times as long",
+)
+@click.option(
+    "--slower-seconds",
+    "seconds",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="and so many seconds more.",
+)
+def compare_command(**chosen: Any) -> int:
+    """Compare two runs: what broke, what is fixed, new, gone or slower. A and B: results folders or files.
+
+    Exit code 0: nothing broke; 1: a case is red that was green; 4: there is no such run.
+    """
+    return int(import_module(late_imports.COMPARE).compare(**chosen))
+
+
 def _listing(function: str, **chosen: Any) -> int:
     module = import_module(late_imports.CATALOGUE)
     listing = import_module(late_imports.CASE_LISTING)
