@@ -1,14 +1,16 @@
 """A run judged by a requirement set: what is outside it is told apart, neither red nor green. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 from tgi_conformance.contracts.requirements.sets import RequirementSet
-from tgi_conformance.contracts.verdict import Ruling, Verdict
+from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
 
 #: How the reason of such a case begins; the name of the set follows, then what the case showed.
 OUTSIDE: Final = "outside requirement set"
+#: How what such a case showed begins, where it would be red.
+_RED: Final = tuple(sorted(RED))
 #: So many red cases outside the set are named; ``verdicts.jsonl`` has all.
 _NAMED: Final = 3
 
@@ -29,14 +31,13 @@ def by_set(verdicts: Iterable[Verdict], requirements: RequirementSet | None, own
     ]
 
 
-def outside_in_words(
-    verdicts: Sequence[Verdict], requirements: RequirementSet | None, own: Own
-) -> tuple[str, ...]:
-    """A sentence on the cases outside the set, by the verdicts before they were told apart; none: no set."""
+def outside_in_words(verdicts: Iterable[Verdict], requirements: RequirementSet | None) -> tuple[str, ...]:
+    """A sentence on the cases outside the set, which were told apart before; none: there is no set."""
     if requirements is None:
         return ()
-    apart = [verdict for verdict in verdicts if is_outside(verdict, requirements, own)]
-    red = [verdict.case for verdict in apart if verdict.red]
+    begin = f"{OUTSIDE} {requirements.name}: "
+    apart = [verdict for verdict in verdicts if verdict.reason.startswith(begin)]
+    red = [v.case for v in apart if v.reason.removeprefix(begin).startswith(_RED)]
     named = ", ".join(red[:_NAMED]) + (f" and {len(red) - _NAMED} more" if len(red) > _NAMED else "")
     of_them = f"{len(red)} of them red and not judged: {named}" if red else "none of them is red"
     cases = f"{len(apart)} case{'' if len(apart) == 1 else 's'}"

@@ -79,6 +79,16 @@ class RealInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardInfo:
+    """Which part of a run this is, counted from 1."""
+
+    number: int
+    count: int
+    #: Whether the whole selection, of all shards, was narrowed by the user's choice, or this one broken off.
+    narrowed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """How a run was made. Times are ISO 8601 with a time zone; durations are seconds."""
 
@@ -96,6 +106,10 @@ class RunInfo:
     narrowed: bool = False
     #: The choice in words: "-k stream", "--case STREAM-12/fin"; empty when all was selected.
     selection: str = ""
+    #: Digest of all cases that were selected, those of other shards among them.
+    selected: str = ""
+    #: The part that this run is; None: it is the whole.
+    shard: ShardInfo | None = None
     wall_seconds: float = 0.0
     #: User and kernel time of the run's processes, servers and backends among them.
     cpu_seconds: float = 0.0

@@ -31,7 +31,7 @@ Exit codes:
   10  differs from the baseline
   11  the kit itself is at fault
   12  the backend did not start or describe itself
-  13  could not tell: an untestable MUST case, or under 95 % decided
+  13  could not tell: an untestable MUST case, no time left, or under 95 % decided
   14  the real endpoint is unusable, or its budget is used up
   15  a part of the reports could not be written
 """
@@ -97,6 +97,10 @@ def _backend_options(command: Any) -> Any:
     "--requirements",
     metavar="SET",
     help="Judge by the cases of a frozen requirement set, such as 2026-12; others run and are listed.",
+)
+@click.option("--shard", metavar="N/COUNT", help="Run this part of the cases only, such as 2/4; see merge.")
+@click.option(
+    "--budget-seconds", type=float, metavar="S", help="End within so many seconds; 13 if cases are left."
 )
 @click.option(
     "-n",
@@ -346,6 +350,19 @@ def compare_command(**chosen: Any) -> int:
     Exit code 0: nothing broke; 1: a case is red that was green; 4: there is no such run.
     """
     return int(import_module(late_imports.COMPARE).compare(**chosen))
+
+
+@cli.command("merge", context_settings=_CONTEXT, epilog=EXIT_CODES)
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True)
+@click.option("--results", metavar="DIR", help="Folder for the reports.  [default: collected_results]")
+@click.option("--reports", metavar="LIST", help="Also write these: github, gitlab, sarif, badge.")
+def merge_command(**chosen: Any) -> int:
+    """Put the shards of one run together to one report; DIR: the results folder of each.
+
+    The exit code is that of the run as a whole. Exit code 4, and nothing is written: a shard is missing,
+    given twice, empty, or of another run.
+    """
+    return int(import_module(late_imports.MERGE).merge(**chosen))
 
 
 def _listing(function: str, **chosen: Any) -> int:

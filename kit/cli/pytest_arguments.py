@@ -26,6 +26,8 @@ class Choice:
     profile: str | None = None
     seed: str | None = None
     requirements: str | None = None
+    shard: str | None = None
+    budget_seconds: float | None = None
     workers: int = 0
     expression: str | None = None
     cases: tuple[str, ...] = ()
@@ -77,6 +79,8 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-profile": choice.profile,
         "--tgi-seed": choice.seed,
         "--tgi-requirements": choice.requirements,
+        "--tgi-shard": choice.shard,
+        "--tgi-budget-seconds": choice.budget_seconds,
         "--tgi-order": choice.order,
         "--tgi-results": choice.results,
         "--tgi-enforce": choice.enforce,

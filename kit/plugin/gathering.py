@@ -15,26 +15,26 @@ from typing import Final
 
 import pytest
 
-from tgi_conformance.contracts.catalogue.clauses import load_catalogue
-from tgi_conformance.contracts.requirements.sets import read_set
-from tgi_conformance.contracts.verdict import Ruling, Verdict
+from tgi_conformance.contracts.verdict import NO_TURN, Ruling, Verdict
 from tgi_conformance.plugin.backends_seen import backends_down, backends_seen
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.collection import DURATIONS, OWN_TESTS, read_durations
 from tgi_conformance.plugin.cpu_time import children_seconds, cores, own_seconds, workers_seconds
+from tgi_conformance.plugin.ending.budget import is_used_up
 from tgi_conformance.plugin.ending.repeated import of_the_backend, of_the_endpoint, of_the_run
-from tgi_conformance.plugin.ending.ruling import ruled_over_all
-from tgi_conformance.plugin.guide_profile import rule_guide_profile
+from tgi_conformance.plugin.ending.ruling import requirements_of, ruled_over_all
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.plugin.options import cases_named, is_distributed, reports_asked
 from tgi_conformance.plugin.quick.choice import WHY
 from tgi_conformance.plugin.real.running import REAL_RUN
+from tgi_conformance.plugin.shards.dealing import parse_shard
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.gate import Gate, judge
-from tgi_conformance.reports.requirements import OUTSIDE, Own, outside_in_words
-from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo
+from tgi_conformance.reports.requirements import OUTSIDE, outside_in_words
+from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo, ShardInfo
 from tgi_conformance.reports.run_folder import FolderProblem, RunFolder, Written, open_folder, write_all
+from tgi_conformance.reports.shards.selection import digest_of
 from tgi_conformance.reports.verdict_lines import parse_line
 from tgi_conformance.reports.writing.guard import ADVICE, Unwritten, attempt
 from tgi_conformance.reports.writing.renewing import renew_map
@@ -75,8 +75,6 @@ class Gathering:
         self._tell_cases = tell_cases
         self.writes = config.option.tgi_report != "none"
         self.enforced = config.option.tgi_enforce == "should"
-        name = self.settings.requirements
-        self._requirements = read_set(name) if name else None
         self.verdicts: list[Verdict] = []
         #: Node ids of what pytest reported as failed.
         self._failed: set[str] = set()
@@ -198,6 +196,8 @@ class Gathering:
         stopped = (
             "" if all(case.nodeid in self._lost for case in missing) else "the run ended before its turn"
         )
+        if stopped and is_used_up(self.scratch):
+            stopped = f"{NO_TURN}, {self.config.option.tgi_budget_seconds:g} s"
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             stopped = INTERRUPTED
         ended = ""
@@ -207,7 +207,7 @@ class Gathering:
             count = len(collected.cases)
             ended = f"{word} after {count - len(missing)} of {count} cases"
         info = self._info(collected, ended)
-        return Run(info, tuple(self._all_verdicts(collected, missing, stopped, info.is_own_test)))
+        return Run(info, tuple(self._all_verdicts(info, collected, missing, stopped)))
 
     def _same_names(self) -> Iterable[str]:
         """Two faces under one name would share files and verdicts: the run cannot be read."""
@@ -230,7 +230,7 @@ class Gathering:
         ]
 
     def _all_verdicts(
-        self, collected: Collected, missing: Iterable[CollectedCase], stopped: str, own: Own
+        self, info: RunInfo, collected: Collected, missing: Iterable[CollectedCase], stopped: str
     ) -> Iterable[Verdict]:
         names, verdicts = self._names(), self._renamed()
         not_run = [
@@ -238,18 +238,9 @@ class Gathering:
             for case in missing
         ]
         left_out = [self._undecided(case, names, Ruling.NOT_HERE, WHY) for case in collected.left_out]
-        self.remarks += outside_in_words([*verdicts, *not_run], self._requirements, own)
-        everything = ruled_over_all(
-            verdicts,
-            [*not_run, *left_out],
-            requirements=self._requirements,
-            own=own,
-            enforced=self.enforced,
-            seed=self.settings.seed,
-        )
-        if self.settings.profile == "tgi-guide" and not collected.narrowed:
-            everything += rule_guide_profile(everything, self._backends(), seed=self.settings.seed)
-        return sorted(everything, key=_report_order)
+        everything = ruled_over_all(info, verdicts, [*not_run, *left_out], enforced=self.enforced)
+        self.remarks += outside_in_words(everything, requirements_of(info))
+        return everything
 
     def _undecided(
         self, case: CollectedCase, names: Mapping[str, str], ruling: Ruling, reason: str
@@ -282,8 +273,10 @@ class Gathering:
             versions={name.replace("-", "_"): version(name) for name in _VERSIONED}
             | {"python": platform.python_version()},
             workers=len(getattr(self.config.option, "tx", None) or ()) if is_distributed(self.config) else 0,
-            narrowed=collected.narrowed,
-            selection=", ".join(filter(None, (self._selection(), ended))),
+            narrowed=collected.narrowed or bool(self.settings.shard),
+            selection=", ".join(filter(None, (self._selection(), self._shard_in_words(), ended))),
+            selected=self._selected(collected),
+            shard=self._shard(collected),
             wall_seconds=round(time.monotonic() - self._clock, 3),
             cpu_seconds=round(own_seconds() + others, 3),
             cores=cores(),
@@ -295,6 +288,20 @@ class Gathering:
             real_options=of_the_endpoint(self.config, real.url) if real is not None else (),
             real=real,
         )
+
+    def _selected(self, collected: Collected) -> str:
+        names = self._names()
+        selected = (*collected.cases, *collected.left_out, *collected.elsewhere)
+        return digest_of((names.get(case.backend, case.backend), case.case) for case in selected)
+
+    def _shard(self, collected: Collected) -> ShardInfo | None:
+        if not self.settings.shard:
+            return None
+        shard = parse_shard(self.settings.shard)
+        return ShardInfo(number=shard.number, count=shard.count, narrowed=collected.narrowed)
+
+    def _shard_in_words(self) -> str:
+        return f"--shard {self.settings.shard}" if self.settings.shard else ""
 
     def _real(self) -> RealInfo | None:
         run = self.config.stash.get(REAL_RUN, None)
@@ -367,11 +374,6 @@ def _lost_evidence(verdicts: Sequence[Verdict]) -> Iterable[Unwritten]:
         count = f"{len(lost)} case{'' if len(lost) == 1 else 's'}"
         what = f"the evidence of {count}, the first {lost[0].case},"
         yield Unwritten(what=what, why=lost[0].evidence_lost, advice=ADVICE)
-
-
-def _report_order(verdict: Verdict) -> tuple[str, int, str]:
-    order = {clause.id: number for number, clause in enumerate(load_catalogue())}
-    return verdict.backend, order.get(verdict.clause, len(order)), verdict.case
 
 
 def _longest_wait(verdicts: Iterable[Verdict]) -> float:

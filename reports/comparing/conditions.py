@@ -30,7 +30,6 @@ _CONDITIONS: Final[tuple[tuple[str, Callable[[RunInfo], str], str], ...]] = (
     ("requirement set", lambda info: info.requirements, "none"),
     ("options", lambda info: " ".join(f"{flag} {value}".strip() for flag, value in info.options), "none"),
     ("real endpoint", lambda info: info.real.url if info.real else "", "none"),
-    ("selection", lambda info: info.selection or ("some cases" if info.narrowed else ""), "all cases"),
 )
 
 #: Members of a description that are told by themselves.
@@ -41,6 +40,11 @@ _LONGEST: Final = 120
 
 def conditions(before: RunInfo, after: RunInfo) -> tuple[Difference, ...]:
     """All that differs in how two runs were made, but for their backends."""
+    return (*judged_alike(before, after), *_selected(before, after))
+
+
+def judged_alike(before: RunInfo, after: RunInfo) -> tuple[Difference, ...]:
+    """What keeps two runs from ruling alike on the same case of the same backend; none: nothing."""
     return (*versions_changed(before, after), *_otherwise(before, after))
 
 
@@ -73,6 +77,14 @@ def claims_changed(before: BackendInfo, now: BackendInfo) -> str:
 def kit_version(info: RunInfo) -> str:
     """The version of the kit that made a run."""
     return info.versions.get("tgi_conformance", "unknown")
+
+
+def _selected(before: RunInfo, after: RunInfo) -> Iterator[Difference]:
+    then, now = (
+        info.selection or ("some cases" if info.narrowed else "all cases") for info in (before, after)
+    )
+    if then != now:
+        yield Difference(what="selection", before=then, after=now)
 
 
 def _otherwise(before: RunInfo, after: RunInfo) -> Iterator[Difference]:

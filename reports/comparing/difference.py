@@ -86,7 +86,7 @@ def _paired(before: Run, after: Run) -> tuple[list[tuple[BackendInfo, BackendInf
     then = {backend.name: backend for backend in before.backends}
     now = {backend.name: backend for backend in after.backends}
     if len(then) == len(now) == 1:
-        return [(*then.values(), *now.values())], ()
+        return list(zip(then.values(), now.values(), strict=True)), ()
     both = [(then[name], now[name]) for name in then if name in now]
     only = [f"{name} is in the first run only" for name in then if name not in now]
     only += [f"{name} is in the second run only" for name in now if name not in then]

@@ -61,22 +61,22 @@ def test_a_test_of_the_users_own_is_judged_whatever_the_set() -> None:
 
 
 def test_the_summary_names_what_is_red_outside() -> None:
-    (said,) = outside_in_words(RUN.verdicts, SET, nobodys)
+    (said,) = outside_in_words(by_set(RUN.verdicts, SET, nobodys), SET)
     assert said == (
         "judged by requirement set 2026-01; 1 case outside it, 1 of them red and not judged: STREAM-12/b"
     )
-    assert outside_in_words(RUN.verdicts, None, nobodys) == ()
+    assert outside_in_words(RUN.verdicts, None) == ()
 
 
 def test_a_run_wide_ruling_rests_on_the_cases_of_the_set() -> None:
     leak = Finding(clause="SEC-01", message="key:A in an exception")
     clean = Finding(clause="SEC-01", message="no key seen", breach=False)
-    cases = [replace(OLD, findings=(clean,)), verdict("STREAM-12/b", findings=(leak,))]
+    old, new = "RETRY-03/json-400", "SEC-01/never-in-a-set"
+    cases = [verdict(old, findings=(clean,)), verdict(new, findings=(leak,))]
 
-    def sec(*, by_a_set: bool) -> Ruling:
-        given = SET if by_a_set else None
-        ruled = ruled_over_all(cases, requirements=given, own=nobodys, enforced=False, seed=1)
+    def sec(requirements: str) -> Ruling:
+        ruled = ruled_over_all(run_of(requirements=requirements).info, cases, enforced=False)
         return next(each.ruling for each in ruled if each.case == "SEC-01/run-wide")
 
-    assert sec(by_a_set=True) is Ruling.PASSED
-    assert sec(by_a_set=False) is Ruling.FAILED
+    assert sec("2026-12") is Ruling.PASSED
+    assert sec("") is Ruling.FAILED
