@@ -365,6 +365,17 @@ def merge_command(**chosen: Any) -> int:
     return int(import_module(late_imports.MERGE).merge(**chosen))
 
 
+@cli.command("rerun", context_settings={**_CONTEXT, "ignore_unknown_options": True})
+@click.argument("place", metavar="RUN")
+@click.argument("further", metavar="[OPTIONS OF RUN]...", nargs=-1, type=click.UNPROCESSED)
+def rerun_command(place: str, further: tuple[str, ...]) -> int:
+    """Run once more what a report tells of, with its options, seed and requirement set; RUN: its run.json.
+
+    Versions that are others now are told first. Options that are added hold in place of the report's.
+    """
+    return int(import_module(late_imports.RERUN).rerun(place, further, main))
+
+
 def _listing(function: str, **chosen: Any) -> int:
     module = import_module(late_imports.CATALOGUE)
     listing = import_module(late_imports.CASE_LISTING)

@@ -1,7 +1,6 @@
 """The controller's part: gather the verdicts, rule on the run, write its files, set the exit code."""
 
 import os
-import platform
 import shlex
 import shutil
 import time
@@ -9,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +19,7 @@ from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.collection import DURATIONS, OWN_TESTS, read_durations
 from tgi_conformance.plugin.cpu_time import children_seconds, cores, own_seconds, workers_seconds
 from tgi_conformance.plugin.ending.budget import is_used_up
-from tgi_conformance.plugin.ending.repeated import of_the_backend, of_the_endpoint, of_the_run
+from tgi_conformance.plugin.ending.repeated import of_the_backend, of_the_endpoint, of_the_run, versions_here
 from tgi_conformance.plugin.ending.ruling import requirements_of, ruled_over_all
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
@@ -46,7 +44,6 @@ INTERRUPTED: Final = "the run was interrupted"
 #: pytest's codes of a run whose workers are still at work when it ends.
 _BROKEN_OFF: Final = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 EXPECTED_RESULTS: Final = "expected_results"
-_VERSIONED: Final = ("tgi-conformance", "pytest", "pytest-xdist", "hypothesis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,8 +267,7 @@ class Gathering:
             profile=self.settings.profile,
             requirements=self.settings.requirements,
             backends=tuple(self._backends()),
-            versions={name.replace("-", "_"): version(name) for name in _VERSIONED}
-            | {"python": platform.python_version()},
+            versions=versions_here(),
             workers=len(getattr(self.config.option, "tx", None) or ()) if is_distributed(self.config) else 0,
             narrowed=collected.narrowed or bool(self.settings.shard),
             selection=", ".join(filter(None, (self._selection(), self._shard_in_words(), ended))),

@@ -1,6 +1,8 @@
 """The options of a run that make its cases what they are: what a report repeats to run one of them again."""
 
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Final
 
 import pytest
@@ -17,8 +19,15 @@ _OF_THE_RUN: Final = (
     "--tgi-deadline",
     "--tgi-inproc",
 )
+_VERSIONED: Final = ("tgi-conformance", "pytest", "pytest-xdist", "hypothesis")
 #: Options of a real endpoint. Its further headers are secrets, and the budget bounds the whole run.
 _OF_THE_ENDPOINT: Final = ("--tgi-any-server", "--tgi-cacert", "--tgi-wait-ready")
+
+
+def versions_here() -> Mapping[str, str]:
+    """The versions of what plays and judges the cases, by name."""
+    here = {name.replace("-", "_"): version(name) for name in _VERSIONED}
+    return here | {"python": platform.python_version()}
 
 
 def of_the_run(config: pytest.Config) -> tuple[Option, ...]:
