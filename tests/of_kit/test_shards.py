@@ -13,6 +13,7 @@ from verdict_builder import evidence, run_of, verdict
 from tgi_conformance.cli import cli
 from tgi_conformance.contracts.requirements.sets import read_set
 from tgi_conformance.contracts.verdict import Finding, Ruling, Verdict
+from tgi_conformance.plugin.collection import BACKEND, Collection
 from tgi_conformance.plugin.ending.ruling import ruled_over_all
 from tgi_conformance.plugin.shards.dealing import Shard, ShardProblem, dealt, parse_shard
 from tgi_conformance.plugin.shards.durations import LEAST_SECONDS, usual_durations
@@ -22,6 +23,7 @@ from tgi_conformance.reports.run import Run, ShardInfo
 from tgi_conformance.reports.run_folder import open_folder, write_all, write_evidence
 from tgi_conformance.reports.shards.merging import ShardRun, merged_info, problems, without_shard
 from tgi_conformance.reports.shards.selection import digest_of
+from tgi_conformance.suites.harness.session import CASE_ID, SETTINGS, CaseId, Settings
 
 CASES = sorted(read_set("2026-12").cases)
 A, B, C = (verdict(f"STREAM-12/{slug}", nodeid=f"test_stream.py::{slug}") for slug in "abc")
@@ -194,6 +196,43 @@ def test_all_else_may_go_together() -> None:
     refuse(config(tx=["2*popen"]), real=True)
     refuse(config(tx=["ssh=build2"]), real=False)
     assert remote_workers(config(tx=["popen", "2*popen//python=python3"])) == []
+
+
+def test_a_process_keeps_its_part_and_tells_the_other_as_elsewhere(tmp_path: Path) -> None:
+    items = [FakeItem(case) for case in CASES[:40]]
+    others = FakeItem("")  # a test that is no case runs everywhere
+    numbers = dealt(CASES[:40], 2, usual_durations())
+    left: list[object] = []
+    stash = pytest.Stash()
+    stash[SETTINGS] = Settings(backends=(), shard="2/2")
+
+    def left_out(*, items: Sequence[object]) -> None:
+        left.extend(items)
+
+    hook = SimpleNamespace(pytest_deselected=left_out)
+    given = SimpleNamespace(stash=stash, hook=hook)
+    collection = Collection(given, tmp_path, lambda _: None)  # type: ignore[arg-type]
+    kept = [others, *items]
+    collection._keep_shard(given, kept)  # type: ignore[arg-type]
+    assert kept == [others, *(item for item, case in zip(items, CASES, strict=False) if numbers[case] == 2)]
+    assert left == collection._elsewhere == [item for item in items if item not in kept]
+    collection.pytest_deselected(collection._elsewhere)
+    assert collection._deselected == 0
+
+
+class FakeItem:
+    """What the collection asks of a test that is a case."""
+
+    def __init__(self, case: str) -> None:
+        clause, _, slug = case.partition("/")
+        self.stash = pytest.Stash()
+        self.nodeid = case
+        if case:
+            self.stash[CASE_ID] = CaseId(clause=clause, slug=slug)
+            self.stash[BACKEND] = "alpha"
+
+    def get_closest_marker(self, _: str) -> bool:
+        return True
 
 
 def written(place: Path, found: ShardRun) -> str:

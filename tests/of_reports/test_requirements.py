@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from verdict_builder import run_of, verdict
 
 from tgi_conformance.contracts.requirements.sets import parse_set
@@ -80,3 +81,12 @@ def test_a_run_wide_ruling_rests_on_the_cases_of_the_set() -> None:
 
     assert sec("2026-12") is Ruling.PASSED
     assert sec("") is Ruling.FAILED
+
+
+@pytest.mark.parametrize("ruling", Ruling)
+@pytest.mark.parametrize("case", ["STREAM-12/a", "STREAM-12/b"])
+def test_a_set_turns_nothing_red_that_was_green(case: str, ruling: Ruling) -> None:
+    before = verdict(case, ruling)
+    (after,) = by_set([before], SET, nobodys)
+    assert before.red or not after.red
+    assert SET.holds(case) == (after == before) or ruling is Ruling.NOT_APPLICABLE
