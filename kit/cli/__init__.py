@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from tgi_conformance import __version__, late_imports
+from tgi_conformance.cli.runs.commands import COMMANDS
 from tgi_conformance.cli.stdout import let_readers_leave
 
 _USAGE: Final = 4
@@ -324,58 +325,6 @@ def reproduce_command(**chosen: Any) -> int:
     return int(import_module(late_imports.REPRODUCE).reproduce(**chosen))
 
 
-@cli.command("compare", context_settings=_CONTEXT)
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all cases.")
-@click.option(
-    "--slower-factor",
-    "factor",
-    type=click.FloatRange(1),
-    default=2.0,
-    show_default=True,
-    help="A case is slower if it took so many times as long",
-)
-@click.option(
-    "--slower-seconds",
-    "seconds",
-    type=click.FloatRange(0),
-    default=0.5,
-    show_default=True,
-    help="and so many seconds more.",
-)
-def compare_command(**chosen: Any) -> int:
-    """Compare two runs: what broke, what is fixed, new, gone or slower. A and B: results folders or files.
-
-    Exit code 0: nothing broke; 1: a case is red that was green; 4: there is no such run.
-    """
-    return int(import_module(late_imports.COMPARE).compare(**chosen))
-
-
-@cli.command("merge", context_settings=_CONTEXT, epilog=EXIT_CODES)
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True)
-@click.option("--results", metavar="DIR", help="Folder for the reports.  [default: collected_results]")
-@click.option("--reports", metavar="LIST", help="Also write these: github, gitlab, sarif, badge.")
-def merge_command(**chosen: Any) -> int:
-    """Put the shards of one run together to one report; DIR: the results folder of each.
-
-    The exit code is that of the run as a whole. Exit code 4, and nothing is written: a shard is missing,
-    given twice, empty, or of another run.
-    """
-    return int(import_module(late_imports.MERGE).merge(**chosen))
-
-
-@cli.command("rerun", context_settings={**_CONTEXT, "ignore_unknown_options": True})
-@click.argument("place", metavar="RUN")
-@click.argument("further", metavar="[OPTIONS OF RUN]...", nargs=-1, type=click.UNPROCESSED)
-def rerun_command(place: str, further: tuple[str, ...]) -> int:
-    """Run once more what a report tells of, with its options, seed and requirement set; RUN: its run.json.
-
-    Versions that are others now are told first. Options that are added hold in place of the report's.
-    """
-    return int(import_module(late_imports.RERUN).rerun(place, further, main))
-
-
 def _listing(function: str, **chosen: Any) -> int:
     module = import_module(late_imports.CATALOGUE)
     listing = import_module(late_imports.CASE_LISTING)
@@ -385,6 +334,10 @@ def _listing(function: str, **chosen: Any) -> int:
         raise click.UsageError(str(error)) from error
     except listing.ListingError as error:
         raise click.ClickException(f"the suites could not be collected:\n{error}") from error
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
 
 
 def _workers(word: str, automatic: Any) -> int:

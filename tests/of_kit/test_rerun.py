@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from verdict_builder import run_of, verdict
 
-from tgi_conformance import cli as command_line
+from tgi_conformance.cli import cli
 from tgi_conformance.cli.runs.rerun import NotRepeatableError, rerun, words_of
 from tgi_conformance.plugin.ending.repeated import versions_here
 from tgi_conformance.reports.run import RealInfo, Run
@@ -75,10 +75,11 @@ def test_versions_that_differ_are_told_and_then_it_runs(
 
 def test_the_command_hands_on_what_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_all(made_by("tgi-conformance run"), tmp_path)
-    asked: list[list[str]] = []
-    monkeypatch.setattr(command_line, "main", lambda words: asked.append(words) or 0)
-    CliRunner().invoke(command_line.cli, ["rerun", str(tmp_path), "-n", "2"], standalone_mode=False)
-    assert asked == [["run", "--seed=7", "-n", "2"]]
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(cli.commands["run"], "callback", lambda **chosen: asked.append(chosen) or 5)
+    result = CliRunner().invoke(cli, ["rerun", str(tmp_path), "-n", "2"], standalone_mode=False)
+    assert result.return_value == 5
+    assert (asked[0]["seed"], asked[0]["workers"]) == ("7", "2")
 
 
 def test_a_folder_without_a_run_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
