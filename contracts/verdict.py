@@ -35,6 +35,8 @@ LISTED: Final = frozenset({Ruling.NOT_APPLICABLE, Ruling.NOT_HERE})
 RUN_WIDE: Final = "run-wide"
 
 
+#: How the reason of a case begins that was not run because the time of the whole run was used up.
+NO_TURN: Final = "no turn within the time limit"
 #: How the reason of a case begins that a bounded profile left out because the backend takes its time.
 FOR_TIME: Final = "left out for time"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal
 
-from tgi_conformance.contracts.verdict import DECIDED, LISTED, Ruling, Verdict
+from tgi_conformance.contracts.verdict import DECIDED, LISTED, NO_TURN, Ruling, Verdict
 from tgi_conformance.reports.blocked import blocked_in_words
 from tgi_conformance.reports.gating.scope import FLOOR, Scope
 from tgi_conformance.reports.run import Run
@@ -46,7 +46,7 @@ MEANING: Final = {
     Exit.BASELINE: "the results differ from the baseline",
     Exit.KIT_FAULT: "the kit itself is at fault",
     Exit.BACKEND_DOWN: "the backend did not start or could not describe itself",
-    Exit.UNCLEAR: "could not tell: an untestable MUST case, or too few MUST cases decided",
+    Exit.UNCLEAR: "could not tell: an untestable MUST case, no time left, or too few MUST cases decided",
     Exit.ENDPOINT_UNUSABLE: "the real endpoint is unusable, or its budget is used up",
     Exit.REPORT: "a part of the reports could not be written",
 }
@@ -124,7 +124,12 @@ def judge(
         *_pytest_cause(pytest_code, {Exit.NOTHING_COLLECTED}),
         _Cause(Exit.FAILED, _not_run(judged)),
         _Cause(
-            Exit.UNCLEAR, (*_untestable(judged, scope, enforced=enforced), *_below_floor(run, scope, lost))
+            Exit.UNCLEAR,
+            (
+                *_no_turn(judged),
+                *_untestable(judged, scope, enforced=enforced),
+                *_below_floor(run, scope, lost),
+            ),
         ),
     )
     reasons = tuple(reason for cause in causes for reason in cause.reasons)
@@ -191,8 +196,19 @@ def _advisories(verdicts: Sequence[Verdict], *, enforced: bool) -> tuple[str, ..
 
 
 def _not_run(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    lost = [verdict for verdict in verdicts if verdict.ruling is Ruling.NOT_RUN]
+    lost = [v for v in verdicts if v.ruling is Ruling.NOT_RUN and not v.reason.startswith(NO_TURN)]
     return (f"{_count(lost, 'case')} not run, the first {lost[0].case}: {lost[0].reason}",) if lost else ()
+
+
+def _no_turn(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """What the time limit left undone: nothing is known against the backend, and not enough for it."""
+    left = [v for v in verdicts if v.ruling is Ruling.NOT_RUN and v.reason.startswith(NO_TURN)]
+    if not left:
+        return ()
+    ran = len(verdicts) - len(left)
+    return (
+        f"{_count(left, 'case')} had {left[0].reason}, {ran} had theirs; the first left is {left[0].case}",
+    )
 
 
 def _below_floor(run: Run, scope: Scope, lost: int) -> tuple[str, ...]:

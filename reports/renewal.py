@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tgi_conformance.contracts.verdict import DECIDED, Verdict
-from tgi_conformance.reports.run import BackendInfo, RunInfo
+from tgi_conformance.reports.comparing.conditions import claims_changed, kit_version
+from tgi_conformance.reports.run import RunInfo
 
 #: Backend and case.
 _Key = tuple[str, str]
@@ -30,7 +31,7 @@ class Renewal:
 def differing(whole: RunInfo, later: RunInfo) -> str:
     """What keeps a later run from renewing the map of a whole one, in words; empty: nothing."""
     pairs = (
-        ("version of the kit", _version(whole), _version(later)),
+        ("version of the kit", kit_version(whole), kit_version(later)),
         ("seed", str(whole.seed), str(later.seed)),
         ("profile", whole.profile, later.profile),
         ("set of backends", _names(whole) or "none", _names(later) or "none"),
@@ -39,7 +40,7 @@ def differing(whole: RunInfo, later: RunInfo) -> str:
         if before != now:
             return f"another {what} ({before} then, {now} now)"
     for backend in whole.backends:
-        if changed := _claims_changed(backend, later.backend(backend.name)):
+        if changed := claims_changed(backend, later.backend(backend.name)):
             return f"other claims of {backend.name}: {changed}"
     return ""
 
@@ -68,16 +69,5 @@ def _key(verdict: Verdict) -> _Key:
     return verdict.backend, verdict.case
 
 
-def _version(info: RunInfo) -> str:
-    return info.versions.get("tgi_conformance", "unknown")
-
-
 def _names(info: RunInfo) -> str:
     return ", ".join(sorted(backend.name for backend in info.backends))
-
-
-def _claims_changed(before: BackendInfo, now: BackendInfo) -> str:
-    more = sorted(set(now.claimed) - set(before.claimed))
-    less = sorted(set(before.claimed) - set(now.claimed))
-    words = ([f"{', '.join(more)} now too"] if more else []) + ([f"no {', '.join(less)}"] if less else [])
-    return "; ".join(words)

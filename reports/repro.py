@@ -12,8 +12,6 @@ _SAME: Final = ("--tgi-endpoint",)
 _PREFIX: Final = "--tgi-"
 #: A run-wide ruling is shown by so many of the cases that it was seen in.
 _CASES: Final = 3
-#: In the node id of a case of the suites, where they were run by pytest.
-_SUITES: Final = "tgi_conformance/suites/"
 
 
 def repro_command(info: RunInfo, verdict: Verdict) -> str:
@@ -25,7 +23,7 @@ def repro_command(info: RunInfo, verdict: Verdict) -> str:
     cases = [verdict.case]
     if verdict.breaches and verdict.case.endswith(f"/{RUN_WIDE}"):
         cases = list(dict.fromkeys(breach.case for breach in verdict.breaches))[:_CASES]
-    if info.by_pytest and verdict.nodeid and _SUITES not in verdict.nodeid:
+    if info.is_own_test(verdict):
         return shlex.join(["pytest", verdict.nodeid, *_words(options)])
     ours = [(_own_name(flag), value) for flag, value in options]
     named = [("--case", case) for case in cases]

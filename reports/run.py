@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.json_types import JSON
@@ -13,6 +13,8 @@ from tgi_conformance.contracts.verdict import DECIDED, Ruling, Verdict
 
 #: An option of pytest and its value; the value of a flag is empty.
 Option: TypeAlias = tuple[str, str]
+#: In the node id of a case of the suites, where they were run by pytest.
+_SUITES: Final = "tgi_conformance/suites/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,16 @@ class Debt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardInfo:
+    """Which part of a run this is, counted from 1."""
+
+    number: int
+    count: int
+    #: Whether the whole selection, of all shards, was narrowed by the user's choice, or this one broken off.
+    narrowed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """How a run was made. Times are ISO 8601 with a time zone; durations are seconds."""
 
@@ -120,10 +132,16 @@ class RunInfo:
     #: Name to version: tgi_conformance, python, pytest, hypothesis, ...
     versions: Mapping[str, str] = field(default_factory=dict)
     workers: int = 0
+    #: Name of the requirement set that it is judged by; empty: by all cases.
+    requirements: str = ""
     #: Whether cases were left out by the user's choice; such a run never touches the results maps.
     narrowed: bool = False
     #: The choice in words: "-k stream", "--case STREAM-12/fin"; empty when all was selected.
     selection: str = ""
+    #: Digest of all cases that were selected, those of other shards among them.
+    selected: str = ""
+    #: The part that this run is; None: it is the whole.
+    shard: ShardInfo | None = None
     wall_seconds: float = 0.0
     #: User and kernel time of the run's processes, servers and backends among them.
     cpu_seconds: float = 0.0
@@ -137,6 +155,8 @@ class RunInfo:
     by_pytest: bool = False
     #: The options that make the cases what they are, but for the backend, its network, profile and seed.
     options: tuple[Option, ...] = ()
+    #: Those that say which failures are expected, and what makes the run fail.
+    gate: tuple[Option, ...] = ()
     #: Those by which forwarded cases reach the real endpoint.
     real_options: tuple[Option, ...] = ()
     #: The real endpoints; None: all was embedded.
@@ -148,6 +168,10 @@ class RunInfo:
     def least_seconds(self) -> float:
         """What the run could not take less than: its waits one after another, or its work on all cores."""
         return max(self.longest_wait_seconds, self.cpu_seconds / self.cores)
+
+    def is_own_test(self, verdict: Verdict) -> bool:
+        """Whether a case is a test of the user's own, which ran beside the suites in the user's pytest."""
+        return self.by_pytest and bool(verdict.nodeid) and _SUITES not in verdict.nodeid
 
     def backend(self, name: str) -> BackendInfo:
         """The backend of that name; one that never described itself is known by its name only."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from tgi_conformance import __version__, late_imports
+from tgi_conformance.cli.runs.commands import COMMANDS
 from tgi_conformance.cli.stdout import let_readers_leave
 
 _USAGE: Final = 4
@@ -31,7 +32,7 @@ Exit codes:
   10  differs from the baseline
   11  the kit itself is at fault
   12  the backend did not start or describe itself
-  13  could not tell: an untestable MUST case, or too few decided (--floor)
+  13  could not tell: an untestable MUST case, no time left, or too few decided
   14  the real endpoint is unusable, or its budget is used up
   15  a part of the reports could not be written
 """
@@ -93,6 +94,15 @@ def _backend_options(command: Any) -> Any:
     help="With --profile quick: run all cases of this clause, such as 'RETRY-*'; repeatable.",
 )
 @click.option("--seed", metavar="N|random", help="Seed of properties, chaos and canary keys.")
+@click.option(
+    "--requirements",
+    metavar="SET",
+    help="Judge by the cases of a frozen requirement set, such as 2026-12; others run and are listed.",
+)
+@click.option("--shard", metavar="N/COUNT", help="Run this part of the cases only, such as 2/4; see merge.")
+@click.option(
+    "--budget-seconds", type=float, metavar="S", help="End within so many seconds; 13 if cases are left."
+)
 @click.option(
     "-n",
     "--workers",
@@ -367,6 +377,10 @@ def _listing(function: str, **chosen: Any) -> int:
         raise click.UsageError(str(error)) from error
     except listing.ListingError as error:
         raise click.ClickException(f"the suites could not be collected:\n{error}") from error
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
 
 
 def _workers(word: str, automatic: Any) -> int:

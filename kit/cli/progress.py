@@ -12,12 +12,15 @@ from rich.progress import Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 
+from tgi_conformance.contracts.requirements.sets import RequirementSet, read_set
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
 from tgi_conformance.plugin.gathering import COMMAND, FINISHED, Finished
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
+from tgi_conformance.reports.requirements import by_set
 from tgi_conformance.reports.ruling_marks import MARKS
 from tgi_conformance.reports.terminal.lines import one_line
 from tgi_conformance.reports.verdict_lines import parse_line
+from tgi_conformance.suites.harness.session import SETTINGS
 
 #: A plain log gets a line after so many seconds, and at each tenth of the cases.
 _LINE_EVERY: Final = 15.0
@@ -180,6 +183,8 @@ class Watcher:
         self._counts: Counter[Ruling] = Counter()
         self._total: int | None = None
         self._config: pytest.Config | None = None
+        #: The set that the run is judged by: what is red outside it is no news while the run goes on.
+        self._requirements: RequirementSet | None = None
         #: What pytest would have printed.
         self.printed = io.StringIO()
         self.collection_errors: list[str] = []
@@ -194,6 +199,9 @@ class Watcher:
         """Turn pytest's reporter to a buffer."""
         self._config = config
         config.stash[COMMAND] = self._command
+        settings = config.stash.get(SETTINGS, None)
+        if settings is not None and settings.requirements:
+            self._requirements = read_set(settings.requirements)
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter._tw = type(reporter._tw)(self.printed)  # noqa: SLF001 - pytest has no switch for it
@@ -220,7 +228,7 @@ class Watcher:
         """Show a case's end."""
         line = getattr(report, VERDICT_ATTRIBUTE, None)
         if isinstance(line, str):
-            verdict = parse_line(line)
+            (verdict,) = by_set([parse_line(line)], self._requirements, lambda _: False)
             self._counts[verdict.ruling] += 1
             self._display.done(self._counts, self._said(verdict))
 

@@ -25,6 +25,9 @@ class Choice:
     allow_network: bool = False
     profile: str | None = None
     seed: str | None = None
+    requirements: str | None = None
+    shard: str | None = None
+    budget_seconds: float | None = None
     workers: int = 0
     expression: str | None = None
     cases: tuple[str, ...] = ()
@@ -80,6 +83,9 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-backend-command": choice.backend_command,
         "--tgi-profile": choice.profile,
         "--tgi-seed": choice.seed,
+        "--tgi-requirements": choice.requirements,
+        "--tgi-shard": choice.shard,
+        "--tgi-budget-seconds": choice.budget_seconds,
         "--tgi-order": choice.order,
         "--tgi-results": choice.results,
         "--tgi-enforce": choice.enforce,

@@ -19,6 +19,7 @@ from tgi_conformance.plugin.ending.sigterm import EndsBySigterm
 from tgi_conformance.plugin.options import asks_for_real, is_distributed
 from tgi_conformance.plugin.preflight import in_one_line, with_living
 from tgi_conformance.plugin.settings import build_settings, settings_from_text, settings_to_text
+from tgi_conformance.plugin.shards.refusals import refuse
 from tgi_conformance.suites.harness.session import SETTINGS
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ def activate(config: pytest.Config) -> None:
         scratch = Path(given[_SCRATCH_KEY])
     else:
         settings = build_settings(config)
+        real = asks_for_real(config, os.environ)
+        refuse(config, real=real)
         import_module(late_imports.GATE).read_gate(config, settings)
-        if asks_for_real(config, os.environ):
+        if real:
             settings = import_module(late_imports.REAL_RUN).with_real_endpoints(config, settings)
         config.stash[SETTINGS], down = with_living(config, settings)
         scratch = _new_scratch(given.get("testrunuid", ""))

@@ -20,7 +20,8 @@ from tgi_conformance.contracts.verdict import RED, Evidence, Ruling, Verdict
 from tgi_conformance.plugin.ahead import Ahead
 from tgi_conformance.plugin.backends_seen import note_backend, note_down
 from tgi_conformance.plugin.collected import Collected
-from tgi_conformance.plugin.collection import BACKEND, PROBLEM, SUITES, new_record
+from tgi_conformance.plugin.collection import BACKEND, PROBLEM, SUITES, new_record, read_durations
+from tgi_conformance.plugin.ending.budget import Budget
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import (
     ERROR_ATTRIBUTE,
@@ -36,6 +37,7 @@ from tgi_conformance.plugin.locks import LOCK_FILE, PRESENCE_FILE, held, present
 from tgi_conformance.plugin.options import cases_named
 from tgi_conformance.plugin.preflight import in_one_line
 from tgi_conformance.plugin.selection import names_clause
+from tgi_conformance.plugin.shards.durations import usual_durations
 from tgi_conformance.plugin.signs.filling import sign_of
 from tgi_conformance.reports.evidence_files import write_evidence
 from tgi_conformance.reports.writing.guard import attempt
@@ -75,8 +77,9 @@ _PHASES: Final = pytest.StashKey[_Phases]()
 class Cases:
     """One a process that runs tests."""
 
-    def __init__(self, config: pytest.Config, scratch: Path, ahead: Ahead) -> None:
+    def __init__(self, config: pytest.Config, scratch: Path, ahead: Ahead, limit: Budget | None) -> None:
         self.ahead = ahead
+        self._limit = limit
         self._config = config
         self.settings = config.stash[SETTINGS]
         self.scratch = scratch
@@ -95,6 +98,8 @@ class Cases:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Hold the run-wide locks from setup to teardown; a case that was started early has held them."""
+        if self._limit is not None and self._limit.is_over(item):
+            return (yield)
         begun = self.ahead.take(item)
         if begun is not None:
             item.stash[BEGUN] = begun
@@ -283,7 +288,10 @@ class Cases:
 def play(config: pytest.Config, scratch: Path) -> Cases:
     """Register what a process that runs tests does."""
     ahead = Ahead(config, scratch)
-    cases = Cases(config, scratch, ahead)
+    limit = _limit(config, scratch)
+    cases = Cases(config, scratch, ahead, limit)
+    if limit is not None:
+        config.pluginmanager.register(limit, "tgi-budget")
     config.pluginmanager.register(ahead, "tgi-ahead")
     config.pluginmanager.register(cases, "tgi-cases")
     config.pluginmanager.import_plugin(f"{SUITES}._fixtures")
@@ -297,6 +305,14 @@ def _label(config: pytest.Config) -> Callable[[Verdict], None] | None:
     module = import_module(late_imports.ALLURE)
     module.guard(config)
     return cast("Callable[[Verdict], None]", module.label)
+
+
+def _limit(config: pytest.Config, scratch: Path) -> Budget | None:
+    """The time limit of the run, by how long its cases took before: here, else with the reference."""
+    settings = config.stash[SETTINGS]
+    if settings.ends_at is None:
+        return None
+    return Budget(settings.ends_at, {**usual_durations(), **read_durations(settings.folder)}, scratch)
 
 
 def _budget(config: pytest.Config, collected: Collected) -> TimeBudget | None:

@@ -27,6 +27,8 @@ class Collected:
     cases: tuple[CollectedCase, ...] = ()
     #: Those that the profile leaves out: ruled "not here" without being run.
     left_out: tuple[CollectedCase, ...] = ()
+    #: Those of other shards.
+    elsewhere: tuple[CollectedCase, ...] = ()
     #: Whether cases were left out by the user's choice.
     narrowed: bool = False
     #: Sentences for the summary: foreign fixtures that touch suite cases, names of cases that are gone.

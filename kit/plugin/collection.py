@@ -13,6 +13,7 @@ from typing import Final, cast
 import pytest
 
 from tgi_conformance import late_imports
+from tgi_conformance.contracts.requirements.sets import read_set
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.ids import (
     BACKEND_FIXTURE,
@@ -29,6 +30,8 @@ from tgi_conformance.plugin.locks import share_of
 from tgi_conformance.plugin.options import cases_named
 from tgi_conformance.plugin.quick.choice import Candidate, chosen
 from tgi_conformance.plugin.selection import Selection, names_clause, unknown_case
+from tgi_conformance.plugin.shards.dealing import dealt, parse_shard
+from tgi_conformance.plugin.shards.durations import usual_durations
 from tgi_conformance.suites.harness.session import CASE_ID, SETTINGS, CaseId, CaseRecord, Settings
 from tgi_conformance.suites.ways.words import Way
 
@@ -72,6 +75,8 @@ class Collection:
         self.collected = Collected()
         self._deselected = 0
         self._left_out: list[pytest.Item] = []
+        #: Cases of other shards.
+        self._elsewhere: list[pytest.Item] = []
         self._remarks: list[str] = []
         self._unknown: list[str] = []
 
@@ -95,13 +100,14 @@ class Collection:
         self._refuse_doubles(cases)
         self._select(session, config, items)
         self._shorten(config, items)
+        self._keep_shard(config, items)
         self._order(config, items)
         self._remarks += foreign_fixtures(item for item in items if is_suite(item.path))
 
     @pytest.hookimpl
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count what options or plugins leave out; what the profile leaves out is no choice of cases."""
-        if items is not self._left_out:
+        """Count what options or plugins leave out; profile and shard are no choice of cases."""
+        if items is not self._left_out and items is not self._elsewhere:
             self._deselected += sum(item.get_closest_marker("clause") is not None for item in items)
 
     @pytest.hookimpl(tryfirst=True)
@@ -110,7 +116,9 @@ class Collection:
         self.collected = Collected(
             cases=tuple(_collected(item) for item in session.items if CASE_ID in item.stash),
             left_out=tuple(map(_collected, self._left_out)),
-            narrowed=bool(self._deselected) or not covers_suites(session, self._left_out),
+            elsewhere=tuple(map(_collected, self._elsewhere)),
+            narrowed=bool(self._deselected)
+            or not covers_suites(session, [*self._left_out, *self._elsewhere]),
             remarks=tuple(dict.fromkeys(self._remarks)),
             unknown=tuple(self._unknown),
         )
@@ -184,11 +192,15 @@ class Collection:
                 self._remarks.append(f"--tgi-case {pattern}: no case that was collected has that name")
 
     def _shorten(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out what profile quick does without; cases that the user named are all run."""
+        """Leave out what profile quick does without; cases that the user named are all run.
+
+        Of a requirement set, it chooses among the set's: one outside it would not be judged.
+        """
         if self.settings.profile != "quick" or cases_named(config):
             return
         focus: list[str] = config.option.tgi_focus or []
-        cases = [item for item in items if CASE_ID in item.stash and is_suite(item.path)]
+        suites = [item for item in items if CASE_ID in item.stash and is_suite(item.path)]
+        cases = [item for item in suites if self._is_required(item)]
         clauses = {item.stash[CASE_ID].clause for item in cases}
         self._remarks += [
             f"--tgi-focus {pattern}: no clause of that name has a case"
@@ -196,11 +208,33 @@ class Collection:
             if not any(names_clause(pattern, clause) for clause in clauses)
         ]
         runs = chosen([self._candidate(item) for item in cases], focus)
-        self._left_out = [item for item, run in zip(cases, runs, strict=True) if not run]
+        kept = {item for item, run in zip(cases, runs, strict=True) if run}
+        self._left_out = [item for item in suites if item not in kept]
         left = set(self._left_out)
         items[:] = [item for item in items if item not in left]
         if self._left_out:
             config.hook.pytest_deselected(items=self._left_out)
+
+    def _keep_shard(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep this shard's part of the cases, and of those that the profile leaves out."""
+        if not self.settings.shard:
+            return
+        shard = parse_shard(self.settings.shard)
+        cases = [item for item in items if CASE_ID in item.stash]
+        others: set[pytest.Item] = set()
+        for part in (cases, self._left_out):
+            ids = [item.stash[CASE_ID].text for item in part]
+            numbers = dealt(ids, shard.count, usual_durations())
+            others |= {item for item in part if numbers[item.stash[CASE_ID].text] != shard.number}
+        self._elsewhere = [item for item in (*cases, *self._left_out) if item in others]
+        self._left_out = [item for item in self._left_out if item not in others]
+        items[:] = [item for item in items if item not in others]
+        if self._elsewhere:
+            config.hook.pytest_deselected(items=self._elsewhere)
+
+    def _is_required(self, item: pytest.Item) -> bool:
+        name = self.settings.requirements
+        return not name or read_set(name).holds(item.stash[CASE_ID].text)
 
     def _candidate(self, item: pytest.Item) -> Candidate:
         described = self.settings.described.get(item.stash[BACKEND])

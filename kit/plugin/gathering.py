@@ -1,7 +1,6 @@
 """The controller's part: gather the verdicts, rule on the run, write its files, set the exit code."""
 
 import os
-import platform
 import shlex
 import shutil
 import time
@@ -9,31 +8,38 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tgi_conformance.contracts.catalogue.clauses import load_catalogue
-from tgi_conformance.contracts.verdict import Ruling, Verdict
+from tgi_conformance.contracts.verdict import NO_TURN, Ruling, Verdict
 from tgi_conformance.plugin.backends_seen import backends_down, backends_seen
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.collection import DURATIONS, OWN_TESTS, read_durations
 from tgi_conformance.plugin.cpu_time import children_seconds, cores, own_seconds, workers_seconds
-from tgi_conformance.plugin.ending.repeated import of_the_backend, of_the_endpoint, of_the_run
+from tgi_conformance.plugin.ending.budget import is_used_up
+from tgi_conformance.plugin.ending.repeated import (
+    of_the_backend,
+    of_the_endpoint,
+    of_the_gate,
+    of_the_run,
+    versions_here,
+)
+from tgi_conformance.plugin.ending.ruling import requirements_of, ruled_over_all
 from tgi_conformance.plugin.gate.given import GATE
-from tgi_conformance.plugin.guide_profile import rule_guide_profile
 from tgi_conformance.plugin.ids import find_clause
 from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.plugin.options import cases_named, is_distributed, reports_asked
 from tgi_conformance.plugin.quick.choice import WHY
 from tgi_conformance.plugin.real.running import REAL_RUN
-from tgi_conformance.plugin.run_wide import merged, rule_run_wide
+from tgi_conformance.plugin.shards.dealing import parse_shard
 from tgi_conformance.reports.atomic import write_json
 from tgi_conformance.reports.gate import Gate, judge
-from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo
+from tgi_conformance.reports.requirements import outside_in_words
+from tgi_conformance.reports.run import BackendInfo, RealInfo, Run, RunInfo, ShardInfo
 from tgi_conformance.reports.run_folder import FolderProblem, RunFolder, Written, open_folder, write_all
+from tgi_conformance.reports.shards.selection import digest_of
 from tgi_conformance.reports.verdict_lines import parse_line
 from tgi_conformance.reports.writing.guard import ADVICE, Unwritten, attempt
 from tgi_conformance.reports.writing.renewing import renew_map
@@ -45,7 +51,6 @@ INTERRUPTED: Final = "the run was interrupted"
 #: pytest's codes of a run whose workers are still at work when it ends.
 _BROKEN_OFF: Final = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 EXPECTED_RESULTS: Final = "expected_results"
-_VERSIONED: Final = ("tgi-conformance", "pytest", "pytest-xdist", "hypothesis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +78,6 @@ class Gathering:
         self.scratch = scratch
         self._tell_cases = tell_cases
         self.writes = config.option.tgi_report != "none"
-        self.enforced = config.option.tgi_enforce == "should"
         self.gate = config.stash[GATE]
         self.verdicts: list[Verdict] = []
         self.remarks: list[str] = []
@@ -171,7 +175,7 @@ class Gathering:
         gate = judge(
             run,
             pytest_code=self._pytest_code(session, exitstatus),
-            enforce="should" if self.enforced else "must",
+            enforce=self.gate.enforce,
             backends_down=(*backends_down(self.scratch), *self._same_names()),
             endpoint_unusable=endpoint_unusable(run),
             baseline=held.problems,
@@ -195,6 +199,8 @@ class Gathering:
         stopped = (
             "" if all(case.nodeid in self._lost for case in missing) else "the run ended before its turn"
         )
+        if stopped and is_used_up(self.scratch):
+            stopped = f"{NO_TURN}, {self.config.option.tgi_budget_seconds:g} s"
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             stopped = INTERRUPTED
         ended = ""
@@ -203,8 +209,8 @@ class Gathering:
             word = "interrupted" if stopped is INTERRUPTED else "broken off"
             count = len(collected.cases)
             ended = f"{word} after {count - len(missing)} of {count} cases"
-        verdicts = self._all_verdicts(collected, missing, stopped)
-        return Run(self._info(collected, ended), tuple(verdicts))
+        info = self._info(collected, ended)
+        return Run(info, tuple(self._all_verdicts(info, collected, missing, stopped)))
 
     def _pytest_code(self, session: pytest.Session, exitstatus: int) -> int:
         """The code that pytest gave; where all that failed are red verdicts, these decide in its place."""
@@ -234,19 +240,19 @@ class Gathering:
         ]
 
     def _all_verdicts(
-        self, collected: Collected, missing: Iterable[CollectedCase], stopped: str
+        self, info: RunInfo, collected: Collected, missing: Iterable[CollectedCase], stopped: str
     ) -> Iterable[Verdict]:
         names, verdicts = self._names(), self._renamed()
         not_run = [
             self._undecided(case, names, Ruling.NOT_RUN, self._lost.get(case.nodeid, stopped))
             for case in missing
         ]
-        run_wide = rule_run_wide(verdicts, enforced=self.enforced, seed=self.settings.seed)
         left_out = [self._undecided(case, names, Ruling.NOT_HERE, WHY) for case in collected.left_out]
-        everything = merged([*verdicts, *not_run, *left_out], run_wide)
-        if self.settings.profile == "tgi-guide" and not collected.narrowed:
-            everything += rule_guide_profile(everything, self._backends(), seed=self.settings.seed)
-        return sorted(everything, key=_report_order)
+        everything = ruled_over_all(
+            info, verdicts, [*not_run, *left_out], enforced=self.gate.enforce == "should"
+        )
+        self.remarks += outside_in_words(everything, requirements_of(info))
+        return everything
 
     def _undecided(
         self, case: CollectedCase, names: Mapping[str, str], ruling: Ruling, reason: str
@@ -274,12 +280,14 @@ class Gathering:
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seed=self.settings.seed,
             profile=self.settings.profile,
+            requirements=self.settings.requirements,
             backends=tuple(self._backends()),
-            versions={name.replace("-", "_"): version(name) for name in _VERSIONED}
-            | {"python": platform.python_version()},
+            versions=versions_here(),
             workers=len(getattr(self.config.option, "tx", None) or ()) if is_distributed(self.config) else 0,
-            narrowed=collected.narrowed,
-            selection=", ".join(filter(None, (self._selection(), ended))),
+            narrowed=collected.narrowed or bool(self.settings.shard),
+            selection=", ".join(filter(None, (self._selection(), self._shard_in_words(), ended))),
+            selected=self._selected(collected),
+            shard=self._shard(collected),
             wall_seconds=round(time.monotonic() - self._clock, 3),
             cpu_seconds=round(own_seconds() + others, 3),
             cores=cores(),
@@ -288,9 +296,24 @@ class Gathering:
             or shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
             by_pytest=COMMAND not in self.config.stash,
             options=of_the_run(self.config),
+            gate=of_the_gate(self.config),
             real_options=of_the_endpoint(self.config, real.url) if real is not None else (),
             real=real,
         )
+
+    def _selected(self, collected: Collected) -> str:
+        names = self._names()
+        selected = (*collected.cases, *collected.left_out, *collected.elsewhere)
+        return digest_of((names.get(case.backend, case.backend), case.case) for case in selected)
+
+    def _shard(self, collected: Collected) -> ShardInfo | None:
+        if not self.settings.shard:
+            return None
+        shard = parse_shard(self.settings.shard)
+        return ShardInfo(number=shard.number, count=shard.count, narrowed=collected.narrowed)
+
+    def _shard_in_words(self) -> str:
+        return f"--shard {self.settings.shard}" if self.settings.shard else ""
 
     def _real(self) -> RealInfo | None:
         run = self.config.stash.get(REAL_RUN, None)
@@ -363,11 +386,6 @@ def _lost_evidence(verdicts: Sequence[Verdict]) -> Iterable[Unwritten]:
         count = f"{len(lost)} case{'' if len(lost) == 1 else 's'}"
         what = f"the evidence of {count}, the first {lost[0].case},"
         yield Unwritten(what=what, why=lost[0].evidence_lost, advice=ADVICE)
-
-
-def _report_order(verdict: Verdict) -> tuple[str, int, str]:
-    order = {clause.id: number for number, clause in enumerate(load_catalogue())}
-    return verdict.backend, order.get(verdict.clause, len(order)), verdict.case
 
 
 def _longest_wait(verdicts: Iterable[Verdict]) -> float:

@@ -50,6 +50,19 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "N|random",
         "help": f"seed of properties, chaos and canary keys (default {DEFAULT_SEED})",
     },
+    "--tgi-requirements": {
+        "metavar": "SET",
+        "help": "judge by the cases of a frozen requirement set, such as 2026-12; others run and are listed",
+    },
+    "--tgi-shard": {
+        "metavar": "N/COUNT",
+        "help": "run this part of the cases only, such as 2/4; tgi-conformance merge puts the parts together",
+    },
+    "--tgi-budget-seconds": {
+        "type": float,
+        "metavar": "S",
+        "help": "end the run within so many seconds; cases that had no turn make it end with 13",
+    },
     "--tgi-results": {
         "metavar": "DIR",
         "help": f"folder for the reports (default {DEFAULT_RESULTS})",

@@ -5,7 +5,7 @@ Most are ruled as ``<clause>/run-wide``. The healthy calls that cases are built 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tgi_conformance.contracts.catalogue.clauses import Level, load_catalogue
@@ -58,6 +58,7 @@ def merged(verdicts: Sequence[Verdict], run_wide: Sequence[Verdict]) -> list[Ver
     for verdict in verdicts:
         other = ruled.get((verdict.backend, verdict.case))
         if other is not None and (verdict.ruling in _UNSEEN or (other.red and not verdict.red)):
+            ruled[verdict.backend, verdict.case] = replace(other, nodeid=verdict.nodeid)
             continue
         ruled.pop((verdict.backend, verdict.case), None)
         kept.append(verdict)

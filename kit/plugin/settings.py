@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from tgi_conformance.backends.driver.environment import handed_on
 from tgi_conformance.backends.driver.spec import BackendSpec, parse_backend
 from tgi_conformance.contracts.codec import from_json, to_json
+from tgi_conformance.contracts.requirements.sets import read_set
+from tgi_conformance.plugin.ending.budget import last_turn
 from tgi_conformance.plugin.environment import EnvironmentProblem, endpoints_given
 from tgi_conformance.plugin.ids import NO_CLAUSE
 from tgi_conformance.plugin.options import (
@@ -22,6 +25,7 @@ from tgi_conformance.plugin.options import (
     text,
 )
 from tgi_conformance.plugin.selection import is_wild, unknown_clause
+from tgi_conformance.plugin.shards.dealing import parse_shard
 from tgi_conformance.reports.formats.names import UnknownFormatError, formats_in
 from tgi_conformance.suites.harness.session import Profile, Settings
 
@@ -44,6 +48,9 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
             backends=_backends(config, environment),
             profile=profile,
             seed=seed,
+            requirements=_requirements(config.option.tgi_requirements),
+            shard=str(parse_shard(given)) if (given := config.option.tgi_shard) else "",
+            ends_at=_ends_at(config.option.tgi_budget_seconds),
             folder=Path(text(config, "--tgi-results", DEFAULT_RESULTS)).absolute(),
             inproc=bool(config.option.tgi_inproc),
             endpoints=endpoints_given(environment, seed),
@@ -86,6 +93,10 @@ def _check_reports(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--reports: {problem}") from problem
 
 
+def _requirements(name: str | None) -> str:
+    return read_set(name).name if name is not None else ""
+
+
 def read_seed(word: str) -> int:
     """Read ``--tgi-seed``: a number, or "random" for a new one."""
     if word == "random":
@@ -120,6 +131,14 @@ def _profile(word: str) -> Profile:
     if word not in get_args(Profile):
         raise pytest.UsageError(f"--tgi-profile {word}: one of {', '.join(get_args(Profile))}")
     return cast("Profile", word)
+
+
+def _ends_at(budget: float | None) -> float | None:
+    if budget is None:
+        return None
+    if not 0 < budget < float("inf"):
+        raise pytest.UsageError(f"budget {budget:g}: give a number of seconds above 0")
+    return last_turn(time.monotonic(), budget)
 
 
 def _deadline(given: float | None) -> float:

@@ -53,6 +53,12 @@ class Settings:
     backends: tuple[BackendSpec, ...]
     profile: Profile = "default"
     seed: int = 0
+    #: Name of the requirement set that the run is judged by; empty: by all cases.
+    requirements: str = ""
+    #: The part of the run that is run here, as "2/4"; empty: all of it.
+    shard: str = ""
+    #: When the last case must be over, by the monotonic clock of this machine; None: there is no time limit.
+    ends_at: float | None = None
     #: Folder that evidence and reports go to.
     folder: Path = Path("collected_results")
     inproc: bool = False

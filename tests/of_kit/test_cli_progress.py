@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -13,8 +14,10 @@ from rich.text import Text
 from tgi_conformance.cli.last_failed import last_failed
 from tgi_conformance.cli.progress import LiveBar, PlainLines, Watcher, display_for, in_brief, progress_line
 from tgi_conformance.contracts.verdict import Finding, Ruling, Verdict
+from tgi_conformance.plugin.judging import VERDICT_ATTRIBUTE
 from tgi_conformance.reports.layout import Layout
-from tgi_conformance.reports.verdict_lines import write_verdicts
+from tgi_conformance.reports.verdict_lines import line, write_verdicts
+from tgi_conformance.suites.harness.session import SETTINGS, Settings
 
 
 def _feed(display: PlainLines | LiveBar, count: int) -> None:
@@ -154,3 +157,16 @@ def test_what_a_backend_says_moves_no_cursor() -> None:
     said = watcher._said(hostile)
     assert said is not None
     assert said.plain == "✗ failed  RETRY-01/a  \\x1b[2Jgone \\x07"
+
+
+@pytest.mark.parametrize(("requirements", "shown"), [("", True), ("2026-12", False)])
+def test_what_is_red_outside_the_requirement_set_is_no_news(requirements: str, *, shown: bool) -> None:
+    stash = pytest.Stash()
+    stash[SETTINGS] = Settings(backends=(), requirements=requirements)
+    config = SimpleNamespace(stash=stash, pluginmanager=SimpleNamespace(get_plugin=lambda _: None))
+    out = io.StringIO()
+    watcher = Watcher(PlainLines(Console(file=out, width=120)), command="", verbose=False)
+    watcher.pytest_configure(config)  # type: ignore[arg-type]
+    new = _verdict("RETRY-01/younger-than-the-set", Ruling.FAILED)
+    watcher.pytest_runtest_logreport(SimpleNamespace(**{VERDICT_ATTRIBUTE: line(new)}))  # type: ignore[arg-type]
+    assert ("RETRY-01/younger-than-the-set" in out.getvalue()) is shown

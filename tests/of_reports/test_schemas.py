@@ -9,7 +9,7 @@ from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
 from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.schema.registry import problems, schema
 from tgi_conformance.contracts.verdict import Breach, Evidence, Finding, Ruling, Sign, Verdict
-from tgi_conformance.reports.run import BackendInfo, Debt, RealInfo, RunInfo
+from tgi_conformance.reports.run import BackendInfo, Debt, RealInfo, RunInfo, ShardInfo
 from tgi_conformance.reports.run_folder import write_all, write_evidence
 
 
@@ -31,6 +31,7 @@ def required(cls: type) -> list[str]:
         (BackendInfo, schema("run")["$defs"]["BackendInfo"]),
         (RealInfo, schema("run")["$defs"]["RealInfo"]),
         (Debt, schema("run")["$defs"]["Debt"]),
+        (ShardInfo, schema("run")["$defs"]["ShardInfo"]),
     ],
 )
 def test_a_schema_has_the_fields_of_its_class_and_their_defaults(

@@ -1,6 +1,8 @@
 """The options of a run that make its cases what they are: what a report repeats to run one of them again."""
 
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Final
 
 import pytest
@@ -17,13 +19,33 @@ _OF_THE_RUN: Final = (
     "--tgi-deadline",
     "--tgi-inproc",
 )
+#: Options that say what makes the run fail; they change no case.
+_OF_THE_GATE: Final = (
+    "--tgi-baseline",
+    "--tgi-level",
+    "--tgi-fail-on",
+    "--tgi-against",
+    "--tgi-floor",
+)
+_VERSIONED: Final = ("tgi-conformance", "pytest", "pytest-xdist", "hypothesis")
 #: Options of a real endpoint. Its further headers are secrets, and the budget bounds the whole run.
 _OF_THE_ENDPOINT: Final = ("--tgi-any-server", "--tgi-cacert", "--tgi-wait-ready")
+
+
+def versions_here() -> Mapping[str, str]:
+    """The versions of what plays and judges the cases, by name."""
+    here = {name.replace("-", "_"): version(name) for name in _VERSIONED}
+    return here | {"python": platform.python_version()}
 
 
 def of_the_run(config: pytest.Config) -> tuple[Option, ...]:
     """The options that hold for every case, as they were given."""
     return tuple(_given(config, _OF_THE_RUN))
+
+
+def of_the_gate(config: pytest.Config) -> tuple[Option, ...]:
+    """The options that say what makes the run fail, but for ``--tgi-enforce``, which holds for every case."""
+    return tuple(_given(config, _OF_THE_GATE))
 
 
 def of_the_endpoint(config: pytest.Config, url: str) -> tuple[Option, ...]:

@@ -1,6 +1,7 @@
 """Reads what a run is to be judged by, before anything is started: a mistake in it must not cost a run."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -10,14 +11,15 @@ import pytest
 from tgi_conformance.contracts.catalogue.clauses import Level
 from tgi_conformance.contracts.catalogue.levels import ConformanceLevel, load_levels
 from tgi_conformance.plugin.collection import OWN_TESTS
+from tgi_conformance.plugin.ending.repeated import of_the_gate, of_the_run
 from tgi_conformance.plugin.gate.earlier_run import EarlierRun, last_run, named_run
 from tgi_conformance.plugin.options import BASELINE_NONE
 from tgi_conformance.reports.baseline.entry import FILE, Baseline, BaselineError
 from tgi_conformance.reports.baseline.judging import Judged, hold_against
 from tgi_conformance.reports.baseline.reading import read_baseline
-from tgi_conformance.reports.gate import EVERYTHING
+from tgi_conformance.reports.gate import EVERYTHING, Enforce
 from tgi_conformance.reports.gating.scope import Scope
-from tgi_conformance.reports.run import Run
+from tgi_conformance.reports.run import Option, Run
 from tgi_conformance.suites.harness.session import Settings
 
 _PERCENT: Final = 100
@@ -30,6 +32,7 @@ class GateGiven:
     scope: Scope = EVERYTHING
     baseline: Baseline | None = None
     earlier: EarlierRun | None = None
+    enforce: Enforce = "must"
 
     def held(self, run: Run, today: date) -> Judged:
         """The run as its baseline leaves it, with what is to be said of the run that it is compared with."""
@@ -46,18 +49,37 @@ GATE: Final = pytest.StashKey[GateGiven]()
 
 
 def read_gate(config: pytest.Config, settings: Settings) -> None:
-    """Read options and files. Raises ``pytest.UsageError`` that says what is wrong and what to write."""
-    option = config.option
-    level = _level(option.tgi_level, enforces_should=option.tgi_enforce == "should")
-    earlier = _earlier(config, settings)
-    config.stash[GATE] = GateGiven(
+    """Read options and files. Raises ``pytest.UsageError`` that says what is wrong and what to write.
+
+    A shard sees a part of the cases, and a baseline speaks of the whole run: it is read, so that a mistake in
+    it is told before all shards have run, and held against the run by ``merge``.
+    """
+    given = gate_of(
+        (*of_the_run(config), *of_the_gate(config)),
+        Path(config.invocation_params.dir),
+        results=settings.folder,
+        quick=settings.profile == "quick",
+    )
+    config.stash[GATE] = replace(given, baseline=None) if settings.shard else given
+
+
+def gate_of(options: Sequence[Option], folder: Path, *, results: Path, quick: bool) -> GateGiven:
+    """What options of the run and of its gate ask for, with files looked up from ``folder``.
+
+    ``results`` is where the last run stands. Raises ``pytest.UsageError``.
+    """
+    asked = dict(options)
+    level = _level(asked.get("--tgi-level"), enforces_should=asked.get("--tgi-enforce") == "should")
+    earlier = _earlier(asked.get("--tgi-fail-on"), asked.get("--tgi-against"), folder, results, quick=quick)
+    return GateGiven(
         scope=Scope(
             level=level,
             earlier=None if earlier is None else earlier.earlier,
-            floor=_floor(option.tgi_floor),
+            floor=_floor(asked.get("--tgi-floor")),
         ),
-        baseline=_baseline(option.tgi_baseline, Path(config.invocation_params.dir)),
+        baseline=_baseline(asked.get("--tgi-baseline"), folder),
         earlier=earlier,
+        enforce="should" if asked.get("--tgi-enforce") == "should" else "must",
     )
 
 
@@ -76,20 +98,22 @@ def _level(name: str | None, *, enforces_should: bool) -> ConformanceLevel | Non
     return level
 
 
-def _earlier(config: pytest.Config, settings: Settings) -> EarlierRun | None:
-    against: str | None = config.option.tgi_against
-    if config.option.tgi_fail_on != "new":
+def _earlier(
+    fail_on: str | None, against: str | None, folder: Path, results: Path, *, quick: bool
+) -> EarlierRun | None:
+    if fail_on != "new":
         if against is not None:
             raise pytest.UsageError(f"--against {against} goes with --fail-on new")
         return None
     if against is None:
-        return last_run(settings.folder, quick=settings.profile == "quick")
-    return named_run(Path(config.invocation_params.dir) / against, against)
+        return last_run(results, quick=quick)
+    return named_run(folder / against, against)
 
 
-def _floor(percent: float | None) -> float | None:
-    if percent is None:
+def _floor(given: str | None) -> float | None:
+    if given is None:
         return None
+    percent = float(given)
     if not 0 < percent <= _PERCENT:
         raise pytest.UsageError(f"--floor {percent:g}: give a percentage above 0, 100 at most")
     return percent / _PERCENT

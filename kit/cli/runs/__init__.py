@@ -1,0 +1,1 @@
+"""Commands on runs that are over: compare two, merge shards, run one again."""

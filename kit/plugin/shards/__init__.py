@@ -1,0 +1,1 @@
+"""Shards: which cases of a selection each of several machines runs."""

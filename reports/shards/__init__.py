@@ -1,0 +1,1 @@
+"""The shards of one run, put together to a run."""
