@@ -4,6 +4,8 @@ import ast
 import json
 import shutil
 import subprocess
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -249,6 +251,16 @@ def test_the_host_in_javascript_is_that_of_the_example() -> None:
     for name in HOST_FILES:
         example = (ROOT / "docs" / "examples" / "node" / name).read_text(encoding="utf-8")
         assert (TEMPLATES / "node" / name).read_text(encoding="utf-8") == example
+
+
+@pytest.mark.parametrize(
+    "chosen", [OWN, OPENAI, NODE, replace(OWN, name="@scope/client")], ids=lambda c: c.name
+)
+def test_the_baseline_has_the_claims_of_the_adapter_and_no_entry(chosen: Chosen) -> None:
+    files = render(chosen, SURFACES["read"], GITHUB)
+    (claims,) = tomllib.loads(text_of(files, "expected_failures.toml")).values()
+    assert claims[chosen.name][0] == "core"
+    assert json.dumps(claims[chosen.name][1:])[1:-1] in files[0].text
 
 
 def test_github_gets_a_workflow() -> None:

@@ -46,6 +46,14 @@ class Call:
     piece: str
 
 
+def openai_values() -> dict[str, object]:
+    """The values of ``openai.py.jinja``: the interface of that package is known."""
+    return {
+        "capabilities": ("chat", "stream", "keys", "retry", "timeout", "close"),
+        "more": ("completions", "tools", "logprobs", "img", "async"),
+    }
+
+
 def python_values(surface: Surface, module: str) -> dict[str, object]:
     """The values of ``native.py.jinja``, beside those that every template has."""
     client = surface.client or _ASSUMED

@@ -1,6 +1,7 @@
 """The files that ``init`` writes, from what was chosen: their places and their texts."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -10,7 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from tgi_conformance.cli.init.choosing import Chosen, Ci
 from tgi_conformance.cli.init.javascript_adapter import javascript_values
-from tgi_conformance.cli.init.python_adapter import python_values
+from tgi_conformance.cli.init.python_adapter import openai_values, python_values
 from tgi_conformance.cli.init.surface import Surface
 
 #: Where an adapter stands, and how it is named to the kit.
@@ -21,6 +22,8 @@ JAVASCRIPT_COMMAND: Final = f"node {JAVASCRIPT_FOLDER}/adapter.mjs"
 #: The kit's side of a host in JavaScript; the files stand in ``templates/node``.
 HOST_FILES: Final = ("host.mjs", "fence.mjs", "frames.mjs")
 BASELINE: Final = "expected_failures.toml"
+#: A key of TOML that needs no quotes.
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _GITLAB: Final = ".gitlab-ci.yml"
 _GITLAB_PART: Final = ".gitlab/conformance.yml"
 _GITHUB: Final = ".github/workflows/conformance.yml"
@@ -52,11 +55,8 @@ class CiPlan:
 
 def render(chosen: Chosen, surface: Surface, plan: CiPlan) -> tuple[NewFile, ...]:
     """All files, the adapter first."""
-    return (
-        *_adapter(chosen, surface),
-        NewFile(path=BASELINE, text=_filled("expected_failures.toml.jinja"), what="the baseline, empty"),
-        ci_file(chosen, plan),
-    )
+    values = _values(chosen, surface)
+    return (*_adapter(chosen, values), _baseline(chosen, values), ci_file(chosen, plan))
 
 
 def run_command(chosen: Chosen) -> str:
@@ -87,7 +87,19 @@ def ci_file(chosen: Chosen, plan: CiPlan) -> NewFile:
     )
 
 
-def _adapter(chosen: Chosen, surface: Surface) -> Iterator[NewFile]:
+def _values(chosen: Chosen, surface: Surface) -> dict[str, object]:
+    if chosen.kind == "javascript":
+        return javascript_values(surface, chosen.module)
+    return openai_values() if chosen.kind == "openai" else python_values(surface, chosen.module)
+
+
+def _baseline(chosen: Chosen, values: dict[str, object]) -> NewFile:
+    key = chosen.name if _BARE_KEY.fullmatch(chosen.name) else json.dumps(chosen.name)
+    text = _filled("expected_failures.toml.jinja", key=key, capabilities=values["capabilities"])
+    return NewFile(path=BASELINE, text=text, what="the baseline, without an entry")
+
+
+def _adapter(chosen: Chosen, values: dict[str, object]) -> Iterator[NewFile]:
     what = "the adapter: read it, and correct what is the client's to say"
     about = {
         "name": chosen.name,
@@ -96,10 +108,9 @@ def _adapter(chosen: Chosen, surface: Surface) -> Iterator[NewFile]:
         "command": JAVASCRIPT_COMMAND,
     }
     if chosen.kind != "javascript":
-        values = python_values(surface, chosen.module) if chosen.kind == "native" else {}
         yield NewFile(path=PYTHON_FILE, text=_filled(f"{chosen.kind}.py.jinja", **about, **values), what=what)
         return
-    text = _filled("javascript.mjs.jinja", **about, **javascript_values(surface, chosen.module))
+    text = _filled("javascript.mjs.jinja", **about, **values)
     yield NewFile(path=f"{JAVASCRIPT_FOLDER}/adapter.mjs", text=text, what=what)
     for name in HOST_FILES:
         yield NewFile(
