@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from documented_commands import commands_in, problem_with
 from mini_backend import run_cli
 
 from tgi_conformance.cli.init.choosing import (
@@ -261,6 +262,15 @@ def test_the_baseline_has_the_claims_of_the_adapter_and_no_entry(chosen: Chosen)
     (claims,) = tomllib.loads(text_of(files, "expected_failures.toml")).values()
     assert claims[chosen.name][0] == "core"
     assert json.dumps(claims[chosen.name][1:])[1:-1] in files[0].text
+
+
+@pytest.mark.parametrize("chosen", [OWN, NODE], ids=lambda chosen: chosen.kind)
+def test_a_command_that_is_written_is_one_of_the_kit(chosen: Chosen) -> None:
+    for ci in ("github", "gitlab"):
+        files = render(chosen, Surface(), replace(GITHUB, ci=ci))
+        commands = [words for file in (files[0], files[-1]) for words in commands_in(file.text.splitlines())]
+        assert commands
+        assert {problem_with(words) for words in commands} == {""}
 
 
 def test_github_gets_a_workflow() -> None:
