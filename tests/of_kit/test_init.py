@@ -1,18 +1,23 @@
-"""``init``: what it finds out, which files it writes for that, and that a skeleton passes ``doctor``."""
+"""``init``: what it finds out and which files it writes for that."""
 
 import ast
 import json
+import runpy
 import shutil
 import subprocess
+import sys
 import tomllib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
 from documented_commands import commands_in, problem_with
-from mini_backend import run_cli
 
+from tgi_conformance.cli.doctor_description import description_remarks
+from tgi_conformance.cli.init import command
 from tgi_conformance.cli.init.choosing import (
     KINDS,
     ChoiceError,
@@ -32,6 +37,9 @@ from tgi_conformance.cli.init.surface import (
     surface_of,
 )
 from tgi_conformance.cli.init.writing import write_new
+from tgi_conformance.contracts.adapter import Description
+from tgi_conformance.contracts.codec import from_json
+from tgi_conformance.reports.gate import Exit
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "kit" / "cli" / "init" / "templates"
@@ -149,6 +157,8 @@ def test_a_module_in_javascript_is_read_by_its_look() -> None:
         (Found(installed=frozenset({"text-generation"})), "native", "text_generation"),
         (Found(package_json={"dependencies": {"openai": "^5"}}), "javascript", "openai"),
         (Found(package_json={"name": "js", "main": "./lib/a.mjs"}), "javascript", "./lib/a.mjs"),
+        (Found(own=("script",), package_json={"name": "js", "main": "a.mjs"}), "javascript", "./a.mjs"),
+        (Found(own=("mine",), package_json={}, files=frozenset({"pyproject.toml"})), "native", "mine"),
     ],
 )
 def test_what_is_found_decides(found: Found, kind: str, module: str) -> None:
@@ -304,147 +314,122 @@ def test_no_file_is_replaced(tmp_path: Path) -> None:
     assert {written.fate for written in write_new(tmp_path, files)} == {"kept", "same"}
 
 
-# The whole command, in a folder with a client of its own. Stand-ins have the interface of the packages only.
-
-_POST = """
-import http.client
-import json
-from urllib.parse import urlsplit
+# What an adapter says and does, with a client that only notes what it is asked.
 
 
-class ApiError(Exception):
-    def __init__(self, status, text):
-        super().__init__(text)
-        self.status = status
+class Noting:
+    """Answers any call with what it was called with."""
+
+    def __init__(self, *given: object, **named: object) -> None:
+        self.made = (given, named)
+
+    def generate(self, prompt: str, **parameters: object) -> str:
+        return f"{prompt} {sorted(parameters)}"
+
+    def generate_stream(self, prompt: str, **parameters: object) -> list[SimpleNamespace]:
+        return [SimpleNamespace(token=SimpleNamespace(text=f"{prompt} {sorted(parameters)}"))]
+
+    def chat(self, messages: str, **parameters: object) -> SimpleNamespace:
+        message = SimpleNamespace(content=f"{messages} {sorted(parameters)}")
+        return SimpleNamespace(choices=[SimpleNamespace(message=message, finish_reason="stop")])
 
 
-def post(url, route, key, body):
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=10)
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    connection.request("POST", place.path.rstrip("/") + route, json.dumps(body), headers)
-    response = connection.getresponse()
-    if response.status != 200:
-        raise ApiError(response.status, response.read().decode())
-    return response
+@dataclass(frozen=True)
+class Rendering:
+    """Makes adapters whose client's module has :class:`Noting` under every name that they may ask for."""
+
+    monkeypatch: pytest.MonkeyPatch
+    folder: Path
+
+    def __call__(self, chosen: Chosen, surface: Surface) -> Any:
+        names: dict[str, object] = dict.fromkeys(("Client", "C", "OpenAI"), Noting)
+        names |= {"APITimeoutError": OSError, "APIConnectionError": OSError, "APIStatusError": StatusError}
+        module = cast("ModuleType", SimpleNamespace(**names))
+        self.monkeypatch.setitem(sys.modules, chosen.module, module)
+        file = self.folder / "conformance_adapter.py"
+        file.write_text(text_of(render(chosen, surface, GITHUB), file.name))
+        return runpy.run_path(str(file))["Adapter"]()
 
 
-def events(response):
-    for line in response:
-        if line.startswith(b"data:") and b"[DONE]" not in line:
-            yield json.loads(line[5:])
-"""
-NATIVE_CLIENT = f"""{_POST}
-
-class Client:
-    def __init__(self, url, token):
-        self.url, self.token = url, token
-
-    def generate(self, prompt, *, max_new_tokens=20):
-        body = {{"inputs": prompt, "parameters": {{"max_new_tokens": max_new_tokens}}}}
-        return json.load(post(self.url, "/generate", self.token, body))["generated_text"]
-
-    def generate_stream(self, prompt, *, max_new_tokens=20):
-        body = {{"inputs": prompt, "parameters": {{"max_new_tokens": max_new_tokens}}}}
-        for event in events(post(self.url, "/generate_stream", self.token, body)):
-            yield event["token"]["text"]
-"""
-OPENAI_CLIENT = f"""{_POST}
-from types import SimpleNamespace
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rendering:
+    return Rendering(monkeypatch, tmp_path)
 
 
-class APIConnectionError(Exception): ...
-class APITimeoutError(APIConnectionError): ...
-class APIStatusError(Exception):
-    def __init__(self, text, status_code):
-        super().__init__(text)
-        self.status_code = status_code
+class StatusError(Exception):
+    http_status = status_code = 422
 
 
-def objects(value):
-    return json.loads(json.dumps(value), object_hook=lambda item: SimpleNamespace(**item))
+@pytest.mark.parametrize(
+    ("chosen", "surface"), [*((OWN, each) for each in SURFACES.values()), (OPENAI, Surface())]
+)
+def test_nothing_is_wrong_with_a_description(adapter: Rendering, chosen: Chosen, surface: Surface) -> None:
+    about = from_json(Description, adapter(chosen, surface).describe())
+    assert [remark.text for remark in description_remarks(about) if remark.tone == "bad"] == []
 
 
-class OpenAI:
-    def __init__(self, *, base_url, api_key, max_retries=0, timeout=10):
-        self.base_url, self.api_key = base_url, api_key
-        self.chat = SimpleNamespace(completions=SimpleNamespace(create=self.create))
-
-    def create(self, **body):
-        try:
-            response = post(self.base_url, "/chat/completions", self.api_key, body)
-        except ApiError as error:
-            raise APIStatusError(str(error), error.status) from error
-        return map(objects, events(response)) if body.get("stream") else objects(json.load(response))
-
-    def close(self): ...
-"""
-OPENAI_NODE = """
-class APIError extends Error { constructor(status, text) { super(text); this.status = status; } }
-export default class OpenAI {
-  static APIConnectionError = class extends Error {};
-  static APIConnectionTimeoutError = class extends Error {};
-  constructor({ baseURL, apiKey }) {
-    const create = async (body) => {
-      const headers = { "Content-Type": "application/json", Authorization: `Bearer ${apiKey}` };
-      const asked = { method: "POST", headers, body: JSON.stringify(body) };
-      const answer = await fetch(`${baseURL}/chat/completions`, asked);
-      if (answer.status !== 200) throw new APIError(answer.status, await answer.text());
-      return body.stream ? chunks(answer.body) : answer.json();
-    };
-    this.chat = { completions: { create } };
-  }
-}
-async function* chunks(body) {
-  let text = "";
-  for await (const part of body.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    const lines = text.split("\\n");
-    text = lines.pop();
-    const told = lines.filter((line) => line.startsWith("data:") && !line.includes("[DONE]"));
-    for (const line of told) yield JSON.parse(line.slice(5));
-  }
-}
-"""
+def test_an_adapter_hands_on_what_it_gets(adapter: Rendering) -> None:
+    made = adapter(OWN, SURFACES["read"])
+    first, second = (made.create_endpoint(base_url="u", api_key=key, timeout=3) for key in ("k", None))
+    assert first != second
+    assert made.clients[first].made == ((), {"url": "u", "token": "k", "timeout": 3})
+    assert made.generate("Hi", endpoint_id=first, max_new_tokens=1) == "Hi ['max_new_tokens']"
+    assert list(made.generate("Hi", endpoint_id=first, stream=True)) == ["Hi []"]
+    assert made.chat("Hi", endpoint_id=second, seed=1) == "Hi ['seed']"
 
 
-def test_the_adapter_of_an_own_client_passes_doctor(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(NATIVE_CLIENT)
-    done = run_cli(tmp_path, "init")
-    assert done.code == 0, done.out
-    assert "0 problems" in done.out
-    assert "a healthy native stream is answered" in done.out
-    again = run_cli(tmp_path, "init")
-    assert again.code == 0, again.out
-    assert "wrote" not in again.out
+def test_an_adapter_without_a_parameter_for_a_key_sends_it_as_a_header(adapter: Rendering) -> None:
+    made = adapter(OWN, SURFACES["by-headers"])
+    ends = [made.create_endpoint(base_url="u", api_key=key) for key in ("k", None)]
+    assert [made.clients[end].made[1]["headers"] for end in ends] == [{"Authorization": "Bearer k"}, None]
 
 
-def test_the_adapter_for_openai_passes_doctor(tmp_path: Path) -> None:
-    (tmp_path / "openai.py").write_text(OPENAI_CLIENT)
-    done = run_cli(tmp_path, "init", "--client", "openai")
-    assert done.code == 0, done.out
-    assert "0 problems" in done.out
-    assert "a healthy chat stream is answered" in done.out
+@pytest.mark.parametrize(("chosen", "surface"), [(OWN, SURFACES["read"]), (OPENAI, Surface())])
+def test_an_error_is_classified_by_its_status(adapter: Rendering, chosen: Chosen, surface: Surface) -> None:
+    made = adapter(chosen, surface)
+    assert made.classify(StatusError("no")) == {"kind": "validation", "status": 422, "message": "no"}
+    assert made.classify(ValueError("no")) is None
 
 
-def test_the_adapter_in_javascript_passes_doctor(tmp_path: Path) -> None:
-    if shutil.which("node") is None:
-        pytest.skip("no node on PATH")
-    package = tmp_path / "node_modules" / "openai"
-    package.mkdir(parents=True)
-    (package / "package.json").write_text(
-        json.dumps({"name": "openai", "type": "module", "main": "index.js"})
-    )
-    (package / "index.js").write_text(OPENAI_NODE)
-    (tmp_path / "package.json").write_text(json.dumps({"dependencies": {"openai": "*"}}))
-    done = run_cli(tmp_path, "init")
-    assert done.code == 0, done.out
-    assert "0 problems" in done.out
+# The command without the calls of doctor.
 
 
-def test_a_folder_without_a_client_is_told_what_to_give(tmp_path: Path) -> None:
-    # An installed client would be found, so the kind is that of a file of this folder.
+def test_the_command_says_what_it_wrote_and_what_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(CLIENT)
+    for code, said in ((Exit.OK, "run --backend"), (Exit.FAILED, "doctor --backend")):
+        monkeypatch.setattr(command, "examine", lambda *_, code=code, **__: code)
+        assert command.init(str(tmp_path), kind=None, client=None, ci="gitlab") == code
+        out = capsys.readouterr().out
+        assert f"tgi-conformance {said}" in out.splitlines()[-1]
+    assert "expected_failures.toml: has this text already" in out
+    assert sorted(item.name for item in tmp_path.iterdir()) == [
+        ".gitlab-ci.yml",
+        "conformance_adapter.py",
+        "expected_failures.toml",
+        "mine.py",
+    ]
+
+
+def test_the_command_names_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "package.json").write_text("[]")
-    done = run_cli(tmp_path, "init", "--kind", "javascript")
-    assert done.code == 4, done.out
-    assert "package.json" in done.out
+    assert command.init(str(tmp_path), kind="javascript", client=None, ci=None) == Exit.USAGE
+    assert "package.json: it holds no object" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("files", "installed"),
+    [
+        ({"pyproject.toml", "requirements.txt"}, ("pip install .",)),
+        ({"requirements.txt"}, ("pip install -r requirements.txt",)),
+        (set(), ("pip install other",)),
+    ],
+)
+def test_ci_installs_the_client_as_its_project_says(files: set[str], installed: tuple[str, ...]) -> None:
+    other = replace(OWN, module="other", name="other")
+    assert command.ci_plan(Found(files=frozenset(files)), other, "github").install == installed
+    assert command.ci_plan(Found(own=("other",)), other, "github").install == ()
+    assert command.ci_plan(Found(files=frozenset({"package-lock.json"})), NODE, "github").install == (
+        "npm ci",
+    )

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Final, Literal
 
-from tgi_conformance.cli.init.looking import Found, normalised
+from tgi_conformance.cli.init.looking import PIPELINE, Found, normalised
 
 Kind = Literal["native", "openai", "javascript"]
 Ci = Literal["github", "gitlab"]
@@ -18,7 +18,7 @@ _USUAL: Final[Mapping[Kind, str]] = {"native": "my_client", "openai": "openai", 
 #: Files that say that a folder is a Python project.
 _PYTHON_FILES: Final = frozenset({"pyproject.toml", "setup.py", "setup.cfg", "requirements.txt"})
 #: A file or folder at the top -> the CI that is in use.
-_CI_FILES: Final[Mapping[str, Ci]] = {".github": "github", ".gitlab-ci.yml": "gitlab"}
+_CI_FILES: Final[Mapping[str, Ci]] = {".github": "github", PIPELINE: "gitlab"}
 
 
 class ChoiceError(Exception):
@@ -102,11 +102,12 @@ def _named(found: Found, kind: Kind, client: str) -> Chosen:
 
 
 def _only_javascript(found: Found) -> bool:
-    return found.package_json is not None and not found.own and not found.files & _PYTHON_FILES
+    """A script in Python beside a ``package.json`` makes no Python project."""
+    return found.package_json is not None and not found.files & _PYTHON_FILES
 
 
 def _own_python(found: Found, kind: Kind | None) -> Chosen | None:
-    if kind == "javascript" or not found.own:
+    if kind == "javascript" or not found.own or (kind is None and _only_javascript(found)):
         return None
     name = found.own[0]
     others = f" (also here: {', '.join(found.own[1:])}; --client NAME takes another)" if found.own[1:] else ""

@@ -63,7 +63,8 @@ def ci_plan(found: Found, chosen: Chosen, ci: Ci | None) -> CiPlan:
         ci=taken,
         install=_install(found, chosen),
         requirement=f"tgi-conformance=={__version__}",
-        has_pipeline=".gitlab-ci.yml" in found.files,
+        # one that runs the kit is what an earlier init wrote
+        has_pipeline=bool(found.pipeline) and "tgi-conformance" not in found.pipeline,
     )
 
 

@@ -27,6 +27,8 @@ _NO_PACKAGES: Final = frozenset(
     }
 )
 _NAME: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+#: Where GitLab looks for a pipeline.
+PIPELINE: Final = ".gitlab-ci.yml"
 #: Modules of a package that are read at most; a client has fewer.
 _MOST_MODULES: Final = 200
 
@@ -46,6 +48,8 @@ class Found:
     installed: frozenset[str] = frozenset()
     #: ``package.json`` as it was read.
     package_json: Mapping[str, Any] | None = None
+    #: Text of ``.gitlab-ci.yml``.
+    pipeline: str = ""
     #: Files at the top of the folder, and the remote addresses of its repository.
     files: frozenset[str] = frozenset()
     remotes: tuple[str, ...] = field(default=(), repr=False)
@@ -58,6 +62,7 @@ def look(folder: Path) -> Found:
         declared=frozenset(_declared(folder)),
         installed=frozenset(normalised(each.name) for each in distributions() if each.name),
         package_json=_package_json(folder),
+        pipeline=_text(folder / PIPELINE) if (folder / PIPELINE).is_file() else "",
         files=frozenset(item.name for item in folder.iterdir()) if folder.is_dir() else frozenset(),
         remotes=tuple(_remotes(folder)),
     )

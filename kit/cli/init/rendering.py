@@ -11,6 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from tgi_conformance.cli.init.choosing import Chosen, Ci
 from tgi_conformance.cli.init.javascript_adapter import javascript_values
+from tgi_conformance.cli.init.looking import PIPELINE
 from tgi_conformance.cli.init.python_adapter import openai_values, python_values
 from tgi_conformance.cli.init.surface import Surface
 
@@ -24,7 +25,6 @@ HOST_FILES: Final = ("host.mjs", "fence.mjs", "frames.mjs")
 BASELINE: Final = "expected_failures.toml"
 #: A key of TOML that needs no quotes.
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
-_GITLAB: Final = ".gitlab-ci.yml"
 _GITLAB_PART: Final = ".gitlab/conformance.yml"
 _GITHUB: Final = ".github/workflows/conformance.yml"
 
@@ -80,10 +80,10 @@ def ci_file(chosen: Chosen, plan: CiPlan) -> NewFile:
         )
     included = _GITLAB_PART if plan.has_pipeline else ""
     return NewFile(
-        path=included or _GITLAB,
+        path=included or PIPELINE,
         text=_filled("gitlab.yml.jinja", **values, included=included),
         what="the job for GitLab",
-        then=f"add it to {_GITLAB} under `include:`; its head says how" if included else "",
+        then=f"add it to {PIPELINE} under `include:`; its head says how" if included else "",
     )
 
 
