@@ -16,7 +16,7 @@ import pytest
 import yaml
 from documented_commands import commands_in, problem_with
 
-from tgi_conformance.cli.doctor_description import description_remarks
+from tgi_conformance.cli.doctor_description import PARAMETERS, description_remarks
 from tgi_conformance.cli.init import command
 from tgi_conformance.cli.init.choosing import (
     KINDS,
@@ -94,6 +94,17 @@ def test_a_class_that_the_package_names_is_imported_from_the_package() -> None:
     found = surface_of({"mine": "from mine.core import Client", "mine.core": CLIENT})
     assert found.client is not None
     assert found.client.module == "mine"
+
+
+def test_a_property_is_no_method() -> None:
+    source = (
+        "class A:\n @property\n def chat(self): ...\n def chat_completion(self, messages, *, stream): ..."
+    )
+    found = surface_of({"mine": source}).client
+    assert found is not None
+    assert [(call.method, call.stream) for call in calls_of(found)] == [
+        ("chat_completion", "chat_completion")
+    ]
 
 
 @pytest.mark.parametrize("source", ["", "class Tokens: ...", "class Broken(:", "x = '\0'"])
@@ -389,6 +400,22 @@ def test_an_error_is_classified_by_its_status(adapter: Rendering, chosen: Chosen
     made = adapter(chosen, surface)
     assert made.classify(StatusError("no")) == {"kind": "validation", "status": 422, "message": "no"}
     assert made.classify(ValueError("no")) is None
+
+
+def test_a_status_is_looked_for_in_the_response_where_no_error_has_one(adapter: Rendering) -> None:
+    error = ValueError("no")
+    error.response = SimpleNamespace(status_code=503)  # type: ignore[attr-defined]
+    made = adapter(OWN, SURFACES["chat-only"])
+    assert made.classify(error) == {"kind": "overloaded", "status": 503, "message": "no"}
+
+
+def test_a_long_list_of_parameters_is_broken_into_lines() -> None:
+    names = tuple(sorted(PARAMETERS["generate"]))
+    method = Method(name="generate", parameters=names)
+    many = Surface(client=ClientClass(name="C", methods={"generate": method}))
+    text = text_of(render(OWN, many, GITHUB), "conformance_adapter.py")
+    assert max(map(len, text.splitlines())) <= 130
+    assert all(json.dumps(name) in text for name in names)
 
 
 # The command without the calls of doctor.

@@ -70,7 +70,7 @@ def python_values(surface: Surface, module: str) -> dict[str, object]:
         "closes": "close" in client.methods,
         "capabilities": capabilities,
         "more": tuple(name for name in _MORE if name not in capabilities),
-        "status": surface.status or "status_code",
+        "status": surface.status,
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -23,6 +24,8 @@ JAVASCRIPT_COMMAND: Final = f"node {JAVASCRIPT_FOLDER}/adapter.mjs"
 #: The kit's side of a host in JavaScript; the files stand in ``templates/node``.
 HOST_FILES: Final = ("host.mjs", "fence.mjs", "frames.mjs")
 BASELINE: Final = "expected_failures.toml"
+#: Characters of a list that stands on one line.
+_SHORT_LIST: Final = 80
 #: A key of TOML that needs no quotes.
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _GITLAB_PART: Final = ".gitlab/conformance.yml"
@@ -126,11 +129,21 @@ def _filled(template: str, **values: object) -> str:
         trim_blocks=True,
     )
     environment.filters["quoted"] = _quoted
+    environment.filters["listed"] = _listed
     return environment.get_template(template).render(**values)
 
 
 def _quoted(words: Sequence[str]) -> str:
     return ", ".join(map(json.dumps, words))
+
+
+def _listed(words: Sequence[str]) -> str:
+    """A list in a mapping of a method; where it is long, on lines of its own."""
+    text = _quoted(words)
+    if len(text) <= _SHORT_LIST:
+        return f"[{text}]"
+    inner = textwrap.fill(text, 110, initial_indent=" " * 20, subsequent_indent=" " * 20)
+    return f"[\n{inner},\n{' ' * 16}]"
 
 
 def _template(name: str) -> str:

@@ -111,10 +111,14 @@ def _likeness(client: ClientClass) -> int:
 
 def _client(node: ast.ClassDef, module: str) -> ClientClass:
     functions = [item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
-    found = {item.name: _method(item) for item in functions}
+    found = {item.name: _method(item) for item in functions if not _is_property(item)}
     made = found.get("__init__", Method(name="__init__"))
     public = {name: method for name, method in found.items() if not name.startswith("_")}
     return ClientClass(name=node.name, module=module, made_with=made.parameters, methods=public)
+
+
+def _is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == "property" for each in node.decorator_list)
 
 
 def _method(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Method:
