@@ -30,13 +30,15 @@ def _words(text: str) -> Iterator[str]:
         yield word
 
 
-def problem_with(words: tuple[str, ...]) -> str:
+def problem_with(words: tuple[str, ...], group: click.Group = cli) -> str:
     """What the command line would say against these words; nothing: "". No command is called."""
-    name, *rest = words
+    name, *rest = words or ("",)
     try:
-        command = cli.get_command(click.Context(cli), name)
+        command = group.get_command(click.Context(group), name)
         if command is None:
             return f"there is no command {name!r}"
+        if isinstance(command, click.Group):
+            return problem_with(tuple(rest), command)
         command.make_context(name, list(rest))
     except click.exceptions.Exit:  # --help
         return ""
