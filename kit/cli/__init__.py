@@ -246,6 +246,20 @@ def doctor_command(backends: tuple[str, ...], **chosen: Any) -> int:
     return int(module.examine(backends, **chosen))
 
 
+@cli.command("init", context_settings=_CONTEXT)
+@click.argument("folder", metavar="[DIR]", default=".")
+@click.option("--kind", type=click.Choice(["native", "openai", "javascript"]), help="Kind of adapter.")
+@click.option("--client", metavar="NAME", help="Package or module of the client.")
+@click.option("--ci", type=click.Choice(["github", "gitlab"]), help="CI to write a file for.")
+def init_command(folder: str, **chosen: Any) -> int:
+    """Write an adapter to begin with, an empty baseline and a CI file, and run doctor.
+
+    What is not given is found out from DIR and from what is installed. No file is replaced.
+    Exit code: that of doctor; 4: no client was found, or a file cannot be read or written.
+    """
+    return int(import_module(late_imports.INIT).init(folder, **chosen))
+
+
 @cli.command(
     "serve",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},

@@ -1,12 +1,15 @@
 """The folders of the package: pyproject lists what is there, the wheel holds all of it, none is a hall."""
 
 import ast
+import email
+import os
 import runpy
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -78,22 +81,51 @@ def test_the_map_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     assert generate["main"](["--check"]) == 0, capsys.readouterr().out
 
 
-@pytest.fixture(scope="module")
-def in_wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The names in a wheel, its metadata aside, built of a copy of the tree, without a network."""
-    tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
+def built(place: Path, rooms: Iterable[str]) -> Path:
+    """A wheel, built of a copy of the tree, without a network; the rooms are copied in this order."""
+    tree, out = place / "tree", place / "wheel"
+    tree.mkdir()
+    for room in rooms:  # the files of a copy are as old as the copy
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / room, tree / room, ignore=ignored, copy_function=shutil.copy)
     for file in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, tree)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(tree)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    environment = os.environ | {"SOURCE_DATE_EPOCH": "1790000000"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = out.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        return {name for name in archive.namelist() if ".dist-info/" not in name}
+    return wheel
 
 
-def test_the_wheel_holds_every_file_of_the_tree_and_nothing_else(in_wheel: set[str]) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("first"), ROOMS)
+
+
+def test_the_wheel_holds_every_file_of_the_tree_and_nothing_else(wheel: Path) -> None:
     files = [file for room in ROOMS for file in (ROOT / room).rglob("*") if file.is_file()]
-    assert in_wheel == {path_in_package(file) for file in files if file.parent.name != "__pycache__"}
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert held == {path_in_package(file) for file in files if file.parent.name != "__pycache__"}
+
+
+def test_a_wheel_that_is_built_again_is_the_same_to_the_byte(wheel: Path, tmp_path: Path) -> None:
+    again = built(tmp_path, reversed(ROOMS))
+    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(again) as second:
+        told = [
+            [(item.filename, item.date_time, item.CRC) for item in each.infolist()]
+            for each in (first, second)
+        ]
+    assert told[0] == told[1]
+    assert wheel.read_bytes() == again.read_bytes()
+
+
+def test_the_wheel_tells_what_it_is_and_that_it_has_types(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        told = email.message_from_bytes(archive.read(name))
+        assert "tgi_conformance/py.typed" in archive.namelist()
+    assert (told["Name"], told["License-Expression"]) == ("tgi-conformance", "Apache-2.0")
+    assert told["Description-Content-Type"] == "text/markdown"
+    assert "Typing :: Typed" in told.get_all("Classifier", [])
