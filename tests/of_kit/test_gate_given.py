@@ -31,13 +31,13 @@ expires = 2027-03-31
 FAILED = verdict("STREAM-12/a", Ruling.FAILED, observed="hang: silence")
 
 
-def read(folder: Path, **options: object) -> GateGiven:
+def read(folder: Path, *, shard: str = "", **options: object) -> GateGiven:
     config = SimpleNamespace(
         option=SimpleNamespace(**GIVEN | {f"tgi_{name}": value for name, value in options.items()}),
         invocation_params=SimpleNamespace(dir=folder),
         stash=pytest.Stash(),
     )
-    settings = SimpleNamespace(folder=folder / "collected_results", profile="default")
+    settings = SimpleNamespace(folder=folder / "collected_results", profile="default", shard=shard)
     read_gate(config, settings)  # type: ignore[arg-type]
     return config.stash[GATE]
 
@@ -96,6 +96,15 @@ def test_the_baseline_of_the_working_folder_is_taken_unless_told_otherwise(tmp_p
         ("expected_failures.toml", "hang"),
         ("other.toml", "crash"),
     ]
+
+
+def test_a_shard_leaves_the_baseline_to_merge_but_tells_a_mistake_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "expected_failures.toml"
+    file.write_text(BASELINE, encoding="utf-8")
+    assert read(tmp_path, shard="1/2").baseline is None
+    file.write_text("[claims", encoding="utf-8")
+    with pytest.raises(pytest.UsageError, match=file.name):
+        read(tmp_path, shard="1/2")
 
 
 def test_a_baseline_that_cannot_be_used_says_every_problem(tmp_path: Path) -> None:

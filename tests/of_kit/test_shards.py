@@ -101,6 +101,10 @@ def test_two_shards_of_one_run_are_a_run() -> None:
             [ONE, shard(2, C, requirements="2026-12")],
             "s1 and s2 are of different runs: requirement set is none in the first and 2026-12 in the second",
         ),
+        (
+            [ONE, shard(2, C, gate=(("--tgi-level", "safe"),))],
+            "s1 and s2 are of different runs: gate is none in the first and --tgi-level safe in the second",
+        ),
         ([ONE, shard(2, C, selected="other")], "s1 and s2 are of different runs: other cases were selected"),
         ([ONE, shard(2, B)], "STREAM-12/b of alpha is in both s1 and s2"),
         (
@@ -108,7 +112,10 @@ def test_two_shards_of_one_run_are_a_run() -> None:
             "the cases of the shards are not those that were selected: verdicts were lost, or put in",
         ),
     ],
-    ids=["none", "missing", "doubled", "empty", "count", "seed", "set", "selection", "case twice", "lost"],
+    ids=[
+        *("none", "missing", "doubled", "empty", "count", "seed", "set", "gate", "selection"),
+        *("case twice", "lost"),
+    ],
 )
 def test_what_is_not_one_run_is_named(shards: Sequence[ShardRun], said: str) -> None:
     assert problems(shards) == (said,)
@@ -262,6 +269,73 @@ def test_merge_makes_one_report_of_two_shards(tmp_path: Path) -> None:
     assert (tmp_path / "all" / "alpha_test_results.json").is_file()
     names = {path.name for path in (tmp_path / "all" / "evidence" / "alpha").iterdir()}
     assert names == {"STREAM-12__a.json", "STREAM-12__c.json"}
+
+
+KNOWN = """[claims]
+alpha = []
+
+[[expected]]
+cases = ["STREAM-12/b", "STREAM-12/c"]
+failure = "it hangs"
+reason = "known"
+link = "https://example.org/1"
+expires = 2099-12-31
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("expected_failures.toml", 0, "2 known failures (1 entry of expected_failures.toml)"),
+        ("known.toml", 0, "2 known failures (1 entry of known.toml)"),
+        ("none", 1, "2 cases failed"),
+    ],
+)
+def test_merge_holds_the_whole_run_against_the_baseline_that_the_shards_were_given(
+    name: str, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each shard has a part of the entry's cases, so that none of them could judge by it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(KNOWN, encoding="utf-8")
+    hangs = [replace(each, ruling=Ruling.FAILED, reason="it hangs") for each in (B, C)]
+    given = () if name == "expected_failures.toml" else (("--tgi-baseline", name),)
+    shards = shard(1, A, hangs[0], gate=given), shard(2, hangs[1], gate=given)
+    places = [written(tmp_path / str(number), each) for number, each in enumerate(shards)]
+    found, out = merge(*places, "--results", "all")
+    assert (found, said in out) == (code, True), out
+
+
+def test_merge_tells_what_differs_from_the_baseline_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "expected_failures.toml").write_text(KNOWN, encoding="utf-8")
+    red = shard(2, replace(C, ruling=Ruling.FAILED, reason="it hangs"))
+    code, out = merge(written(tmp_path / "1", ONE), written(tmp_path / "2", red), "--results", "all")
+    assert code == 10
+    assert "expected_failures.toml:4: only a part still fails, 1 of 2 cases" in out
+
+
+def test_merge_judges_by_the_level_that_the_shards_were_given(tmp_path: Path) -> None:
+    level = (("--tgi-level", "safe"),)
+    tools = verdict("TOOL-01/c", nodeid="test_tool.py::c", ruling=Ruling.FAILED, reason="no call")
+    selected = digest_of((each.backend, each.case) for each in (A, tools))
+    shards = shard(1, A, gate=level, selected=selected), shard(2, tools, gate=level, selected=selected)
+    places = [written(tmp_path / str(number), each) for number, each in enumerate(shards)]
+    code, out = merge(*places, "--results", str(tmp_path / "all"))
+    assert code == 0, out
+    assert "not judged: 1 red case outside of level safe, the first TOOL-01/c" in out
+
+
+def test_merge_writes_nothing_where_the_baseline_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "expected_failures.toml").write_text("[claims", encoding="utf-8")
+    code, out = merge(written(tmp_path / "1", ONE), written(tmp_path / "2", TWO), "--results", "all")
+    assert code == 4
+    assert "expected_failures.toml" in out
+    assert not (tmp_path / "all").exists()
 
 
 def test_merge_writes_nothing_of_shards_that_are_not_one_run(tmp_path: Path) -> None:
