@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SUITES: Final = "tgi_conformance.suites"
 #: Name under which the first of the other hooks is registered.
 AWAKE: Final = "tgi-collection"
+_REFUSED: Final = "tgi-refused"
 FIXTURES: Final = frozenset({"tgi_server", "tgi_space", "tgi_backend", "backend_spec"})
 MARKERS: Final = (
     'clause(id, *, case=None, ways=()): the test decides this clause, as "RETRY-03"; its verdict is reported',
@@ -58,7 +59,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     """Collect a suite file under its import name, whatever the user's settings say of modules."""
     if (name := _dotted(module_path)) is None:
         return None
-    _wake(parent.config)
+    _wake_late(parent.config)
     return _SuiteModule.from_parent(parent, path=module_path, dotted=name)
 
 
@@ -80,7 +81,7 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
     """Wake for a user's own test that has the marker or asks for a fixture of the kit."""
     if _uses_kit(obj):
-        _wake(collector.config)
+        _wake_late(collector.config)
 
 
 def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
@@ -88,7 +89,7 @@ def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager
     if isinstance(plugin, ModuleType) and plugin.__name__.rpartition(".")[2] == "conftest":
         session = manager.get_plugin("session")
         if session is not None and any(_uses_kit(value) for value in vars(plugin).values()):
-            _wake(session.config)
+            _wake_late(session.config)
 
 
 class _SuiteModule(pytest.Module):
@@ -136,6 +137,27 @@ def _uses_kit(value: object) -> bool:
 def _wake(config: pytest.Config) -> None:
     if not config.pluginmanager.has_plugin(AWAKE):
         import_module(late_imports.ACTIVATION).activate(config)
+
+
+def _wake_late(config: pytest.Config) -> None:
+    """Wake while files are collected, where a raised error would be told as one of the file at hand."""
+    if config.pluginmanager.has_plugin(_REFUSED):
+        return
+    try:
+        _wake(config)
+    except pytest.UsageError as problem:
+        config.pluginmanager.register(_Refused(problem), _REFUSED)
+
+
+class _Refused:
+    """Ends a session that could not wake, once its files are collected."""
+
+    def __init__(self, problem: pytest.UsageError) -> None:
+        self._problem = problem
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self) -> None:
+        raise self._problem
 
 
 class _Sleeping:

@@ -44,7 +44,8 @@ def activate(config: pytest.Config) -> None:
         settings = build_settings(config)
         real = asks_for_real(config, os.environ)
         refuse(config, real=real)
-        import_module(late_imports.GATE).read_gate(config, settings)
+        if not hasattr(config, "workerinput"):
+            import_module(late_imports.GATE).read_gate(config, settings)
         if real:
             settings = import_module(late_imports.REAL_RUN).with_real_endpoints(config, settings)
         config.stash[SETTINGS], down = with_living(config, settings)
@@ -75,7 +76,10 @@ def _nobody(_: Collected) -> None:
 
 def activate_late(config: pytest.Config, report: pytest.TestReport) -> None:
     """Activate in a controller that learns of the first case by its report, and take that report."""
-    activate(config)
+    try:
+        activate(config)
+    except pytest.UsageError as problem:
+        pytest.exit(str(problem), returncode=pytest.ExitCode.USAGE_ERROR)
     shutil.rmtree(config.stash[SCRATCH], ignore_errors=True)
     gathering = cast("Gathering", config.pluginmanager.get_plugin("tgi-gathering"))
     scratch = _new_scratch(str(getattr(report, "testrun_uid", "")))

@@ -191,7 +191,9 @@ def destination(flag: str) -> str:
 
 def any_given(config: pytest.Config) -> bool:
     """Whether one of the options was used."""
-    return any(getattr(config.option, destination(flag), None) for flag in OPTIONS)
+    values = (getattr(config.option, destination(flag), None) for flag in OPTIONS)
+    # A number that is 0 was given, and is to be refused with the others that are.
+    return any(value is not None and value is not False and value != [] for value in values)
 
 
 def asks_for_real(config: pytest.Config, environment: Mapping[str, str]) -> bool:

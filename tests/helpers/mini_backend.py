@@ -49,6 +49,8 @@ class Broken:
 """
 
 
+#: Seconds after which a process hangs: on a busy machine a run of all cases takes one minute.
+PATIENCE = 240
 #: pytest with xdist and the plugin, as arguments of the interpreter.
 PYTEST = ["-m", "pytest", "-p", "xdist.plugin", "-p", "tgi_conformance.plugin", "-p", "no:cacheprovider"]
 
@@ -92,7 +94,7 @@ def run(folder: Path, words: Sequence[str], *, autoload: bool = False, **environ
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return Done(done.returncode, done.stdout, folder)

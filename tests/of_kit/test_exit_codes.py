@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from mini_backend import MINI, Done, run_cli, run_pytest
+from mini_backend import Done, run_cli, run_pytest
 
-from tgi_conformance.contracts.verdict import Ruling
 from tgi_conformance.reports.verdict_lines import read_verdicts
 
 HEAD = """
@@ -30,6 +29,20 @@ failure = "observed: two"
 reason = "known"
 link = "https://example.org/1"
 expires = {expires}
+"""
+#: The reference, claiming little, so that a run of all cases is short, with a bug.
+STRIPS = """
+from dataclasses import replace
+
+from tgi_conformance.backends.reference.adapter import ReferenceAdapter
+
+
+class Strips(ReferenceAdapter):
+    def describe(self):
+        return replace(super().describe(), name="strips", capabilities=["core", "native"])
+
+    def generate(self, prompt, **given):
+        return super().generate(prompt.strip(), **given)
 """
 
 
@@ -150,37 +163,38 @@ def test_an_entry_without_a_reason_is_refused_before_anything_is_run(tmp_path: P
     assert not (tmp_path / "collected_results").exists()
 
 
-def test_a_baseline_from_its_first_line_to_a_red_run(tmp_path: Path) -> None:
-    """A client that knows /generate only: what it breaks is written down, and any change is told."""
-    (tmp_path / "mini.py").write_text(MINI, encoding="utf-8")
-    run = ("run", "--backend", "mini.py:Mini", "-n", "2")
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+def test_a_broken_baseline_is_wrong_use_also_where_no_option_names_the_kit(
+    workers: tuple[str, ...], tmp_path: Path
+) -> None:
+    own(tmp_path, GEN_01_a=PASSES)
+    (tmp_path / "expected_failures.toml").write_text("[claims", encoding="utf-8")
+    done = code(run_pytest(tmp_path, *workers), 4)
+    assert "expected_failures.toml: not TOML" in done.out
+    assert "ERRORS" not in done.out
+
+
+def test_a_baseline_from_the_first_red_run_to_the_next_defect(tmp_path: Path) -> None:
+    """A client that is red today: what it breaks is written down, and a change is told with its line."""
+    (tmp_path / "strips.py").write_text(STRIPS, encoding="utf-8")
+    run = ("run", "--backend", "strips.py:Strips", "-n", "2")
     code(run_cli(tmp_path, *run), 1)
     asked = code(run_cli(tmp_path, "baseline", "update"), 0)
-    assert "write the reason and the link" in asked.out
+    assert "expected_failures.toml:8: write the reason and the link" in asked.out
     code(run_cli(tmp_path, *run), 4)
+
+    known_before = code(run_cli(tmp_path, *run, "--baseline", "none", "--fail-on", "new"), 0)
+    assert "not judged: 5 red cases that the last run had red too" in known_before.out
+
     file = tmp_path / "expected_failures.toml"
-    text = file.read_text(encoding="utf-8").replace('reason = ""', 'reason = "thirty lines"')
-    text = text.replace('link = ""', 'link = "https://example.org/1"')
-    file.write_text(text, encoding="utf-8")
+    text = file.read_text(encoding="utf-8").replace('reason = ""', 'reason = "it strips prompts"')
+    file.write_text(text.replace('link = ""', 'link = "https://example.org/1"'), encoding="utf-8")
     known = code(run_cli(tmp_path, *run), 0)
+    assert "5 known failures (1 entry of expected_failures.toml)" in known.out
     assert not [v for v in read_verdicts(tmp_path / "collected_results" / "verdicts.jsonl").verdicts if v.red]
-    assert "known failures" in known.out
     assert "0 entries added, 0 changed, 0 removed" in run_cli(tmp_path, "baseline", "update").out
-    gone = text.replace('"native"]', '"native", "chat"]', 1) + (
-        '\n[[expected]]\ncases = ["GEN-01/gone"]\nfailure = "x"\nreason = "x"\n'
-        'link = "https://example.org/1"\nexpires = 2099-12-31\n'
-    )
-    file.write_text(gone, encoding="utf-8")
-    differs = code(run_cli(tmp_path, *run), 10)
-    assert "unmatched: no case of this run is named GEN-01/gone" in differs.out
-    assert "mini claims no chat any more" in differs.out
 
-
-def test_a_second_run_compares_with_the_last_and_a_green_one_has_a_level(tmp_path: Path) -> None:
-    (tmp_path / "mini.py").write_text(MINI, encoding="utf-8")
-    run = ("run", "--backend", "mini.py:Mini", "-n", "2", "--reports", "badge")
-    code(run_cli(tmp_path, *run), 1)
-    again = code(run_cli(tmp_path, *run, "--fail-on", "new"), 0)
-    assert "that the last run had red too" in again.out
-    rulings = {v.ruling for v in read_verdicts(tmp_path / "collected_results" / "verdicts.jsonl").verdicts}
-    assert Ruling.FAILED in rulings
+    more = file.read_text(encoding="utf-8").replace('"core", "native"', '"core", "native", "chat"')
+    file.write_text(more, encoding="utf-8")
+    differs = code(run_cli(tmp_path, *run, "--case", "REQ-02"), 10)
+    assert "expected_failures.toml:5: strips claims no chat any more" in differs.out
