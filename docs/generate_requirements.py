@@ -21,15 +21,14 @@ FOLDER: Final = Path(__file__).parents[1] / "contracts" / "requirements"
 _WIDTH: Final = 110
 
 
-def text_of(name: str, made_from: str, cases: Iterable[str]) -> str:
-    """The file of a set: a line a clause, in the order of the catalogue, with the slugs of its cases."""
+def text_of(head: str, made_from: str, cases: Iterable[str]) -> str:
+    """A file of cases: a line a clause, in the order of the catalogue, with the slugs of its cases."""
     slugs: dict[str, list[str]] = {}
     for case in sorted(cases):
         clause, _, slug = case.partition("/")
         slugs.setdefault(clause, []).append(slug)
     order = {clause.id: number for number, clause in enumerate(load_catalogue())}
-    head = [f"# Requirement set {name}: clause, and the slugs of its cases. Frozen: it is never edited."]
-    lines = [*head, f"made_from = {json.dumps(made_from)}", "", "[cases]"]
+    lines = [head, f"made_from = {json.dumps(made_from)}", "", "[cases]"]
     for clause in sorted(slugs, key=lambda clause: (order.get(clause, len(order)), clause)):
         lines += _entry(clause, slugs[clause])
     return "\n".join(lines) + "\n"
@@ -67,7 +66,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{target} is published and stays as it is; choose another name\n")
         return 1
     cases = stood(given.cases, given.stood)
-    text = text_of(given.name, given.made_from, cases)
+    head = f"# Requirement set {given.name}: clause, and the slugs of its cases. Frozen: it is never edited."
+    text = text_of(head, given.made_from, cases)
     if parse_set(given.name, text).cases != cases:
         raise ValueError("a slug with a space in it cannot be in a set")
     target.write_text(text, encoding="utf-8")

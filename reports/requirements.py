@@ -1,6 +1,6 @@
 """A run judged by a requirement set: what is outside it is told apart, neither red nor green. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,10 +23,22 @@ def is_outside(verdict: Verdict, requirements: RequirementSet | None, own: Own) 
     return requirements is not None and not requirements.holds(verdict.case) and not own(verdict)
 
 
-def by_set(verdicts: Iterable[Verdict], requirements: RequirementSet | None, own: Own) -> list[Verdict]:
-    """Rule "not here" on what is outside the set; the reason says what it showed, and its evidence stays."""
+def by_set(verdicts: Sequence[Verdict], requirements: RequirementSet | None, own: Own) -> list[Verdict]:
+    """Rule "not here" on what is outside the set; the reason says what it showed, and its evidence stays.
+
+    A case that blocks cases of the set says what is wrong with them, and is judged with them.
+    """
+    if requirements is None:
+        return list(verdicts)
+    blocking = {
+        (verdict.backend, verdict.blocked_by)
+        for verdict in verdicts
+        if verdict.ruling is Ruling.BLOCKED and not is_outside(verdict, requirements, own)
+    }
     return [
-        _apart(verdict, requirements) if requirements and is_outside(verdict, requirements, own) else verdict
+        _apart(verdict, requirements)
+        if is_outside(verdict, requirements, own) and (verdict.backend, verdict.case) not in blocking
+        else verdict
         for verdict in verdicts
     ]
 

@@ -3,7 +3,11 @@
 The source folder is the root of the repository, since pages link to README and its neighbours.
 """
 
+import re
 from importlib.metadata import version as version_of
+from pathlib import Path
+
+from sphinx.application import Sphinx
 
 project = "tgi-conformance"
 author = "The authors of tgi-conformance"
@@ -20,3 +24,29 @@ myst_heading_anchors = 4
 html_theme = "alabaster"
 html_title = "tgi-conformance"
 html_show_sourcelink = False
+
+_LINK = re.compile(r"\]\((?P<page>[^)#]+)\.md\)")
+_TO_THE_START = """<!doctype html>
+<meta http-equiv="refresh" content="0; url={page}.html">
+<a href="{page}.html">{title}</a>
+"""
+
+
+def _add_navigation(_: Sphinx, page: str, text: list[str]) -> None:
+    """Let the sidebar have the pages of the table of contents, in its order."""
+    if page == root_doc:
+        entries = dict.fromkeys(found["page"] for found in _LINK.finditer(text[0]))
+        text[0] += "\n".join(("", "```{toctree}", ":hidden:", "", *entries, "```", ""))
+
+
+def _lead_to_the_start(app: Sphinx, problem: Exception | None) -> None:
+    """The site begins with ``index.html``, as web servers expect."""
+    if problem is None:
+        text = _TO_THE_START.format(page=root_doc, title=html_title)
+        Path(app.outdir, "index.html").write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", _add_navigation)
+    app.connect("build-finished", _lead_to_the_start)

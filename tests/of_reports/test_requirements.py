@@ -31,6 +31,15 @@ def test_a_red_case_outside_the_set_is_listed_with_what_it_showed() -> None:
     assert new.evidence == NEW.evidence
 
 
+def test_what_blocks_a_case_of_the_set_is_judged_with_it() -> None:
+    """Else the run would be red for cases that nobody examined, and would not say why."""
+    blocked = replace(OLD, ruling=Ruling.BLOCKED, blocked_by=NEW.case)
+    other = replace(NEW, case="STREAM-12/c")
+    of_another = replace(NEW, backend="beta")
+    rulings = [each.ruling for each in by_set([blocked, NEW, other, of_another], SET, nobodys)]
+    assert rulings == [Ruling.BLOCKED, Ruling.FAILED, Ruling.NOT_HERE, Ruling.NOT_HERE]
+
+
 def test_it_neither_fails_the_run_nor_its_key() -> None:
     assert judge(RUN).code == Exit.FAILED
     run = Run(RUN.info, tuple(by_set(RUN.verdicts, SET, nobodys)))
