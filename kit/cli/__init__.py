@@ -222,11 +222,15 @@ def baseline_group() -> None:
 @baseline_group.command("update", context_settings=_CONTEXT)
 @click.option("--baseline", metavar="FILE", help="The file.  [default: expected_failures.toml]")
 @click.option("--results", metavar="DIR", help="Folder of the last run.  [default: collected_results]")
+@click.option(
+    "--reason", metavar="TEXT", default="", help="Why failures that have no reason yet are accepted."
+)
+@click.option("--link", metavar="URL", default="", help="Where those that have no link yet are tracked.")
 def baseline_update_command(**chosen: Any) -> int:
     """Write what fails in the last run into the baseline, and take out what is mended.
 
-    What stands there keeps its words. New entries have neither reason nor link yet: a run refuses the file
-    until you have written them.
+    What stands there keeps its words. A run refuses the file until each entry has a reason and a link: write
+    them, or give them for all entries that have none.
     """
     return int(import_module(late_imports.BASELINE_UPDATE).update(**chosen))
 

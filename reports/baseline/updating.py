@@ -51,7 +51,22 @@ class Updated:
     unexpectable: int = 0
 
 
-def updated(text: str | None, file: str, run: Run, today: date) -> Updated:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """Why failures are accepted for now and where that is tracked, for all entries that do not say it yet."""
+
+    reason: str = ""
+    link: str = ""
+
+    def filled(self, entry: Entry) -> Entry:
+        """The entry with these words where it has none of its own."""
+        return replace(entry, reason=entry.reason or self.reason, link=entry.link or self.link)
+
+
+NOTHING_SAID: Final = Accepted()
+
+
+def updated(text: str | None, file: str, run: Run, today: date, accepted: Accepted = NOTHING_SAID) -> Updated:
     """The baseline of a whole run; ``text`` is what stands in the file so far, None: there is none.
 
     Entries keep their text, comments, reasons and dates. One of which a part is mended is written anew with
@@ -67,13 +82,14 @@ def updated(text: str | None, file: str, run: Run, today: date) -> Updated:
     for block in blocks:
         if block.name == EXPECTED:
             entry = next(entries)
-            kept.append((block, entry, _left_of(entry, baseline, run, causes)))
+            now = _left_of(entry, baseline, run, causes)
+            kept.append((block, entry, accepted.filled(now) if now is not None else None))
     left = [entry for _, _, entry in kept if entry is not None]
     new = list(_new_entries(run, left, causes, baseline, today))
     pieces = [
         *(_claims(block, baseline, run) for block in blocks if block.name != EXPECTED),
         *(_piece(block, before, after) for block, before, after in kept if after is not None),
-        *(entry_text(entry, comment) for comment, entry in new),
+        *(entry_text(accepted.filled(entry), comment) for comment, entry in new),
     ]
     whole = "\n\n".join(piece.strip("\n") for piece in pieces if piece.strip()) + "\n"
     return Updated(

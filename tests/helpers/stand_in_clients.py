@@ -47,12 +47,14 @@ OPENAI_CLIENT = f"""{_POST}
 from types import SimpleNamespace
 
 
-class APIConnectionError(Exception): ...
+class APIError(Exception): ...
+class APIConnectionError(APIError): ...
 class APITimeoutError(APIConnectionError): ...
-class APIStatusError(Exception):
+class APIStatusError(APIError):
     def __init__(self, text, status_code):
-        super().__init__(text)
+        super().__init__(f"Error code: {{status_code}}")
         self.status_code = status_code
+        self.response = SimpleNamespace(text=text)
 
 
 def objects(value):

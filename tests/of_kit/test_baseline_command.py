@@ -40,6 +40,22 @@ def test_it_writes_the_file_and_asks_for_reasons(folder: Path, capsys: pytest.Ca
     ]
 
 
+def test_one_reason_and_link_are_written_where_there_are_none(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    update(baseline=None, results=None)
+    file = folder / FILE
+    file.write_text(
+        file.read_text(encoding="utf-8").replace('reason = ""', 'reason = "my own"'), encoding="utf-8"
+    )
+    capsys.readouterr()
+    assert update(baseline=None, results=None, reason="all of them", link="https://example.org/1") == Exit.OK
+    text = file.read_text(encoding="utf-8")
+    assert 'reason = "my own"' in text
+    assert 'link = "https://example.org/1"' in text
+    assert "write the reason" not in capsys.readouterr().out
+
+
 def test_a_second_time_it_leaves_the_file_as_it_is(folder: Path) -> None:
     update(baseline="known.toml", results="collected_results")
     first = (folder / "known.toml").stat()

@@ -355,6 +355,7 @@ class Rendering:
     def __call__(self, chosen: Chosen, surface: Surface) -> Any:
         names: dict[str, object] = dict.fromkeys(("Client", "C", "OpenAI"), Noting)
         names |= {"APITimeoutError": OSError, "APIConnectionError": OSError, "APIStatusError": StatusError}
+        names |= {"APIError": ClientError}
         module = cast("ModuleType", SimpleNamespace(**names))
         self.monkeypatch.setitem(sys.modules, chosen.module, module)
         file = self.folder / "conformance_adapter.py"
@@ -367,8 +368,13 @@ def adapter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rendering:
     return Rendering(monkeypatch, tmp_path)
 
 
-class StatusError(Exception):
+class ClientError(Exception):
+    """What all errors of a client like OpenAI's are."""
+
+
+class StatusError(ClientError):
     http_status = status_code = 422
+    response = SimpleNamespace(text="no")
 
 
 @pytest.mark.parametrize(
@@ -400,6 +406,15 @@ def test_an_error_is_classified_by_its_status(adapter: Rendering, chosen: Chosen
     made = adapter(chosen, surface)
     assert made.classify(StatusError("no")) == {"kind": "validation", "status": 422, "message": "no"}
     assert made.classify(ValueError("no")) is None
+
+
+def test_an_error_of_a_stream_is_the_servers_and_the_text_of_a_status_is_what_it_said(
+    adapter: Rendering,
+) -> None:
+    made = adapter(OPENAI, Surface())
+    said = StatusError("Error code: 422")
+    assert made.classify(said) == {"kind": "validation", "status": 422, "message": "no"}
+    assert made.classify(ClientError("shard died")) == {"kind": "remote_error", "message": "shard died"}
 
 
 def test_a_status_is_looked_for_in_the_response_where_no_error_has_one(adapter: Rendering) -> None:

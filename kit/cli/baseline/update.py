@@ -8,7 +8,7 @@ import click
 from tgi_conformance.plugin.options import DEFAULT_RESULTS
 from tgi_conformance.reports.atomic import write_text
 from tgi_conformance.reports.baseline.entry import FILE, BaselineError
-from tgi_conformance.reports.baseline.updating import Updated, updated
+from tgi_conformance.reports.baseline.updating import Accepted, Updated, updated
 from tgi_conformance.reports.gate import Exit
 from tgi_conformance.reports.layout import Layout
 from tgi_conformance.reports.run import Run
@@ -16,7 +16,7 @@ from tgi_conformance.reports.run_file import read_run_info
 from tgi_conformance.reports.verdict_lines import read_verdicts
 
 
-def update(*, baseline: str | None, results: str | None) -> int:
+def update(*, baseline: str | None, results: str | None, reason: str = "", link: str = "") -> int:
     """Bring the baseline up to date with the last run of all cases; 4 where that cannot be."""
     name = baseline or FILE
     path = Path(name)
@@ -29,7 +29,8 @@ def update(*, baseline: str | None, results: str | None) -> int:
     try:
         run = Run(read_run_info(layout.run), read_verdicts(layout.verdicts).verdicts)
         before = path.read_text(encoding="utf-8") if path.exists() else None
-        done = updated(before, name, run, datetime.now(UTC).date())
+        accepted = Accepted(reason=reason, link=link)
+        done = updated(before, name, run, datetime.now(UTC).date(), accepted)
     except BaselineError as problem:
         click.echo(str(problem), err=True)
         return Exit.USAGE
