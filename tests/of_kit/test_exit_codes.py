@@ -30,17 +30,20 @@ reason = "known"
 link = "https://example.org/1"
 expires = {expires}
 """
-#: The reference, claiming little, so that a run of all cases is short, with a bug.
-STRIPS = """
+#: The reference, claiming little, so that a run of all cases is short; and the same with a bug.
+LITTLE = """
 from dataclasses import replace
 
 from tgi_conformance.backends.reference.adapter import ReferenceAdapter
 
 
-class Strips(ReferenceAdapter):
+class Little(ReferenceAdapter):
     def describe(self):
-        return replace(super().describe(), name="strips", capabilities=["core", "native"])
+        name = type(self).__name__.lower()
+        return replace(super().describe(), name=name, capabilities=["core", "native"])
 
+
+class Strips(Little):
     def generate(self, prompt, **given):
         return super().generate(prompt.strip(), **given)
 """
@@ -174,10 +177,20 @@ def test_a_broken_baseline_is_wrong_use_also_where_no_option_names_the_kit(
     assert "ERRORS" not in done.out
 
 
+def test_the_guides_profile_fails_for_each_key_that_nothing_decides(tmp_path: Path) -> None:
+    (tmp_path / "little.py").write_text(LITTLE, encoding="utf-8")
+    done = code(
+        run_cli(tmp_path, "run", "--backend", "little.py:Little", "--profile", "tgi-guide", "-n", "2"), 1
+    )
+    failed = {case for case, ruling in done.rulings(narrowed=False).items() if ruling == "failed"}
+    assert "DECL-01/demanded-streaming" in failed
+    assert all(case.startswith("DECL-01/") for case in failed)
+
+
 def test_a_baseline_from_the_first_red_run_to_the_next_defect(tmp_path: Path) -> None:
     """A client that is red today: what it breaks is written down, and a change is told with its line."""
-    (tmp_path / "strips.py").write_text(STRIPS, encoding="utf-8")
-    run = ("run", "--backend", "strips.py:Strips", "-n", "2")
+    (tmp_path / "little.py").write_text(LITTLE, encoding="utf-8")
+    run = ("run", "--backend", "little.py:Strips", "-n", "2")
     code(run_cli(tmp_path, *run), 1)
     asked = code(run_cli(tmp_path, "baseline", "update"), 0)
     assert "expected_failures.toml:8: write the reason and the link" in asked.out
