@@ -177,13 +177,14 @@ class Call:
                 return
 
     def _leave(self, holder: list[Any], how: str) -> None:
-        if how == "close" and callable(getattr(holder[0], "close", None)):
+        closes = how == "close" and callable(getattr(holder[0], "close", None))
+        if closes:
             holder[0].close()
         elif how == "throw":
             with contextlib.suppress(ConsumerError):
                 _raise_while_holding(holder.pop())
         holder.clear()
-        if how != "close":
+        if not closes:  # what cannot be closed is let go of
             gc.collect()
         self.finish("left")
 
@@ -265,16 +266,17 @@ class Call:
                 return
 
     async def _leave_async(self, holder: list[Any], how: str) -> None:
-        if how == "close":
-            close = getattr(holder[0], "aclose", None) or getattr(holder[0], "close", None)
-            closing = close() if callable(close) else None
+        names = (name for name in ("aclose", "close") if callable(getattr(holder[0], name, None)))
+        name = next(names, "") if how == "close" else ""
+        if name:
+            closing = getattr(holder[0], name)()
             if inspect.isawaitable(closing):
                 await closing
         elif how == "throw":
             with contextlib.suppress(ConsumerError):
                 _raise_while_holding(holder.pop())
         holder.clear()
-        if how != "close":
+        if not name:
             gc.collect()
             for _ in range(3):  # the loop makes a task that closes a dropped generator, then runs it
                 await asyncio.sleep(0)

@@ -15,6 +15,19 @@ class EchoError(Exception):
     pass
 
 
+class Held:
+    """An iterator that only a collection of garbage lets go of, since it holds itself."""
+
+    def __init__(self, text):
+        self.pieces, self.me = iter(text), self
+
+    def __iter__(self):
+        return self.pieces
+
+    def __del__(self):
+        logging.getLogger("echo.stream").info("closed")
+
+
 class Echo:
     def __init__(self):
         self.entered = threading.Event()
@@ -115,6 +128,9 @@ class Echo:
         ring.append(ring)
         return text
 
+    def act_map(self, text, **_):
+        return map(str, _through(Held(text)))
+
     def act_keep(self, text, **_):
         self.kept = socket.socket(), threading.Thread(target=BLOCKED.wait, name="kept", daemon=True)
         self.kept[1].start()
@@ -125,3 +141,8 @@ class Echo:
 
     def act_parameters(self, text, **parameters):
         return {"raw": {"prompt": text, **parameters}}
+
+
+def _through(held):
+    """Keep the iterator's owner alive as long as its pieces are read."""
+    yield from held

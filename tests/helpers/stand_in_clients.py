@@ -61,6 +61,17 @@ def objects(value):
     return json.loads(json.dumps(value), object_hook=lambda item: SimpleNamespace(**item))
 
 
+class Stream:
+    def __init__(self, response):
+        self.response = response
+    def __iter__(self):
+        return map(objects, events(self.response))
+    def __enter__(self):
+        return self
+    def __exit__(self, *_):
+        self.response.close()
+
+
 class OpenAI:
     def __init__(self, *, base_url, api_key, max_retries=0, timeout=10):
         self.base_url, self.api_key = base_url, api_key
@@ -71,7 +82,7 @@ class OpenAI:
             response = post(self.base_url, "/chat/completions", self.api_key, body)
         except ApiError as error:
             raise APIStatusError(str(error), error.status) from error
-        return map(objects, events(response)) if body.get("stream") else objects(json.load(response))
+        return Stream(response) if body.get("stream") else objects(json.load(response))
 
     def close(self): ...
 """

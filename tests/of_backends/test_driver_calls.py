@@ -114,6 +114,17 @@ def test_left_async_generator_runs_its_finally(echo: Driver, how: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("how", ["close", "drop", "throw"])
+def test_a_stream_that_cannot_be_closed_is_let_go_of(echo: Driver, how: str) -> None:
+    """A ``map`` has no ``close()``; what stands behind it may wait for a collection of garbage."""
+    echo.census()
+    call = echo.call("generate", {"prompt": "abc", "act": "map"}, stream=True)
+    call.read(1, 5)
+    call.leave(how)
+    logs = echo.census(collect=False).logs or ()
+    assert [record.text for record in logs if record.logger == "echo.stream"] == ["closed"]
+
+
 def test_exception_comes_classified_and_as_its_raw_chain(echo: Driver) -> None:
     outcome = echo.run("generate", {"prompt": "why", "act": "raise"})
     assert outcome.ending == "error"
