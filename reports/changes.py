@@ -1,4 +1,4 @@
-"""What changed since the last run: which cases are red now, which are mended, which are still red. Pure."""
+"""What changed since the last run: which cases are red now, which are mended, which fail still. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from tgi_conformance.contracts.verdict import DECIDED, RED, Ruling, Verdict
 
 #: What was not run has not changed.
 _RED = RED - {Ruling.NOT_RUN}
+#: A failure that a baseline expects is not red, and not mended either.
+_FAILING = _RED | {Ruling.EXPECTED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,8 @@ class Changes:
     still_red: tuple[Verdict, ...] = ()
     #: Red in the last run and not decided now: left out, or not to be found any more.
     gone: tuple[Verdict, ...] = ()
+    #: Failures of this run that a baseline expects.
+    known: tuple[Verdict, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -28,8 +32,9 @@ class Changes:
             (len(self.fixed), "fixed"),
             (len(self.still_red), "still red"),
         ]
-        gone = [(len(self.gone), "not judged this time")] if self.gone else []
-        return ", ".join(f"{count} {word}" for count, word in (*parts, *gone))
+        others = [(len(self.known), "known to fail"), (len(self.gone), "not judged this time")]
+        parts += [(count, word) for count, word in others if count]
+        return ", ".join(f"{count} {word}" for count, word in parts)
 
     def __bool__(self) -> bool:
         return bool(self.new_red or self.fixed or self.gone)
@@ -43,23 +48,24 @@ def changes(last: Iterable[Verdict], now: Iterable[Verdict]) -> Changes:
     before = {verdict.case: verdict for verdict in last}
     after = {verdict.case: verdict for verdict in now}
     red = [verdict for verdict in after.values() if verdict.ruling in _RED]
-    was_red = [verdict for verdict in before.values() if verdict.ruling in _RED]
+    failed = [verdict for verdict in before.values() if verdict.ruling in _FAILING]
     return Changes(
-        new_red=tuple(verdict for verdict in red if not _red(before, verdict)),
-        still_red=tuple(verdict for verdict in red if _red(before, verdict)),
-        fixed=tuple(after[one.case] for one in was_red if _decided(after, one) and not _red(after, one)),
-        gone=tuple(one for one in was_red if not _decided(after, one) and not _red(after, one)),
+        new_red=tuple(verdict for verdict in red if not _fails(before, verdict)),
+        still_red=tuple(verdict for verdict in red if _fails(before, verdict)),
+        fixed=tuple(after[one.case] for one in failed if _decided(after, one) and not _fails(after, one)),
+        gone=tuple(one for one in failed if not _decided(after, one) and not _fails(after, one)),
+        known=tuple(verdict for verdict in after.values() if verdict.ruling is Ruling.EXPECTED),
     )
 
 
 def were_red(verdicts: Iterable[Verdict]) -> frozenset[tuple[str, str]]:
     """Backend and case of what was red in a run, or would be where a SHOULD is enforced or no baseline is."""
-    counted = _RED | {Ruling.ADVISORY, Ruling.EXPECTED}
+    counted = _FAILING | {Ruling.ADVISORY}
     return frozenset((verdict.backend, verdict.case) for verdict in verdicts if verdict.ruling in counted)
 
 
-def _red(run: Mapping[str, Verdict], verdict: Verdict) -> bool:
-    return verdict.case in run and run[verdict.case].ruling in _RED
+def _fails(run: Mapping[str, Verdict], verdict: Verdict) -> bool:
+    return verdict.case in run and run[verdict.case].ruling in _FAILING
 
 
 def _decided(run: Mapping[str, Verdict], verdict: Verdict) -> bool:
