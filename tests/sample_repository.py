@@ -44,7 +44,8 @@ TRIES: Final = (
 
 def wheel(folder: Path) -> Path:
     """Build the kit's wheel."""
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)], check=True)
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     (built,) = folder.glob("*.whl")
     return built
 
