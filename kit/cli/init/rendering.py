@@ -1,12 +1,11 @@
 """The files that ``init`` writes, from what was chosen: their places and their texts."""
 
 import json
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import Final, cast
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
@@ -15,6 +14,8 @@ from tgi_conformance.cli.init.javascript_adapter import javascript_values
 from tgi_conformance.cli.init.looking import PIPELINE
 from tgi_conformance.cli.init.python_adapter import openai_values, python_values
 from tgi_conformance.cli.init.surface import Surface
+from tgi_conformance.reports.baseline.entry import FILE
+from tgi_conformance.reports.baseline.writing import HEADING, claims_text
 
 #: Where an adapter stands, and how it is named to the kit.
 PYTHON_FILE: Final = "conformance_adapter.py"
@@ -23,11 +24,8 @@ JAVASCRIPT_FOLDER: Final = "conformance"
 JAVASCRIPT_COMMAND: Final = f"node {JAVASCRIPT_FOLDER}/adapter.mjs"
 #: The kit's side of a host in JavaScript; the files stand in ``templates/node``.
 HOST_FILES: Final = ("host.mjs", "fence.mjs", "frames.mjs")
-BASELINE: Final = "expected_failures.toml"
 #: Characters of a list that stands on one line.
 _SHORT_LIST: Final = 80
-#: A key of TOML that needs no quotes.
-_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _GITLAB_PART: Final = ".gitlab/conformance.yml"
 _GITHUB: Final = ".github/workflows/conformance.yml"
 
@@ -97,9 +95,10 @@ def _values(chosen: Chosen, surface: Surface) -> dict[str, object]:
 
 
 def _baseline(chosen: Chosen, values: dict[str, object]) -> NewFile:
-    key = chosen.name if _BARE_KEY.fullmatch(chosen.name) else json.dumps(chosen.name)
-    text = _filled("expected_failures.toml.jinja", key=key, capabilities=values["capabilities"])
-    return NewFile(path=BASELINE, text=text, what="the baseline, without an entry")
+    """Written as ``baseline update`` writes it, which then has nothing to change in it."""
+    claims = ("core", *cast("Sequence[str]", values["capabilities"]))
+    text = f"{HEADING}\n{claims_text({chosen.name: claims})}"
+    return NewFile(path=FILE, text=text, what="the baseline, without an entry")
 
 
 def _adapter(chosen: Chosen, values: dict[str, object]) -> Iterator[NewFile]:
