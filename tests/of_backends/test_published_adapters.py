@@ -12,20 +12,25 @@ import pytest
 
 from tgi_conformance.backends import published
 from tgi_conformance.backends.driver.spec import parse_backend
+from tgi_conformance.backends.published.faces import Client, published_clients
 
 FOLDER = Path(published.__path__[0])
-CLIENTS = {"huggingface_hub": "huggingface_hub_adapter", "text_generation": "text_generation_adapter"}
-FACES = ("Adapter", "AsyncAdapter")
+CLIENTS = [client for client in published_clients() if client.language == "python"]
 MOST_LINES = 80
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+]+")
 #: Calls that would be a behaviour of the adapter's own.
 BEHAVIOUR = {"sleep", "wait_for", "timeout", "retry", "loads", "strip", "lstrip", "rstrip", "replace"}
 
-client = pytest.mark.parametrize("client", sorted(CLIENTS))
+client = pytest.mark.parametrize("client", CLIENTS, ids=[client.name for client in CLIENTS])
+faces = pytest.mark.parametrize(
+    ("client", "face"),
+    [(client, face) for client in CLIENTS for face in client.faces],
+    ids=[f"{client.name}-{face}" for client in CLIENTS for face in client.faces],
+)
 
 
-def source(client: str) -> str:
-    return (FOLDER / f"{CLIENTS[client]}.py").read_text(encoding="utf-8")
+def source(client: Client) -> str:
+    return (FOLDER / f"{client.adapter}.py").read_text(encoding="utf-8")
 
 
 def lines_of_code(text: str, *, without: str) -> int:
@@ -46,7 +51,7 @@ def lines_of_code(text: str, *, without: str) -> int:
 
 
 @client
-def test_a_face_takes_eighty_lines_at_most(client: str) -> None:
+def test_a_face_takes_eighty_lines_at_most(client: Client) -> None:
     sync = lines_of_code(source(client), without="AsyncAdapter")
     both = lines_of_code(source(client), without="")
     assert sync <= MOST_LINES
@@ -54,28 +59,28 @@ def test_a_face_takes_eighty_lines_at_most(client: str) -> None:
 
 
 @client
-def test_adapters_compile_and_have_both_faces(client: str) -> None:
+def test_adapters_compile_and_have_their_faces(client: Client) -> None:
     tree = ast.parse(source(client))
-    compile(tree, client, "exec")
-    assert {node.name for node in tree.body if isinstance(node, ast.ClassDef)} == set(FACES)
+    compile(tree, client.name, "exec")
+    assert set(client.faces) <= {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 @client
-def test_adapters_import_the_client_and_no_part_of_the_kit(client: str) -> None:
+def test_adapters_import_the_client_and_no_part_of_the_kit(client: Client) -> None:
     imported: set[str] = set()
     for node in ast.walk(ast.parse(source(client))):
         if isinstance(node, ast.Import):
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add((node.module or "").partition(".")[0])
-    assert client in imported
+    assert client.package.replace("-", "_") in {name.replace("-", "_") for name in imported}
     assert "tgi_conformance" not in imported
     pinned = {line.partition("==")[0].lower().replace("-", "_") for line in lock(client)}
     assert imported - sys.stdlib_module_names <= pinned
 
 
 @client
-def test_adapters_do_nothing_that_a_client_should_do(client: str) -> None:
+def test_adapters_do_nothing_that_a_client_should_do(client: Client) -> None:
     called = {
         node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         for node in ast.walk(ast.parse(source(client)))
@@ -84,29 +89,26 @@ def test_adapters_do_nothing_that_a_client_should_do(client: str) -> None:
     assert not called & BEHAVIOUR
 
 
-def lock(client: str) -> list[str]:
-    return (FOLDER / f"{client}.lock.txt").read_text(encoding="utf-8").splitlines()
+def lock(client: Client) -> list[str]:
+    return (FOLDER / client.lock).read_text(encoding="utf-8").splitlines()
 
 
 @client
-def test_locks_pin_every_package_and_hold_no_url(client: str) -> None:
+def test_locks_pin_every_package_and_hold_no_url(client: Client) -> None:
     pins = lock(client)
     assert pins
     assert [pin for pin in pins if not PIN.fullmatch(pin)] == []
 
 
-@client
-@pytest.mark.parametrize("face", FACES)
-def test_a_foreign_interpreter_gets_the_adapter_as_a_file(client: str, face: str, tmp_path: Path) -> None:
+@faces
+def test_a_foreign_interpreter_gets_the_adapter_as_a_file(client: Client, face: str, tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.symlink_to(sys.executable)
 
-    spec = parse_backend(
-        f"tgi_conformance.backends.published.{CLIENTS[client]}:{face}", python=str(python), folder=tmp_path
-    )
+    spec = parse_backend(client.backend(face), python=str(python), folder=tmp_path)
 
     file, _, attribute = spec.adapter.rpartition(":")
     assert spec.foreign
-    assert Path(file) == FOLDER / f"{CLIENTS[client]}.py"
+    assert Path(file) == FOLDER / f"{client.adapter}.py"
     assert attribute == face
     assert spec.argv[0] == str(python)

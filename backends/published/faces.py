@@ -1,0 +1,42 @@
+"""The published clients that the kit has adapters for: ``faces.toml`` as values.
+
+A client of Python has a lock of pip, and a module with an adapter class for each face. One of Node has a
+folder with ``package-lock.json``, and a module for each face.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
+
+_PACKAGE = "tgi_conformance.backends.published"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A package in one version, and how it is run.
+
+    ``name`` is unique; ``package`` is what its index calls it. ``lock`` and ``adapter`` are beside
+    ``faces.toml``: the file of pins, and the name of a module; under Node the folder of the lock is the
+    environment, and the faces are files in it. ``notes`` is the page about its failures, below the root.
+    """
+
+    name: str
+    package: str
+    version: str
+    lock: str
+    adapter: str
+    faces: tuple[str, ...]
+    notes: str
+    language: Literal["python", "node"] = "python"
+
+    def backend(self, face: str) -> str:
+        """What ``--backend`` takes for a face of Python."""
+        return f"{_PACKAGE}.{self.adapter}:{face}"
+
+
+def published_clients() -> tuple[Client, ...]:
+    """All of them, in the order of the file."""
+    text = (files(_PACKAGE) / "faces.toml").read_text(encoding="utf-8")
+    rows: list[dict[str, Any]] = tomllib.loads(text)["client"]
+    return tuple(Client(**{**row, "faces": tuple(row["faces"])}) for row in rows)
