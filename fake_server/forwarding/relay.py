@@ -41,6 +41,7 @@ class Relay:
         self._journal = journal
         self._wake = wake
         self._steps: list[Step] = []
+        self._held: list[Step] = []
         self._room = asyncio.Event()
         self._kept = record.answer = AnswerRecord()
         self._name = record.reply or "the forwarded answer"
@@ -79,7 +80,12 @@ class Relay:
         try:
             async with aclosing(self._parts) as parts:
                 async for part in parts:
-                    self._give(self._steps_of(part))
+                    steps = self._steps_of(part)
+                    if isinstance(part, Head) and part.status // 100 != 2:
+                        # A client may leave at the sight of an error's status; the text after it is wanted too.
+                        self._held = steps
+                        continue
+                    self._give(steps)
                     if self._growing.over:
                         break
                     await self._room.wait()
@@ -104,6 +110,8 @@ class Relay:
         return steps
 
     def _give(self, steps: list[Step]) -> None:
+        """Add steps, behind the head that waits for them."""
+        steps, self._held = [*self._held, *steps], []
         self._steps += steps
         if steps:
             self._room.clear()

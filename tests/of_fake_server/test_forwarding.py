@@ -111,6 +111,33 @@ def test_the_first_event_is_there_before_the_second_was_sent(
     assert [part.at for part in kept.parts] == sorted(part.at for part in kept.parts)
 
 
+def test_an_errors_head_waits_for_its_text_which_a_client_may_not_stay_for(
+    front: FakeServer, real: Space, meet: Meet
+) -> None:
+    asked = meet(status(500, json={"error": "the GPU is on fire"}).held("text", byte=0))
+    with front.space(Script(replies=(forwarded(),))) as space:
+        with Wire(space.base_url) as wire:
+            wire.send(request(body=asked))
+            assert wire.is_silent(0.05)
+            real.release("text")
+            wire.read_until(b"\r\n\r\n")
+        kept = over(space).answer
+    assert kept is not None
+    assert b"the GPU is on fire" in kept.body
+
+
+def test_an_error_whose_text_never_comes_breaks_off_behind_its_head(front: FakeServer, meet: Meet) -> None:
+    asked = meet(status(500, json={"error": "no more"}).cut("fin", byte=0))
+    with front.space(Script(replies=(forwarded(),))) as space, Wire(space.base_url) as wire:
+        wire.send(request(body=asked))
+        head, ending = wire.read_to_end()
+        kept = over(space).answer
+    assert head.startswith(b"HTTP/1.1 500 ")
+    assert ending == "fin"
+    assert kept is not None
+    assert kept.upstream == "fin"
+
+
 @pytest.mark.parametrize("http_2", [False, True])
 @pytest.mark.parametrize(
     ("place", "sent"),
