@@ -265,6 +265,14 @@ def generates(path: str) -> bool:
     return path.rstrip("/") in _ROUTES or path.startswith(_MODELS)
 
 
+def generation_route(path: str) -> str:
+    """The route of TGI that a generation request went to, however its path is written.
+
+    A slash at the end is none of the route; what is below ``/models/`` is the root route of a model.
+    """
+    return "/" if path.startswith(_MODELS) else path.rstrip("/") or "/"
+
+
 _MODELS = "/models/"
 #: The root route loses its slash under ``rstrip``; the others never end in one.
 _ROUTES = frozenset(route.rstrip("/") for route in GENERATION_ROUTES)

@@ -12,6 +12,8 @@ ACTIVATION: Final = "tgi_conformance.plugin.activation"
 PLAYER: Final = "tgi_conformance.plugin.cases"
 #: What asks a case whether it is applicable: the suites' harness.
 APPLICABLE: Final = "tgi_conformance.plugin.quick.applicable"
+#: What puts a test's parameters into the words of another server: the suites' shapes.
+SHAPES: Final = "tgi_conformance.suites.shapes.personas"
 #: Where Hypothesis keeps its tables: Hypothesis.
 EXAMPLE_STORAGE: Final = "tgi_conformance.suites.harness.example_storage"
 #: What controls a run: the reports.

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 from tgi_conformance.contracts.catalogue.capabilities import CAPABILITIES
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outside import Fence
+from tgi_conformance.contracts.script.whole import NATIVE_PERSONA
 from tgi_conformance.contracts.verdict import DECIDED, Ruling, Verdict
 
 #: An option of pytest and its value; the value of a flag is empty.
@@ -132,6 +133,8 @@ class RunInfo:
     #: Name to version: tgi_conformance, python, pytest, hypothesis, ...
     versions: Mapping[str, str] = field(default_factory=dict)
     workers: int = 0
+    #: The server generation that was played.
+    server: str = NATIVE_PERSONA
     #: Name of the requirement set that it is judged by; empty: by all cases.
     requirements: str = ""
     #: Whether cases were left out by the user's choice; such a run never touches the results maps.

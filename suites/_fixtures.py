@@ -70,7 +70,8 @@ def tgi_backend(backend_spec: BackendSpec, pytestconfig: pytest.Config) -> Itera
 
 @pytest.fixture(scope="session")
 def _probes(tgi_backend: Driver, tgi_server: FakeServer, pytestconfig: pytest.Config) -> Probes:
-    return Probes(tgi_backend, tgi_server, pytestconfig.stash[SETTINGS].deadline)
+    settings = pytestconfig.stash[SETTINGS]
+    return Probes(tgi_backend, tgi_server, settings.deadline, settings.server)
 
 
 @pytest.fixture

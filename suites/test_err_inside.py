@@ -53,9 +53,11 @@ def test_an_error_beside_the_choices_of_an_answer_is_an_error(case: Case, shape:
 @SHAPE
 def test_an_error_object_in_place_of_a_stream_is_an_error(case: Case, shape: Shape, *, stream: bool) -> None:
     """The 200 is plain JSON, and what it holds is why there is no stream."""
-    alone: JSON = {"error": MESSAGE, "error_type": "generation"} if shape is NATIVE else {"error": BESIDE}
+    alone: JSON = (
+        {"error": MESSAGE, "error_type": "generation"} if shape.name == NATIVE.name else {"error": BESIDE}
+    )
     bodies = {"alone": alone}
-    if shape is not NATIVE:
+    if shape.name != NATIVE.name:
         bodies["beside"] = _beside_choices(shape.body("half"), "failed")
     replies = {form: in_band_fault(status(200, json=body)) for form, body in bodies.items()}
 

@@ -72,7 +72,7 @@ def _call_with_nested(case: Case, shape: Shape, endpoint: str, *, stream: bool) 
     offered = case.description.parameters.get(shape.method, frozenset())
     given = {name: value for name, value in NESTED[shape.method].items() if name in offered}
     subject: object = None
-    if shape is CHAT:
+    if shape.name == CHAT.name:
         subject = [
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": [{"type": "text", "text": case.prompt()}]},

@@ -138,7 +138,7 @@ def _asked_for_details(case: Case) -> bool:
 
 def _finishing(shape: Shape, text: str, reason: str | None) -> Reply:
     body = cast("Draft", shape.body(text))
-    place = body["details"] if shape is NATIVE else _choice(body)
+    place = body["details"] if shape.name == NATIVE.name else _choice(body)
     place["finish_reason"] = reason
     return status(200, json=cast("JSON", body), root_array=True)
 
@@ -159,7 +159,9 @@ def test_any_finish_reason_parses(case: Case, shape: Shape, form: str) -> None:
 def test_a_cut_answer_can_be_told_from_a_finished_one(case: Case, shape: Shape, natural: str) -> None:
     """What was cut at the length limit is not the model's last word."""
     case.needs(shape.capability)
-    ended = {"eos": "eos_token" if shape is NATIVE else "stop", "stop-sequence": "stop_sequence"}[natural]
+    ended = {"eos": "eos_token" if shape.name == NATIVE.name else "stop", "stop-sequence": "stop_sequence"}[
+        natural
+    ]
     case.serve(_finishing(shape, "half", "length"), _finishing(shape, "whole", ended))
     endpoint = case.endpoint()
 

@@ -184,7 +184,7 @@ def test_unknown_fields_and_missing_options_of_events_are_accepted(
 
     outcomes = outcomes_of(case, shape, replies, stream=stream)
 
-    asked = shape is NATIVE and any(
+    asked = shape.name == NATIVE.name and any(
         NATIVE.parameters_of(sent.json()).get("details") is True for sent in case.journal().generations
     )
     for form, outcome in outcomes.items():
@@ -196,7 +196,7 @@ def _finishing(shape: Shape, tokens: Sequence[str], reason: str | None) -> Reply
     """A stream whose last event ends it for this reason."""
     *head, last = shape.events(tokens)[: len(tokens)]
     event = cast("Draft", last.json)
-    (event["details"] if shape is NATIVE else _choice(event))["finish_reason"] = reason
+    (event["details"] if shape.name == NATIVE.name else _choice(event))["finish_reason"] = reason
     return shape.frames(*head, data(cast("JSON", event)), *([done()] if shape.ends_with_done else []))
 
 
@@ -218,7 +218,7 @@ def test_any_finish_reason_of_a_stream_parses(case: Case, shape: Shape, *, strea
 @STREAM
 def test_a_cut_stream_can_be_told_from_a_finished_one(case: Case, shape: Shape, *, stream: bool) -> None:
     """The reason stands in the last event; a client that reads the first one's has none to give."""
-    natural = ("eos_token" if shape is NATIVE else "stop", "stop_sequence")
+    natural = ("eos_token" if shape.name == NATIVE.name else "stop", "stop_sequence")
     replies = {reason: _finishing(shape, SAID, reason) for reason in ("length", *natural)}
 
     outcomes = outcomes_of(case, shape, replies, stream=stream)

@@ -36,7 +36,7 @@ def test_exposed_usage_is_what_the_server_counted(case: Case, shape: Shape, *, s
     """Counts that were swapped, or taken from the wrong event of a stream, are somebody's bill."""
     case.needs(shape.capability)
     replies = _streams(shape) if stream else {"plain": _plain(shape)}
-    arguments = {"details": True} if shape is NATIVE and _offers_details(case) else {}
+    arguments = {"details": True} if shape.name == NATIVE.name and _offers_details(case) else {}
 
     outcomes = outcomes_of(case, shape, replies, stream=stream, **arguments)
 
@@ -45,7 +45,7 @@ def test_exposed_usage_is_what_the_server_counted(case: Case, shape: Shape, *, s
         expect_text(outcome, "".join(SAID))
     if all(usage is UNSET for usage in told.values()):
         raise NotApplicable("usage is not exposed")
-    due = shape is not NATIVE and (not stream or _asked_for_usage(case.journal()))
+    due = shape.name != NATIVE.name and (not stream or _asked_for_usage(case.journal()))
     for form, usage in told.items():
         _expect_counts(form, usage, null_is_a_loss=due)
 
@@ -86,13 +86,13 @@ def _expect_counts(form: str, usage: Usage | None | Unset, *, null_is_a_loss: bo
 def _plain(shape: Shape) -> Reply:
     body = shape.body("".join(SAID), usage=(PROMPT, COMPLETION))
     headers = (("x-prompt-tokens", str(PROMPT)), ("x-generated-tokens", str(COMPLETION)))
-    return status(200, *(headers if shape is NATIVE else ()), json=body, root_array=True)
+    return status(200, *(headers if shape.name == NATIVE.name else ()), json=body, root_array=True)
 
 
 def _streams(shape: Shape) -> dict[str, Reply]:
     """Streams that state their usage, by where they do."""
     *head, last = shape.events(SAID)[: len(SAID)]
-    if shape is NATIVE:
+    if shape.name == NATIVE.name:
         final = cast("Draft", last.json)
         final["details"] |= {"generated_tokens": COMPLETION, "input_length": PROMPT}
         return {"details": shape.frames(*head, data(cast("JSON", final)))}

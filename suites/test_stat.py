@@ -13,7 +13,7 @@ from tgi_conformance.contracts.wire_examples import wire_example
 from tgi_conformance.suites.areas.answers import serve_each
 from tgi_conformance.suites.areas.held import taken_together
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
-from tgi_conformance.suites.areas.statistics import exposed
+from tgi_conformance.suites.areas.statistics import exposed, statistics
 from tgi_conformance.suites.areas.ways import EITHER
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load
@@ -94,7 +94,7 @@ def test_tokens_are_the_servers_numbers(case: Case, shape: Shape) -> None:
     endpoint = case.endpoint()
     before = _at_rest(case, endpoint)
     arguments: dict[str, Any] = {}
-    if shape is NATIVE and "details" in case.description.parameters.get("generate", frozenset()):
+    if shape.name == NATIVE.name and "details" in case.description.parameters.get("generate", frozenset()):
         arguments["details"] = True
     expect_success(case.call(endpoint=endpoint, shape=shape, **arguments))
 
@@ -150,7 +150,7 @@ def test_the_last_event_of_a_stream_tells_its_tokens(case: Case, shape: Shape) -
     before = _at_rest(case, endpoint)
     expect_success(case.call(endpoint=endpoint, shape=shape, stream=True))
 
-    if shape is COMPLETIONS:
+    if shape.name == COMPLETIONS.name:
         _expect_tokens(case, endpoint, 7, 3, before)
         return
     # The length of the prompt stands in a field that only TGI 3 has.
@@ -177,14 +177,14 @@ def test_a_client_that_counts_streamed_tokens_asks_for_them(case: Case, shape: S
     sent = only_request(space.journal())
     body = sent.json()
     assert isinstance(body, dict)
-    if shape is CHAT:
+    if shape.name == CHAT.name:
         options = body.get("stream_options")
         asked = isinstance(options, dict) and options.get("include_usage") is True
     else:
         asked = shape.parameters_of(body).get("details") is True
     expect(
         asked,
-        expected="stream_options.include_usage" if shape is CHAT else "parameters.details",
+        expected="stream_options.include_usage" if shape.name == CHAT.name else "parameters.details",
         observed=str(sorted(body)),
         journal=space.journal(),
     )
@@ -208,7 +208,7 @@ def test_missing_usage_is_not_a_measured_zero(case: Case, where: str) -> None:
         endpoint = case.endpoint(key=alias)
         outcome = case.call(endpoint=endpoint, shape=shape, stream=where.endswith("-stream"))
         expect_success(outcome)
-        shown[alias] = _plain_values(case.statistics(endpoint))
+        shown[alias] = _plain_values(statistics(case, endpoint))
 
     names = ("input_tokens", "output_tokens", "total_tokens")
     zeros = {name: shown["B"][name] for name in names if name in shown["B"]}
@@ -337,13 +337,13 @@ def test_a_reset_touches_only_its_target(case: Case) -> None:
 
 def _at_rest(case: Case, endpoint: str) -> Mapping[str, int]:
     """The counters of a new endpoint; whether they are 0, or another endpoint's too, is STAT-08's."""
-    shown = case.statistics(endpoint)
+    shown = statistics(case, endpoint)
     return {name: value for name, value in shown.items() if isinstance(value, int)}
 
 
 def _counts(case: Case, endpoint: str, before: Mapping[str, int] = NOTHING) -> dict[str, int]:
     """The three request counters of an endpoint, or their growth; one that is missing fails the clause."""
-    shown = case.statistics(endpoint)
+    shown = statistics(case, endpoint)
     names = ("total_requests", "successful_requests", "failed_requests")
     missing = [name for name in names if not isinstance(shown.get(name), int)]
     expect(
@@ -356,7 +356,7 @@ def _counts(case: Case, endpoint: str, before: Mapping[str, int] = NOTHING) -> d
 
 def _aggregate(case: Case) -> dict[str, int]:
     """The requests and tokens of all endpoints, as far as they are shown."""
-    shown = case.statistics()
+    shown = statistics(case)
     return {name: int(str(shown[name])) for name in ("total_requests", *TOKENS) if name in shown}
 
 
@@ -372,7 +372,7 @@ def _expect_shown_tokens(
     case: Case, endpoint: str, prompt: int, completion: int, before: Mapping[str, int] = NOTHING
 ) -> None:
     """Those of the token counters that are shown are the server's numbers."""
-    shown = case.statistics(endpoint)
+    shown = statistics(case, endpoint)
     wanted = _tokens(prompt, completion)
     seen = {name: shown[name] for name in TOKENS if name in shown}
     grown = {name: now - before.get(name, 0) if isinstance(now, int) else now for name, now in seen.items()}
@@ -391,7 +391,7 @@ def _tokens(prompt: int, completion: int) -> dict[str, int]:
 def _counted(shape: Shape, *, prompt: int, completion: int) -> Reply:
     """A healthy answer of 400 characters whose counts the server states."""
     text = " word" * 80
-    if shape is not NATIVE:
+    if shape.name != NATIVE.name:
         return shape.plain(text, usage=(prompt, completion))
     headers = (("x-prompt-tokens", str(prompt)), ("x-generated-tokens", str(completion)))
     body = shape.body(text, usage=(prompt, completion))
@@ -405,10 +405,10 @@ def _counted_stream(shape: Shape, *, prompt: int, completion: int) -> Reply:
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-    if shape is CHAT:
+    if shape.name == CHAT.name:
         *chunks, last = _drafts("chat-stream-include-usage")
         return shape.frames(*_frames([*chunks, last | {"usage": usage}]))
-    if shape is COMPLETIONS:
+    if shape.name == COMPLETIONS.name:
         *chunks, last = _drafts("cmpl-stream-length")
         return shape.frames(*_frames([*chunks, last | {"usage": usage}]))
     one, two, *_, end = _drafts("gens-details-eos")
@@ -428,7 +428,7 @@ def _uncounted(shape: Shape, where: str) -> tuple[Reply, Reply]:
         *chunks, last = [dict(event) for event in wire_example("chat-stream-include-usage").events]
         none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
         return (shape.frames(*_frames(chunks)), shape.frames(*_frames([*chunks, last | {"usage": none}])))
-    if shape is NATIVE:
+    if shape.name == NATIVE.name:
         headers = (("x-prompt-tokens", "0"), ("x-generated-tokens", "0"))
         body: JSON = {"generated_text": " word"}
         return (status(200, json=body), status(200, *headers, json=shape.body(" word", usage=(0, 0))))
@@ -450,7 +450,7 @@ def _plain_values(shown: dict[str, object]) -> dict[str, object]:
 
 
 def _can_ask_details(case: Case, shape: Shape) -> bool:
-    return shape is NATIVE and "details" in case.description.parameters.get("generate", frozenset())
+    return shape.name == NATIVE.name and "details" in case.description.parameters.get("generate", frozenset())
 
 
 def _failing_stream(shape: Shape, failure: str) -> Reply:

@@ -3,6 +3,7 @@
 import pytest
 
 from tgi_conformance.contracts.script import Reply, overloaded, status, tgi_error
+from tgi_conformance.suites.areas.statistics import statistics
 from tgi_conformance.suites.areas.stream_checks import (
     ERROR_FRAMES,
     NOT_JSON,
@@ -62,7 +63,7 @@ def test_a_stream_that_reported_an_error_is_no_success_in_the_statistics(case: C
 
     case.call(endpoint=endpoint, shape=CHAT, stream=True)
 
-    successes = case.statistics(endpoint).get("successful_requests", 0)
+    successes = statistics(case, endpoint).get("successful_requests", 0)
     expect(successes == 0, expected="no successful request", observed=f"successful_requests: {successes!r}")
 
 

@@ -29,6 +29,7 @@ from tgi_conformance.contracts.script.replies import (
     When,
 )
 from tgi_conformance.contracts.script.whole import (
+    NATIVE_PERSONA,
     Chaos,
     Concurrency,
     Fate,
@@ -59,6 +60,7 @@ from tgi_conformance.contracts.script.words import (
 )
 
 __all__ = [
+    "NATIVE_PERSONA",
     "Body",
     "Chaos",
     "Concurrency",

@@ -1,12 +1,14 @@
 """The whole script of a space: its server, its replies, its limits, its faults by lot, how it reads."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from tgi_conformance.contracts.script.replies import Reply
 
 #: The server generations that :mod:`tgi_conformance.contracts.tgi.personas` describes.
 Persona = Literal["tgi-3.3", "tgi-2", "tgi-1.4", "openai-proxy", "hosted-router"]
+#: The generation that all others are told apart from, and that is played unless another is asked for.
+NATIVE_PERSONA: Final[Persona] = "tgi-3.3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

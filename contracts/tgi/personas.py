@@ -118,6 +118,7 @@ PERSONAS: Final[Mapping[Persona, Traits]] = MappingProxyType(
         ),
         "hosted-router": Traits(
             by_model=True,
+            missing=frozenset({"/generate", "/generate_stream"}),
             request_id=True,
             errors=MappingProxyType(
                 {"loading": ErrorForm(503, more=MappingProxyType({"estimated_time": 20.0}))}
@@ -177,14 +178,15 @@ def plain_value(traits: Traits, route: str, value: JSON, native_finish: str) -> 
 
 def _named(traits: Traits, route: str, value: Mapping[str, JSON], *, chunk: bool) -> dict[str, JSON]:
     named = dict(value)
-    named["system_fingerprint"] = f"{traits.version}-native"
+    if "system_fingerprint" in named:
+        named["system_fingerprint"] = f"{traits.version}-native"
     if route == "chat" and traits.chat_object is not None:
         named["object"] = traits.chat_object
     if traits.openai:
         named["id"] = f"{'chatcmpl' if route == 'chat' else 'cmpl'}-{value.get('created')}"
-        del named["system_fingerprint"]
+        named.pop("system_fingerprint", None)
     if traits.id_first:
-        named = {"id": named["id"], **named}
+        named = {**({"id": named["id"]} if "id" in named else {}), **named}
     if chunk and not traits.chunk_usage and named.get("usage", 0) is None:
         del named["usage"]
     return named
@@ -203,7 +205,11 @@ def _choice(traits: Traits, choice: JSON, native_finish: str) -> JSON:
             told["message"] = {**message, "tool_calls": [_with_object(call) for call in calls]}
         if calls and traits.openai:
             ids = [{**call, "id": f"call_{n}"} for n, call in enumerate(calls) if isinstance(call, Mapping)]
-            told["message"] = {"role": "assistant", "content": None, "tool_calls": ids}
+            told["message"] = {
+                "role": "assistant",
+                "content": message.get("content") or None,
+                "tool_calls": ids,
+            }
             told["finish_reason"] = "tool_calls"
     if traits.openai and told.get("finish_reason") in {"eos_token", "stop_sequence"}:
         told["finish_reason"] = "stop"
@@ -330,6 +336,53 @@ def _delta(choice: JSON) -> Mapping[str, JSON]:
 
 def _list(value: JSON) -> Sequence[JSON]:
     return value if isinstance(value, list | tuple) else ()
+
+
+# --- single values of TGI 3.3 ---------------------------------------------------------------------------
+
+
+def plain_told(traits: Traits, value: Mapping[str, JSON], status: int) -> JSON:
+    """The JSON of a plain answer or an error of TGI 3.3 as the persona gives it; what is its own stays.
+
+    Raises ``ValueError`` where the arguments of a call are no JSON and the persona has them as an object.
+    """
+    error = value.get("error")
+    if traits.openai and isinstance(error, str):
+        return {"error": openai_error(error, ErrorForm(status))}
+    route = _route_of(value)
+    return value if route is None else plain_value(traits, route, value, "eos_token")
+
+
+def event_told(traits: Traits, value: Mapping[str, JSON]) -> JSON | None:
+    """The JSON of an event of TGI 3.3 as the persona gives it; what is its own stays. None: not in one."""
+    if "error" in value:
+        error = value["error"]
+        own = isinstance(error, Mapping) and "param" in error
+        return value if own else _error_event(traits, value)
+    if "token" in value:
+        return _native_event(traits, value)
+    route = _route_of(value)
+    if route is None or (traits.openai and _is_own_chunk(value)):
+        return value
+    if traits.single_tool_call and _is_call(value):
+        deltas = map(_delta, _list(value["choices"]))
+        return None if any(isinstance(delta.get("tool_calls"), list) for delta in deltas) else value
+    told = list(_chunks(traits, route, value, first=False))
+    return told[0] if len(told) == 1 else None
+
+
+def _is_own_chunk(value: Mapping[str, JSON]) -> bool:
+    """Whether a chunk of OpenAI's form is the role alone, or the finish alone."""
+    deltas = [_delta(choice) for choice in _list(value.get("choices"))]
+    return all(set(delta) <= {"role"} or not delta.get("content", True) for delta in deltas)
+
+
+def _route_of(value: Mapping[str, JSON]) -> Literal["chat", "completions"] | None:
+    """The route whose answers and chunks look so; None: it is no answer of OpenAI's form."""
+    choices = [choice for choice in _list(value.get("choices")) if isinstance(choice, Mapping)]
+    if not choices:
+        return None
+    return "completions" if "text" in choices[0] else "chat"
 
 
 def info_value(traits: Traits, value: Mapping[str, JSON]) -> JSON:

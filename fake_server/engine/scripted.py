@@ -9,7 +9,7 @@ from tgi_conformance.contracts.unset import UNSET
 from tgi_conformance.fake_server.engine.answers import Answer
 from tgi_conformance.fake_server.engine.frames import encode_event
 from tgi_conformance.fake_server.engine.outcomes import Outcome
-from tgi_conformance.fake_server.engine.state import State, path_below
+from tgi_conformance.fake_server.engine.state import State, served_path
 from tgi_conformance.fake_server.http.parsing import Request
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -23,7 +23,7 @@ def as_written(raw: Raw, request: Request, state: State) -> Outcome:
 
 def as_response(response: Response, request: Request, state: State) -> Outcome:
     """A plain answer."""
-    at_root = path_below(request.path, state.mount) == "/"
+    at_root = served_path(request.path, state) == "/"
     content, content_type = _body_bytes(response.body, at_root=at_root)
     headers = _typed_headers(response.headers, content_type)
     if response.gzip and "gzip" in request.first.get("accept-encoding", "").lower():

@@ -48,9 +48,11 @@ def path_below(target_path: str, mount: str) -> str | None:
 def served_path(target_path: str, state: State) -> str | None:
     """The path below the mount as TGI has it: the hosted router serves ``/`` under the model's name."""
     path = path_below(target_path, state.mount)
-    if path == f"/models/{state.server.model_id}" and state.traits.by_model:
+    if not state.traits.by_model:
+        return path
+    if path == f"/models/{state.server.model_id}":
         return "/"
-    return path
+    return None if path == "/" else path
 
 
 def served_route(path: str, state: State) -> Route | None:

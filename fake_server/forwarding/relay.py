@@ -82,7 +82,7 @@ class Relay:
                 async for part in parts:
                     steps = self._steps_of(part)
                     if isinstance(part, Head) and part.status // 100 != 2:
-                        # A client may leave at the sight of an error's status; the text after it is wanted too.
+                        # A client may leave at the sight of an error's status; its text is wanted too.
                         self._held = steps
                         continue
                     self._give(steps)

@@ -99,6 +99,11 @@ def _backend_options(command: Any) -> Any:
     metavar="SET",
     help="Judge by the cases of a frozen requirement set, such as 2026-12; others run and are listed.",
 )
+@click.option(
+    "--server",
+    metavar="NAME",
+    help="Play another server generation: tgi-2, tgi-1.4, openai-proxy, hosted-router.  [default: tgi-3.3]",
+)
 @click.option("--shard", metavar="N/COUNT", help="Run this part of the cases only, such as 2/4; see merge.")
 @click.option(
     "--budget-seconds", type=float, metavar="S", help="End within so many seconds; 13 if cases are left."

@@ -26,6 +26,7 @@ class Choice:
     profile: str | None = None
     seed: str | None = None
     requirements: str | None = None
+    server: str | None = None
     shard: str | None = None
     budget_seconds: float | None = None
     workers: int = 0
@@ -84,6 +85,7 @@ def _own(choice: Choice) -> Iterator[str]:
         "--tgi-profile": choice.profile,
         "--tgi-seed": choice.seed,
         "--tgi-requirements": choice.requirements,
+        "--tgi-server": choice.server,
         "--tgi-shard": choice.shard,
         "--tgi-budget-seconds": choice.budget_seconds,
         "--tgi-order": choice.order,

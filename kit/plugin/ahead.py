@@ -134,7 +134,7 @@ class _Thread:
             self._driver = Driver.start(self._spec)
         except BackendStartError:
             return  # the cases are then played at their turn, by a process that did start
-        self._probes = Probes(self._driver, self._server, self._settings.deadline)
+        self._probes = Probes(self._driver, self._server, self._settings.deadline, self._settings.server)
 
     def _close(self) -> None:
         if self._driver is not None:

@@ -47,6 +47,7 @@ from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
 from tgi_conformance.suites.harness.scripted_waits import in_words, total
 from tgi_conformance.suites.harness.session import ALONE, CASE_ID, FORWARDED, RECORD, SETTINGS, CaseRecord
 from tgi_conformance.suites.harness.time_budget import Candidate, TimeBudget
+from tgi_conformance.suites.personas.not_here import why_not_here
 from tgi_conformance.suites.real.table import Where, where
 
 _WORST_FIRST: Final = (Ruling.KIT_FAULT, Ruling.FAILED, Ruling.BLOCKED, Ruling.UNTESTABLE)
@@ -141,6 +142,8 @@ class Cases:
         if missing:
             noun, verb = ("capability", "is") if len(missing) == 1 else ("capabilities", "are")
             raise NotApplicable(f"{noun} {', '.join(missing)} {verb} not claimed")
+        if why := why_not_here(self.settings.server, item.stash[CASE_ID].text):
+            raise NotHere(why)
         real = self.settings.real
         if item.stash[FORWARDED] and real is not None and clause and clause.area == "MUX" and real.count < 2:
             raise NotHere("it needs two keys, and one was given: set HF_API_KEY_1 too")

@@ -14,6 +14,7 @@ import pytest
 
 from tgi_conformance import late_imports
 from tgi_conformance.contracts.requirements.sets import read_set
+from tgi_conformance.contracts.script.whole import NATIVE_PERSONA
 from tgi_conformance.plugin.collected import Collected, CollectedCase
 from tgi_conformance.plugin.ids import (
     BACKEND_FIXTURE,
@@ -96,6 +97,8 @@ class Collection:
         """Give each case its id, leave out what ``--tgi-case`` does not name, put long cases first."""
         for item in items:
             self._identify(config, item)
+        if self.settings.server != NATIVE_PERSONA:
+            import_module(late_imports.SHAPES).dress_parameters(items, self.settings.server)
         cases = [item for item in items if CASE_ID in item.stash]
         self._refuse_doubles(cases)
         self._select(session, config, items)

@@ -280,6 +280,7 @@ class Gathering:
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seed=self.settings.seed,
             profile=self.settings.profile,
+            server=self.settings.server,
             requirements=self.settings.requirements,
             backends=tuple(self._backends()),
             versions=versions_here(),

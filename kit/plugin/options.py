@@ -54,6 +54,11 @@ OPTIONS: Final[Mapping[str, Keywords]] = {
         "metavar": "SET",
         "help": "judge by the cases of a frozen requirement set, such as 2026-12; others run and are listed",
     },
+    "--tgi-server": {
+        "metavar": "NAME",
+        "help": "play another server generation: tgi-2, tgi-1.4, openai-proxy or hosted-router "
+        "(default: tgi-3.3)",
+    },
     "--tgi-shard": {
         "metavar": "N/COUNT",
         "help": "run this part of the cases only, such as 2/4; tgi-conformance merge puts the parts together",

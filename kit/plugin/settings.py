@@ -15,6 +15,7 @@ from tgi_conformance.backends.driver.environment import handed_on
 from tgi_conformance.backends.driver.spec import BackendSpec, parse_backend
 from tgi_conformance.contracts.codec import from_json, to_json
 from tgi_conformance.contracts.requirements.sets import read_set
+from tgi_conformance.contracts.script import NATIVE_PERSONA, Persona
 from tgi_conformance.plugin.ending.budget import last_turn
 from tgi_conformance.plugin.environment import EnvironmentProblem, endpoints_given
 from tgi_conformance.plugin.ids import NO_CLAUSE
@@ -22,6 +23,7 @@ from tgi_conformance.plugin.options import (
     DEFAULT_RESULTS,
     DEFAULT_SEED,
     REFERENCE,
+    asks_for_real,
     text,
 )
 from tgi_conformance.plugin.selection import is_wild, unknown_clause
@@ -48,6 +50,7 @@ def build_settings(config: pytest.Config, environment: Mapping[str, str] = os.en
             backends=_backends(config, environment),
             profile=profile,
             seed=seed,
+            server=_server(config, environment),
             requirements=_requirements(config.option.tgi_requirements),
             shard=str(parse_shard(given)) if (given := config.option.tgi_shard) else "",
             ends_at=_ends_at(config.option.tgi_budget_seconds),
@@ -91,6 +94,17 @@ def _check_reports(config: pytest.Config) -> None:
         formats_in(config.option.tgi_reports or "")
     except UnknownFormatError as problem:
         raise pytest.UsageError(f"--reports: {problem}") from problem
+
+
+def _server(config: pytest.Config, environment: Mapping[str, str]) -> Persona:
+    name: str = config.option.tgi_server or NATIVE_PERSONA
+    if name not in get_args(Persona):
+        raise pytest.UsageError(f"--server {name}: one of {', '.join(get_args(Persona))}")
+    if name != NATIVE_PERSONA and asks_for_real(config, environment):
+        raise pytest.UsageError(
+            f"--server {name} goes with the fake server, and a real endpoint is given: leave one of them out"
+        )
+    return cast("Persona", name)
 
 
 def _requirements(name: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from rich.text import Text
 
 from tgi_conformance.contracts.fault import places_said
+from tgi_conformance.contracts.script.whole import NATIVE_PERSONA
 from tgi_conformance.contracts.verdict import RED, Ruling, Verdict
 from tgi_conformance.reports.blocked import blocked_in_words
 from tgi_conformance.reports.comparison import Comparison
@@ -122,6 +123,9 @@ def _end(run: Run, gate: Gate, width: int | None) -> Iterator[Text]:
     if run.info.narrowed:
         text = f"narrowed run ({run.info.selection or 'a part of the cases'}): no results map"
         yield from paragraph(text, width=width, indent=2, style="yellow")
+    if run.info.server != NATIVE_PERSONA:
+        text = f"played as server: {run.info.server}"
+        yield from paragraph(text, width=width, indent=2, style="cyan")
     text = f"seed {run.info.seed}, {run.info.wall_seconds:.1f} s, {run.info.workers} workers"
     yield from paragraph(text, width=width, indent=2, style="dim")
     yield from _time(run.info, width)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final, cast
 
-from tgi_conformance.contracts.journal import Exchange
+from tgi_conformance.contracts.journal import Exchange, generation_route
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Server
 from tgi_conformance.contracts.tgi.requests.asked import RouteKind, request_of
@@ -25,7 +25,7 @@ _ROUTES: Final[Mapping[str, RouteKind]] = {
 
 def router_problem(exchange: Exchange) -> str | None:
     """What TGI says against a request before it looks at its values; None: nothing."""
-    kind = _ROUTES[exchange.path.rstrip("/") or "/"]
+    kind = _ROUTES[generation_route(exchange.path)]
     try:
         read = decode(kind, exchange.body, exchange.header("content-type"))
     except BodyError as unread:
@@ -48,7 +48,7 @@ def router_refuses(shape: Shape, given: Mapping[str, JSON]) -> str | None:
     """What the router answers to a call with these parameters, as a model of it says; None: it generates."""
     kind: RouteKind = cast("RouteKind", shape.method)
     body: dict[str, JSON]
-    if shape is NATIVE:
+    if shape.name == NATIVE.name:
         body = {"inputs": "hello", "parameters": dict(given)}
     else:
         body = {**cast("dict[str, JSON]", shape.arguments("hello")), **given}

@@ -13,7 +13,7 @@ from tgi_conformance.contracts.codec import to_json
 from tgi_conformance.contracts.error_kinds import ErrorKind
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import Persona, Reply, Script
+from tgi_conformance.contracts.script import NATIVE_PERSONA, Persona, Reply, Script
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import FakeServer, Space, connections_closed
 from tgi_conformance.suites.harness import connects, oracles, undeclared
@@ -23,7 +23,7 @@ from tgi_conformance.suites.harness.lasting import UNSCRIPTED, lasting
 from tgi_conformance.suites.harness.oracles import CallMade
 from tgi_conformance.suites.harness.patience import Ended, Pace, Patience, pace_of_calls
 from tgi_conformance.suites.harness.policy import RetrySettings, effective, most_attempts
-from tgi_conformance.suites.harness.probes import ProbeFailed, Probes
+from tgi_conformance.suites.harness.probes import LINGERING_LIMIT, ProbeFailed, Probes
 from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
 from tgi_conformance.suites.harness.runaway import RunsAway, awaited
 from tgi_conformance.suites.harness.script_check import expect_met, no_fault
@@ -31,7 +31,8 @@ from tgi_conformance.suites.harness.scripted_waits import add_waits, limits_of, 
 from tgi_conformance.suites.harness.session import Alone, CallSeen, CaseRecord, Settings, SpaceSeen
 from tgi_conformance.suites.real.replies import forwarded_replies
 from tgi_conformance.suites.shapes.calls import SHAPE_BY_NAME, SHAPES, Shape, healthy
-from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, dressed, model_served, served
+from tgi_conformance.suites.shapes.personas import claimed_shapes, dressed, is_served, model_served
+from tgi_conformance.suites.shapes.spoken import ForeignWordsError, spoken_replies
 
 #: Aliases of the keys that each space knows.
 ALIASES: Final = ("A", "B", "C", "D", "E", "F", "G", "H")
@@ -43,8 +44,6 @@ _EVIDENCE_LIMIT: Final = 40
 _LISTINGS: Final = frozenset({"create_endpoint", "get_stats", "public_objects"})
 #: Seconds that connections may take to close after close() (clause RES-05).
 _CLOSING: Final = 1.0
-#: After so many cases with connections left the oracle has seen enough.
-_LINGERING_LIMIT: Final = 5
 
 
 @dataclass(slots=True)
@@ -102,10 +101,9 @@ class Case:
     alone: Alone = contextlib.nullcontext
     #: The server shows the key in its answers, or the key is malformed: a leak is then advisory (SEC-01).
     key_echoed: bool = False
-    #: The server generation that its spaces imitate, and its shapes speak.
-    persona: Persona = NATIVE_PERSONA
     #: A real server answers where any healthy answer would do.
     forwards: bool = False
+    _persona: Persona | None = None
     _spaces: list[Space] = field(default_factory=list)
     _scripts: list[Script] = field(default_factory=list)
     #: Ids of spaces that had connections when the script was looked at.
@@ -134,6 +132,17 @@ class Case:
     def again(self) -> "Case":
         """A case like this one with nothing done yet; its evidence goes to the same record."""
         return Case(self.server, self.driver, self.probes, self.record, self.settings, forwards=self.forwards)
+
+    @property
+    def persona(self) -> Persona:
+        """The server generation that its spaces imitate and its shapes speak; the run's unless it is set."""
+        return self._persona or self.settings.server
+
+    @persona.setter
+    def persona(self, persona: Persona) -> None:
+        if self.settings.server not in {NATIVE_PERSONA, persona}:
+            raise NotHere(f"the run plays {self.settings.server}, and the case {persona}")
+        self._persona = persona
 
     # --- what the backend claims -------------------------------------------------------------------------
 
@@ -171,17 +180,14 @@ class Case:
         A shape whose healthy calls fail is passed over where another works, so that a dead route reddens
         the cases of that route only.
         """
-        claimed = [
-            dressed(shape, self.persona)
-            for shape in wanted or SHAPES
-            if shape in served(self.persona)
-            and shape.capability in self.description.capabilities
-            and set(having) <= self.description.parameters.get(shape.method, frozenset())
-        ]
-        if claimed:
-            return next(filter(self._works, claimed), claimed[0]) if len(claimed) > 1 else claimed[0]
-        names = " or ".join(shape.capability for shape in wanted or SHAPES)
+        claimed = claimed_shapes(self.description, wanted or SHAPES, having)
+        here = [dressed(shape, self.persona) for shape in claimed if is_served(shape, self.persona)]
+        if here:
+            return next(filter(self._works, here), here[0]) if len(here) > 1 else here[0]
+        names = " or ".join(shape.capability for shape in claimed or wanted or SHAPES)
         extra = f" with {', '.join(having)}" if having else ""
+        if claimed:
+            raise NotHere(f"the server played, {self.persona}, has no call of {names}{extra}")
         raise NotApplicable(f"no call of {names}{extra} is claimed")
 
     def _works(self, shape: Shape) -> bool:
@@ -207,13 +213,16 @@ class Case:
         A failure lasts for as long as the client comes, and a generation request that no reply is for is
         refused, so that a client that retries by itself finds no answer beside the script.
         """
-        given = {"otherwise": UNSCRIPTED} | script
-        played = lasting(forwarded_replies(replies) if self.forwards else replies)
-        loaded = Script(replies=tuple(played), persona=self.persona, **given)  # type: ignore[arg-type]
-        space = self.server.space(loaded, keys={alias: self._canary(alias) for alias in ALIASES})
-        self._spaces.append(space)
+        try:
+            spoken = spoken_replies(self.settings.server, replies)
+        except ForeignWordsError as foreign:
+            raise NotHere(f"the case spells out {foreign}, not of {self.settings.server}") from None
+        played = lasting(forwarded_replies(spoken) if self.forwards else spoken)
+        given = {"otherwise": UNSCRIPTED, "replies": tuple(played), "persona": self.persona} | script
+        loaded = Script(**given)  # type: ignore[arg-type]
+        self._spaces.append(self.server.space(loaded, keys={alias: self._canary(alias) for alias in ALIASES}))
         self._scripts.append(loaded)
-        return space
+        return self.space
 
     def serve_healthy(self, **script: object) -> Space:
         """Open a space in which TGI answers every request with its prompt."""
@@ -389,16 +398,6 @@ class Case:
         self._outcomes.append((method, outcome))
         return outcome
 
-    def statistics(self, endpoint: str | None = None) -> dict[str, object]:
-        """The statistics of one endpoint, or of all."""
-        outcome = self.ask("get_stats", **({} if endpoint is None else {"endpoint_id": endpoint}))
-        expect(
-            outcome.returned and isinstance(outcome.value, dict),
-            expected="get_stats gives a mapping",
-            observed=describe(outcome),
-        )
-        return dict(outcome.value)  # type: ignore[arg-type]
-
     def close_endpoint(self, endpoint: str) -> Outcome:
         """Close an endpoint."""
         self._endpoints.pop(endpoint, None)
@@ -490,7 +489,7 @@ class Case:
 
     def _closed(self, space: Space) -> tuple[Journal, list[Finding]]:
         """Close a space: its last journal, and whether the backend's connections were closed before."""
-        judged = self.claims("close") and self.probes.lingering < _LINGERING_LIMIT
+        judged = self.claims("close") and self.probes.lingering < LINGERING_LIMIT
         # The server is asked only where the look at the script has not told: that takes a millisecond.
         if not judged or not (space.id in self._connected or space.journal().connections):
             return space.close(), []

@@ -16,20 +16,23 @@ from _pytest.outcomes import Failed
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.outcome import Outcome
-from tgi_conformance.contracts.script import Persona, Script, always
+from tgi_conformance.contracts.script import NATIVE_PERSONA, Persona, Script, always
 from tgi_conformance.contracts.verdict import Finding, Ruling
 from tgi_conformance.fake_server.client import FakeServer, Space
 from tgi_conformance.suites.harness.expect import ClauseFailed, describe
 from tgi_conformance.suites.harness.keys import canary
 from tgi_conformance.suites.harness.patience import SAMPLES, Pace, pace_of, pace_of_creation
+from tgi_conformance.suites.harness.rulings import NotHere
 from tgi_conformance.suites.harness.runaway import Runaways
 from tgi_conformance.suites.harness.session import DEADLINE
 from tgi_conformance.suites.shapes.calls import Shape
-from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, model_served
+from tgi_conformance.suites.shapes.personas import dressed, model_served, not_there
 
 #: Seconds that a call may take of which an earlier one has hung.
 PROBE_DEADLINE: Final = 3.0
 TRIES: Final = 3
+#: After so many cases with connections left the oracle has seen enough.
+LINGERING_LIMIT: Final = 5
 _TEXT: Final = "ready"
 #: More tokens behind it: what is wrong with the last one of a stream is for the clauses to judge.
 _WHOLE: Final = f"{_TEXT} to go"
@@ -62,9 +65,13 @@ class Probes:
     server: FakeServer
     #: Seconds after which silence is a hang.
     deadline: float = DEADLINE
+    #: The server generation that healthy calls meet unless another is named.
+    persona: Persona = NATIVE_PERSONA
     #: What the healthy calls took.
     pace: Pace = field(default_factory=Pace)
     _failed: dict[str, str] = field(default_factory=dict)
+    #: Probe -> why the server that is played has nothing for it.
+    _not_here: dict[str, str] = field(default_factory=dict)
     #: Probe -> generation of the backend's process in which it was last seen to work.
     _good: dict[str, int] = field(default_factory=dict)
     #: Cases in which connections outlived their endpoint; a few are evidence enough (each costs a second).
@@ -85,28 +92,30 @@ class Probes:
         """Raise :class:`ProbeFailed` unless an endpoint can be made for a healthy server."""
         self._require("create_endpoint", self._probe_endpoint)
 
-    def require(self, shape: Shape, *, streaming: bool, persona: Persona = NATIVE_PERSONA) -> None:
+    def require(self, shape: Shape, *, streaming: bool, persona: Persona | None = None) -> None:
         """Raise :class:`ProbeFailed` unless a healthy call of this kind works (with that server generation).
 
-        Where no endpoint can be made that is said at once: no kind of call is tried in vain.
+        Where no endpoint can be made that is said at once: no kind of call is tried in vain. Raises
+        ``NotHere`` where the call goes to a route that the server played does not have.
         """
         self.require_endpoint()
+        persona = self.persona if persona is None else persona
         name = f"{shape.name} {'stream' if streaming else 'call'}"
-        if persona != NATIVE_PERSONA:
+        if persona != self.persona:
             name += f" with {persona}"
         # What a server of another generation meets is ruled by REAL-02.
-        ruled = persona == NATIVE_PERSONA
+        ruled = persona == self.persona
 
         def probe(limit: float) -> str | None:
             return self._probe_call(shape, persona, limit, streaming=streaming)
 
         self._require(name, probe, ruled=ruled)
 
-    def works(self, shape: Shape, *, streaming: bool, persona: Persona = NATIVE_PERSONA) -> bool:
+    def works(self, shape: Shape, *, streaming: bool, persona: Persona | None = None) -> bool:
         """Whether a healthy call of this kind works."""
         try:
             self.require(shape, streaming=streaming, persona=persona)
-        except ProbeFailed:
+        except (ProbeFailed, NotHere):
             return False
         return True
 
@@ -150,8 +159,14 @@ class Probes:
     def _require(self, name: str, probe: Callable[[float], str | None], *, ruled: bool = True) -> None:
         if name not in self._failed and self._good.get(name) == self.driver.generation:
             return
+        if name in self._not_here:
+            raise NotHere(self._not_here[name])
         if name not in self._failed:
-            problem = self._try(name, probe)
+            try:
+                problem = self._try(name, probe)
+            except NotHere as nothing:
+                self._not_here[name] = str(nothing)
+                raise
             if ruled and (problem or name not in self._good):
                 self._note(name, problem)
             if problem:
@@ -187,7 +202,7 @@ class Probes:
             probe(self.deadline)
 
     def _probe_endpoint(self, limit: float) -> str | None:
-        with self.server.space(Script(), keys={}) as space:
+        with self.server.space(Script(persona=self.persona), keys={}) as space:
             created = self._create(space, limit)
             if not created.returned:
                 return describe(created)
@@ -195,7 +210,8 @@ class Probes:
         return None
 
     def _probe_call(self, shape: Shape, persona: Persona, limit: float, *, streaming: bool) -> str | None:
-        script = Script(replies=(always(shape.reply(_WHOLE, streaming=streaming)),), persona=persona)
+        reply = dressed(shape, persona).reply(_WHOLE, streaming=streaming)
+        script = Script(replies=(always(reply),), persona=persona)
         with self.server.space(script, keys={}) as space:
             created = self._create(space, limit, persona)
             if not created.returned:
@@ -205,15 +221,18 @@ class Probes:
                 arguments["stream"] = True
             outcome = self.driver.call(shape.method, arguments, stream=streaming).wait(limit)
             journal = space.journal()
+            self._close(created)
+            # A scripted reply answers on any route; the server that is played would have said 404.
+            if route := not_there(persona, journal):
+                raise NotHere(f"the server played, {persona}, has no {route}")
             problem = _judge(outcome, journal)
             if problem is None:
                 self.pace += pace_of_creation(created) + pace_of(outcome, journal.generations[0])
-            self._close(created)
             return problem
 
-    def _create(self, space: Space, limit: float, persona: Persona = NATIVE_PERSONA) -> Outcome:
+    def _create(self, space: Space, limit: float, persona: Persona | None = None) -> Outcome:
         arguments = {"base_url": space.base_url, "api_key": canary("probe", space.id)}
-        model = model_served(persona)
+        model = model_served(self.persona if persona is None else persona)
         if model is not None and "model" in self.driver.description.settings:
             arguments["model"] = model
         return self.driver.run("create_endpoint", arguments, deadline=limit)

@@ -16,7 +16,7 @@ from tgi_conformance.contracts.journal import Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.outside import Outside
-from tgi_conformance.contracts.script import Script
+from tgi_conformance.contracts.script import NATIVE_PERSONA, Persona, Script
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import FakeServerError, Space
 from tgi_conformance.suites.harness.scripted_waits import Interval, Why
@@ -53,6 +53,8 @@ class Settings:
     backends: tuple[BackendSpec, ...]
     profile: Profile = "default"
     seed: int = 0
+    #: The server generation that the fake server plays.
+    server: Persona = NATIVE_PERSONA
     #: Name of the requirement set that the run is judged by; empty: by all cases.
     requirements: str = ""
     #: The part of the run that is run here, as "2/4"; empty: all of it.

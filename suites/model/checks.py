@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from tgi_conformance.suites.areas.statistics import statistics
 from tgi_conformance.suites.harness.expect import describe
 from tgi_conformance.suites.model.program_run import ProgramRun
 from tgi_conformance.suites.model.state import Breach, CallState, EndpointState, broken
@@ -19,12 +20,12 @@ def expect_statistics(run: ProgramRun, endpoint: EndpointState) -> None:
         return
     run.looked |= {"STAT-01", "STAT-08", "QUEUE-06"}
     run.settle()
-    _eventually(run, lambda: problem(endpoint, run.case.statistics(run.ids[endpoint.name])))
+    _eventually(run, lambda: problem(endpoint, statistics(run.case, run.ids[endpoint.name])))
 
 
 def expect_aggregate(run: ProgramRun, before: dict[str, object]) -> None:
     """The sum over endpoints grew by what the endpoints of this program did."""
-    _eventually(run, lambda: aggregate_problem(run.endpoints.values(), before, run.case.statistics()))
+    _eventually(run, lambda: aggregate_problem(run.endpoints.values(), before, statistics(run.case)))
 
 
 def _eventually(run: ProgramRun, find: Callable[[], Breach | None]) -> None:

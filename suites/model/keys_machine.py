@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from tgi_conformance.suites.areas.statistics import statistics
 from tgi_conformance.suites.harness.case import ALIASES
 from tgi_conformance.suites.model.checks import expect_aggregate, expect_closed, expect_statistics
 from tgi_conformance.suites.model.fates import Fate, as_declared
@@ -38,7 +39,7 @@ class KeysMachine(ModelMachine):
         """Make the first endpoint."""
         self.make_endpoint(config)
         if self.case.claims("stats"):
-            self._before = self.case.statistics()
+            self._before = statistics(self.case)
 
     @precondition(lambda self: len(self.program.endpoints) < self.most_endpoints and self.case.claims("keys"))
     @rule(config=configs(retries=True))

@@ -14,6 +14,7 @@ from tgi_conformance.contracts.journal import Exchange, Journal
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, status
 from tgi_conformance.contracts.unset import UNSET
+from tgi_conformance.suites.areas.statistics import statistics
 from tgi_conformance.suites.harness.case import ALIASES, Case, Running
 from tgi_conformance.suites.harness.expect import describe
 from tgi_conformance.suites.model.fates import Fate, sequel
@@ -83,7 +84,7 @@ def expect_load(case: Case, load: Sequence[LoadCall]) -> None:
         case.endpoint(key=ALIASES[number], max_concurrent_requests=CAPS[number], queue_size=_ROOM)
         for number in range(endpoints)
     ]
-    before = case.statistics() if case.claims("stats") else {}
+    before = statistics(case) if case.claims("stats") else {}
     made = _start(case, shape, [_final(case, call, ids[call.endpoint]) for call in load], ids)
     for each in made:
         if each.call.fate == "cancelled" and _cancellable(case, each.call):
@@ -233,7 +234,7 @@ def _expect_counts(case: Case, made: Iterable[Loaded], ids: Sequence[str], befor
         mine = [each for each in every if each.call.endpoint == number]
         good = sum(each.running.wait(0).returned for each in mine)
         free = sum(each.call.fate == "cancelled" and not each.running.wait(0).returned for each in mine)
-        shown = case.statistics(endpoint)
+        shown = statistics(case, endpoint)
         wanted = {
             "total_requests": (len(mine) - free, len(mine)),
             "successful_requests": (good, good + free),
@@ -246,7 +247,7 @@ def _expect_counts(case: Case, made: Iterable[Loaded], ids: Sequence[str], befor
                     f"{name} {least} to {most} after {len(mine)} calls at once", repr(value)
                 )
         grown += int(str(shown["total_requests"]))
-    after, name = case.statistics(), "total_requests"
+    after, name = statistics(case), "total_requests"
     if isinstance(before.get(name), int) and isinstance(after.get(name), int):
         sum_shown = int(str(after[name])) - int(str(before[name]))
         if sum_shown != grown:

@@ -53,7 +53,7 @@ def _refusal(fate: Fate) -> Reply:
 
 
 def _counted(shape: Shape, text: str, usage: tuple[int, int]) -> Reply:
-    if shape is not NATIVE:
+    if shape.name != NATIVE.name:
         return shape.plain(text, usage=usage)
     prompt, completion = usage
     headers = (("x-prompt-tokens", str(prompt)), ("x-generated-tokens", str(completion)))

@@ -50,7 +50,7 @@ def reply(shape: Shape, *, streaming: bool, top: bool = False, prompt: Sequence[
             _into_event(shape, event, token, top=top)
         return shape.frames(*events)
     body = cast("Draft", shape.body("".join(TEXTS)))
-    if shape is NATIVE:
+    if shape.name == NATIVE.name:
         body["details"] |= {
             "generated_tokens": len(TOKENS),
             "prefill": [{"id": 1, "text": each.token, "logprob": each.logprob} for each in prompt],
@@ -65,7 +65,7 @@ def reply(shape: Shape, *, streaming: bool, top: bool = False, prompt: Sequence[
 
 def _into_event(shape: Shape, event: Event, token: Likely, *, top: bool) -> None:
     frame = cast("Draft", event.json)
-    if shape is NATIVE:
+    if shape.name == NATIVE.name:
         frame["token"] |= {"logprob": token.logprob}
         if top:
             frame["top_tokens"] = [_native(one) for one in token.top]

@@ -5,12 +5,15 @@ exchanges: of the other generations nothing was recorded here.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Final, cast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import cast
 
+from tgi_conformance.contracts.adapter import Description
+from tgi_conformance.contracts.journal import GENERATION_ROUTES, Journal
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import (
+    NATIVE_PERSONA,
     Encoding,
     Event,
     EventStream,
@@ -23,9 +26,6 @@ from tgi_conformance.contracts.script import (
 )
 from tgi_conformance.contracts.tgi.personas import DONE, PERSONAS, Traits, plain_value, stream_frames
 from tgi_conformance.suites.shapes.calls import CHAT, COMPLETIONS, NATIVE, SHAPES, Shape
-
-#: The generation that every other case speaks.
-NATIVE_PERSONA: Final[Persona] = "tgi-3.3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +78,49 @@ def dressed(shape: Shape, persona: Persona) -> Shape:
     if persona == NATIVE_PERSONA or isinstance(shape, PersonaShape):
         return shape
     own = {field.name: getattr(shape, field.name) for field in fields(Shape)}
-    made = PersonaShape(**own, persona=persona)
-    return replace(made, ends_with_done=shape.ends_with_done and PERSONAS[persona].done)
+    if PERSONAS[persona].by_model and shape.name == NATIVE.name:
+        own |= dict.fromkeys(("plain_paths", "stream_paths"), (f"/models/{Server().model_id}",))
+    own["ends_with_done"] = shape.ends_with_done and PERSONAS[persona].done
+    return PersonaShape(**own, persona=persona)
+
+
+def dress_parameters(tests: Iterable[object], persona: Persona) -> None:
+    """Give each of pytest's tests its parameter ``shape`` as the server that the run plays answers it."""
+    for test in tests:
+        given = getattr(getattr(test, "callspec", None), "params", {})
+        if isinstance(shape := given.get("shape"), Shape):
+            given["shape"] = dressed(shape, persona)
+
+
+def claimed_shapes(description: Description, wanted: Sequence[Shape], having: tuple[str, ...]) -> list[Shape]:
+    """The shapes whose calls a backend claims, and that offer these parameters."""
+    return [
+        shape
+        for shape in wanted
+        if shape.capability in description.capabilities
+        and set(having) <= description.parameters.get(shape.method, frozenset())
+    ]
 
 
 def model_served(persona: Persona) -> str | None:
     """The model that requests have to name where a persona routes by it; on TGI it would be a LoRA id."""
     return Server().model_id if PERSONAS[persona].by_model else None
+
+
+def not_there(persona: Persona, journal: Journal) -> str:
+    """The route of TGI 3.3 that was asked for and that the persona does not have; empty: none."""
+    traits = PERSONAS[persona]
+    asked = (exchange.path for exchange in journal if exchange.path in GENERATION_ROUTES)
+    return next((path for path in asked if not traits.serves(path) or (traits.by_model and path == "/")), "")
+
+
+def is_served(shape: Shape, persona: Persona) -> bool:
+    """Whether a persona has the route of a shape; one that routes by model may have the native form too.
+
+    Whether a client goes there, under the model's own path, is seen when it is asked.
+    """
+    by_model = PERSONAS[persona].by_model and shape.name == NATIVE.name
+    return by_model or shape.name in {each.name for each in served(persona)}
 
 
 def served(persona: Persona) -> tuple[Shape, ...]:

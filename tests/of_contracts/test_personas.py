@@ -204,6 +204,9 @@ def test_the_router_serves_the_native_form_under_the_models_name(fake: FakeServe
         got = ask(space.base_url, f"/models/{MODEL}", {"inputs": "Say it"})
         assert json.loads(got.body) == [{"generated_text": "Say it yes"}]
         assert ask(space.base_url, "/models/other/one", {"inputs": "x"}).status == 404
+    with opened(fake, "hosted-router") as space:
+        for path in ("/", "/generate", "/generate_stream"):
+            assert ask(space.base_url, path, {"inputs": "x"}).status == 404
 
 
 def test_the_router_routes_by_model(fake: FakeServer) -> None:

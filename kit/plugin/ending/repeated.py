@@ -15,6 +15,7 @@ from tgi_conformance.suites.harness.session import Settings
 #: Options of the run that change its cases. The report knows profile, network and seed without them.
 _OF_THE_RUN: Final = (
     "--tgi-backend-env",
+    "--tgi-server",
     "--tgi-enforce",
     "--tgi-deadline",
     "--tgi-inproc",

@@ -13,8 +13,8 @@ import pytest
 from tgi_conformance.contracts.adapter import Description
 from tgi_conformance.contracts.catalogue.clauses import load_catalogue
 from tgi_conformance.suites.harness.case import Case
-from tgi_conformance.suites.harness.rulings import NotApplicable
-from tgi_conformance.suites.harness.session import CASE_ID
+from tgi_conformance.suites.harness.rulings import NotApplicable, NotHere
+from tgi_conformance.suites.harness.session import CASE_ID, SETTINGS, Settings
 
 _CASE: Final = "case"
 
@@ -56,18 +56,18 @@ def is_applicable(item: pytest.Item, description: Description) -> bool:
     wanted = inspect.signature(item.function).parameters
     if _CASE not in wanted or not set(wanted) - {_CASE} <= set(given):
         return True
-    given[_CASE] = _claims(description)
+    given[_CASE] = _claims(description, item.config.stash[SETTINGS])
     try:
         item.function(**{name: given[name] for name in wanted})
-    except NotApplicable:
+    except (NotApplicable, NotHere):
         return False
     except (_AtWork, Exception):  # noqa: BLE001 - a case that stumbles here says nothing of what it needs
         return True
     return True
 
 
-def _claims(description: Description) -> Case:
+def _claims(description: Description, settings: Settings) -> Case:
     nothing: Any = _Nothing()
     working: Any = _Working()
     driver: Any = _Driver(description)
-    return Case(nothing, driver, working, nothing, nothing)
+    return Case(nothing, driver, working, nothing, settings)
