@@ -12,7 +12,7 @@ from tgi_conformance.contracts.fault import where_it_began
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.suites.harness.expect import describe
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "node"
+HOST = Path(__file__).parents[2] / "backends" / "host" / "node"
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="node is not on the PATH")
 CLIENT = """
 import { inner } from "./inner.mjs";
@@ -48,7 +48,7 @@ serve(new Adapter());
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("js")
     for name in ("host.mjs", "fence.mjs", "frames.mjs"):
-        shutil.copy(EXAMPLE / name, folder)
+        shutil.copy(HOST / name, folder)
     spare = folder / "node_modules" / "spare"
     spare.mkdir(parents=True)
     (spare / "package.json").write_text('{"name": "spare", "type": "module"}')
