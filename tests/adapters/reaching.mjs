@@ -1,7 +1,7 @@
 // Reaches beyond this machine in the way that the prompt names, and says what came of it.
 // Nobody is at these addresses (RFC 5737), and nobody has these names (RFC 2606).
 
-import { serve } from "../../docs/examples/node/host.mjs";
+import { serve } from "../../backends/host/node/host.mjs";
 
 import dgram from "node:dgram";
 import dns, { lookup } from "node:dns";

@@ -19,7 +19,7 @@ from tgi_conformance.backends.host.fence import Here
 from tgi_conformance.contracts.loopback import NAMES, SUFFIXES, stays_here
 
 ADAPTERS = Path(__file__).parents[1] / "adapters"
-NODE = Path(__file__).parents[2] / "docs" / "examples" / "node"
+NODE = Path(__file__).parents[2] / "backends" / "host" / "node"
 NAME, ADDRESS = "telemetry.example.com", "203.0.113.7"
 PYTHON_SPEC = parse_backend(f"{ADAPTERS / 'reaching.py'}:Reaching")
 NO_NAME = f"gaierror {socket.EAI_NONAME}"

@@ -12,7 +12,7 @@ from tgi_conformance.contracts.fault import where_it_began
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.suites.harness.expect import describe
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "node"
+HOST = Path(__file__).parents[2] / "backends" / "host" / "node"
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="node is not on the PATH")
 CLIENT = """
 import { inner } from "./inner.mjs";
@@ -38,6 +38,8 @@ class Adapter {
   wrap() { try { fail(); } catch (cause) { throw new Error("wrapped", { cause }); } }
   wrap_mistake() { try { this.mistake(); } catch (cause) { throw new Error("wrapped", { cause }); } }
   text() { throw "no error at all"; }
+  own_type() { throw new (class Refused extends Error {})("no"); }
+  named() { throw Object.assign(new Error("no"), { name: "Named" }); }
   classify(error) { return error.message === "not so" ? error.nonsense.kind : undefined; }
 }
 serve(new Adapter());
@@ -48,7 +50,7 @@ serve(new Adapter());
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("js")
     for name in ("host.mjs", "fence.mjs", "frames.mjs"):
-        shutil.copy(EXAMPLE / name, folder)
+        shutil.copy(HOST / name, folder)
     spare = folder / "node_modules" / "spare"
     spare.mkdir(parents=True)
     (spare / "package.json").write_text('{"name": "spare", "type": "module"}')
@@ -86,6 +88,16 @@ def test_what_the_backend_throws_is_not(driver: Driver, how: str) -> None:
     assert where_it_began(call(driver, how).exception) == ""
 
 
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [("own_type", "Refused"), ("named", "Named"), ("mistake", "TypeError"), ("backend", "Error")],
+)
+def test_an_error_has_the_name_of_its_class_where_it_has_no_other(
+    driver: Driver, how: str, told: str
+) -> None:
+    assert call(driver, how).exception[0].type == told
+
+
 def test_frames_are_relative_have_owners_and_leave_the_host_out(driver: Driver) -> None:
     (link,) = call(driver, "installed").exception
     assert [(frame.file, frame.owner) for frame in link.frames[:3]] == [
@@ -101,7 +113,7 @@ def test_frames_are_relative_have_owners_and_leave_the_host_out(driver: Driver) 
 
 
 def test_a_failing_classify_is_told_with_its_place(driver: Driver) -> None:
-    assert "at adapter.mjs:19 in Adapter.classify" in describe(call(driver, "own_raise"))
+    assert "at adapter.mjs:21 in Adapter.classify" in describe(call(driver, "own_raise"))
 
 
 def test_an_adapter_that_is_the_client_too_is_not_told_apart_from_it(folder: Path) -> None:

@@ -42,7 +42,6 @@ from tgi_conformance.contracts.codec import from_json
 from tgi_conformance.reports.gate import Exit
 
 ROOT = Path(__file__).parents[2]
-TEMPLATES = ROOT / "kit" / "cli" / "init" / "templates"
 CLIENT = """
 class Sink:
     def close(self): ...
@@ -269,10 +268,12 @@ def test_an_adapter_in_javascript_is_javascript(tmp_path: Path, chosen: Chosen) 
         assert done.returncode == 0, done.stderr
 
 
-def test_the_host_in_javascript_is_that_of_the_example() -> None:
+def test_the_host_in_javascript_is_the_kits_one_and_whole() -> None:
+    given = {file.path: file.text for file in render(NODE, javascript_surface_of(""), GITHUB)}
     for name in HOST_FILES:
-        example = (ROOT / "docs" / "examples" / "node" / name).read_text(encoding="utf-8")
-        assert (TEMPLATES / "node" / name).read_text(encoding="utf-8") == example
+        (place,) = (file for room in ("kit", "backends", "docs") for file in (ROOT / room).rglob(name))
+        assert given[f"conformance/{name}"] == place.read_text(encoding="utf-8")
+    assert {file.name for file in place.parent.iterdir()} == set(HOST_FILES)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 // Joins the client to the kit:  tgi-conformance run --backend-command "node docs/examples/node/adapter.mjs"
 
-import { serve } from "./host.mjs"; // first: it watches what the client does from its import on
+import { serve } from "../../../backends/host/node/host.mjs"; // first: it watches what the client does from its import on
 
 import { DEFAULTS, Endpoint } from "./client.mjs";
 import { CONNECT_TIMEOUT } from "./connection.mjs";

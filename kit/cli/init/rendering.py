@@ -22,7 +22,7 @@ PYTHON_FILE: Final = "conformance_adapter.py"
 PYTHON_ADAPTER: Final = "conformance_adapter:Adapter"
 JAVASCRIPT_FOLDER: Final = "conformance"
 JAVASCRIPT_COMMAND: Final = f"node {JAVASCRIPT_FOLDER}/adapter.mjs"
-#: The kit's side of a host in JavaScript; the files stand in ``templates/node``.
+#: The kit's side of a host in JavaScript: files of ``backends/host/node``.
 HOST_FILES: Final = ("host.mjs", "fence.mjs", "frames.mjs")
 #: Characters of a list that stands on one line.
 _SHORT_LIST: Final = 80
@@ -115,9 +115,7 @@ def _adapter(chosen: Chosen, values: dict[str, object]) -> Iterator[NewFile]:
     text = _filled("javascript.mjs.jinja", **about, **values)
     yield NewFile(path=f"{JAVASCRIPT_FOLDER}/adapter.mjs", text=text, what=what)
     for name in HOST_FILES:
-        yield NewFile(
-            path=f"{JAVASCRIPT_FOLDER}/{name}", text=_template(f"node/{name}"), what="the kit's host"
-        )
+        yield NewFile(path=f"{JAVASCRIPT_FOLDER}/{name}", text=_host_file(name), what="the kit's host")
 
 
 def _filled(template: str, **values: object) -> str:
@@ -143,6 +141,11 @@ def _listed(words: Sequence[str]) -> str:
         return f"[{text}]"
     inner = textwrap.fill(text, 110, initial_indent=" " * 20, subsequent_indent=" " * 20)
     return f"[\n{inner},\n{' ' * 16}]"
+
+
+def _host_file(name: str) -> str:
+    folder = resources.files("tgi_conformance.backends.host") / "node"
+    return folder.joinpath(name).read_text(encoding="utf-8")
 
 
 def _template(name: str) -> str:

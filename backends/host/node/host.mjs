@@ -228,12 +228,17 @@ export function decode(value) {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, decode(item)]));
 }
 
+// Many classes of errors leave their name as they got it, which says nothing of them.
+function typeOf(error) {
+  return error.name === "Error" ? (error.constructor?.name ?? "Error") : error.name;
+}
+
 function chain(error) {
   const links = [];
   for (let link = error, relation = "raised"; link !== undefined && links.length < 8; link = link.cause, relation = "cause") {
     const isError = link instanceof Error;
     links.push({
-      type: isError ? link.name : typeof link,
+      type: isError ? typeOf(link) : typeof link,
       message: String(isError ? link.message : link).slice(0, 16_000),
       repr: inspect(link, { depth: 2 }).slice(0, 16_000),
       args: [String(isError ? link.message : link).slice(0, 16_000)],
