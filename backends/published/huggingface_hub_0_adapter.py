@@ -16,7 +16,7 @@ CHAT = """frequency_penalty logit_bias logprobs max_tokens n presence_penalty re
 temperature tool_choice tool_prompt tools top_logprobs top_p model""".split()
 CAPABILITIES = "core native chat stream keys timeout tools grammar img".split()
 KINDS = {401: "auth", 403: "auth", 404: "not_found", 413: "payload_too_large", 422: "validation"}
-KINDS |= {424: "server_error", 429: "rate_limited"}
+KINDS |= {424: "server_error", 429: "rate_limited", None: "remote_error"}
 TGI_KINDS = {"ValidationError": "validation", "OverloadedError": "overloaded"}
 TRANSPORT = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, aiohttp.ClientError)
 
@@ -55,13 +55,13 @@ class Adapter:
         return map(piece, result) if stream else answer(result)
 
     def classify(self, error):
-        status = status_of(error) or status_of(error.__cause__)
+        name, status = type(error).__name__, status_of(error) or status_of(error.__cause__)
         if isinstance(error, (InferenceTimeoutError, requests.Timeout, TimeoutError)):
             kind = "timeout"
-        elif isinstance(error, TextGenerationError):
-            kind = TGI_KINDS.get(type(error).__name__, "remote_error")
-        elif isinstance(error, (HfHubHTTPError, aiohttp.ClientResponseError)):
-            kind = KINDS.get(status, "server_error" if status >= 500 else "bad_request")
+        elif name in TGI_KINDS:
+            kind = TGI_KINDS[name]
+        elif isinstance(error, (TextGenerationError, HfHubHTTPError, aiohttp.ClientResponseError)):
+            kind = KINDS.get(status, "server_error" if (status or 0) >= 500 else "bad_request")
         else:
             kind = "transport" if isinstance(error, TRANSPORT) else "unmapped"
         # An exception of aiohttp has no body: the client puts what it has read of it into an attribute.
