@@ -219,7 +219,9 @@ def show(draft: Draft, *, python: str = sys.executable, node_modules: Path | Non
         if node_modules is not None:
             Path(folder, "node_modules").symlink_to(node_modules.resolve())
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": folder, "LC_ALL": "C.UTF-8"}
-        command = [python if language == "python" else "node", str(file)]
+        # Not resolved: an environment's python is a link.
+        program = python if language == "python" else "node"
+        command = [os.path.abspath(shutil.which(program) or program), str(file)]  # noqa: PTH100 - the folder is another below
         try:
             done = subprocess.run(
                 command,

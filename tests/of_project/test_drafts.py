@@ -155,6 +155,16 @@ def test_a_run_tells_whether_the_defect_is_there(tmp_path: Path, ending: str, st
     assert show(draft).state == state
 
 
+def test_the_interpreter_may_be_given_relative_to_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(tmp_path, "python").symlink_to(sys.executable)
+    draft = only(page(tmp_path, "import sys\nprint('right')\nprint(sys.executable, file=sys.stderr)\n"))
+    monkeypatch.chdir(tmp_path)
+    shown = show(draft, python="./python")
+    assert (shown.state, shown.said) == ("right", str(tmp_path / "python"))
+
+
 def test_the_command_compares_what_is_printed_with_what_is_quoted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
