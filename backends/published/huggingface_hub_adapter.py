@@ -15,7 +15,7 @@ CHAT = """frequency_penalty logit_bias logprobs max_tokens n presence_penalty re
 temperature tool_choice tool_prompt tools top_logprobs top_p model""".split()
 CAPABILITIES = "core native chat stream keys timeout close tools grammar img".split()
 KINDS = {401: "auth", 403: "auth", 404: "not_found", 413: "payload_too_large", 422: "validation"}
-KINDS |= {424: "server_error", 429: "rate_limited"}
+KINDS |= {424: "server_error", 429: "rate_limited", None: "remote_error"}
 TGI_KINDS = {"ValidationError": "validation", "OverloadedError": "overloaded"}
 
 
@@ -65,10 +65,10 @@ class Adapter:
         name = type(error).__name__
         if isinstance(error, (InferenceTimeoutError, httpx2.TimeoutException)):
             kind = "timeout"
-        elif isinstance(error, TextGenerationError):
-            kind = TGI_KINDS.get(name, "remote_error")
-        elif isinstance(error, HfHubHTTPError):
-            kind = KINDS.get(status, "server_error" if status >= 500 else "bad_request")
+        elif name in TGI_KINDS:
+            kind = TGI_KINDS[name]
+        elif isinstance(error, (TextGenerationError, HfHubHTTPError)):
+            kind = KINDS.get(status, "server_error" if (status or 0) >= 500 else "bad_request")
         else:
             kind = "transport" if isinstance(error, httpx2.TransportError) else "unmapped"
         return {"kind": kind, "message": str(error)} | ({"status": status} if status else {})

@@ -7,7 +7,9 @@ import pytest
 from documented_commands import commands_in, problem_with
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "field-notes").rglob("*.md")]
+)
 FENCE = "```"
 #: Languages of blocks whose lines are typed into a shell.
 SHELLS = ("", "bash", "sh", "console")
