@@ -106,8 +106,8 @@ class Cell:
 
     @property
     def short(self) -> str:
-        """What a table has room for: the number that the state rests on."""
-        numbers = {State.RED: self.red, State.ADVISORY: self.advisory, State.PASSED: self.passed}
+        """What a table has room for: how many cases are against the client; empty: none is."""
+        numbers = {State.RED: self.red, State.ADVISORY: self.advisory}
         return str(numbers[self.state]) if self.state in numbers else ""
 
 

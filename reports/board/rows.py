@@ -7,6 +7,7 @@ from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.reports.board.cells import Cell
 from tgi_conformance.reports.board.trend import Trend
 from tgi_conformance.reports.board.view import Board, CauseView, Row
+from tgi_conformance.reports.readable import LONGEST
 
 BOARD_SCHEMA: Final = "urn:tgi-conformance:schema:board"
 #: Of the form of the file. A member that is added needs no new one.
@@ -89,8 +90,8 @@ def _cause(view: CauseView) -> JSON:
         "blocked": len(cause.blocked),
         "places": list(cause.places),
         "example": cause.example.case,
-        "expected": cause.example.expected,
-        "observed": cause.example.observed,
+        "expected": cause.example.expected[:LONGEST],
+        "observed": cause.example.observed[:LONGEST],
         "command": view.command,
         "evidence": view.evidence,
     }

@@ -1,8 +1,9 @@
 """The files of the board: pages that load nothing and run nothing, badges, and JSON. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -17,6 +18,8 @@ from tgi_conformance.reports.board.view import Board, Row, board_of
 from tgi_conformance.reports.formats.badge import badge_json, badge_svg
 from tgi_conformance.reports.html.inline_markdown import inline_markdown
 from tgi_conformance.reports.html.templating import digest_of, page_environment, page_file
+
+_MARKS: Final = re.compile(r"(?<=[-_./])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +69,22 @@ def _environment(board: Board) -> Environment:
         "levels": load_levels(),
         "servers": len({row.entry.server for row in board}) > 1,
     }
-    environment.filters |= {"inline_markdown": inline_markdown, "svg": _svg}
+    environment.filters |= {
+        "breakable": _breakable,
+        "inline_markdown": inline_markdown,
+        "number": "{:,}".format,
+        "svg": _svg,
+    }
     return environment
 
 
 def _svg(badge: Any) -> Markup:
     return Markup(badge_svg(badge))  # noqa: S704 - its texts are escaped where it is made
+
+
+def _breakable(name: str) -> Markup:
+    """A name that a narrow column may break behind its marks."""
+    return Markup("<wbr>").join(_MARKS.split(name))
 
 
 def _json(value: Mapping[str, Any]) -> str:
