@@ -188,7 +188,7 @@ def _in_zip(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
                     found = content.read(left + 1)
                 left -= len(found)
                 if left < 0:
-                    raise ValueError(_TOO_MUCH)
+                    raise _too_much()
                 yield _path(member.filename), found
 
 
@@ -201,7 +201,8 @@ def _path(name: str) -> str:
     return str(PurePosixPath(name))
 
 
-_TOO_MUCH: Final = f"it holds more than {MOST_BYTES:,} bytes"
+def _too_much() -> ValueError:
+    return ValueError(f"it holds more than {MOST_BYTES:,} bytes")
 
 
 class _Limited(io.RawIOBase):
@@ -216,7 +217,7 @@ class _Limited(io.RawIOBase):
         found = self._file.read(size)
         self._left -= len(found)
         if self._left < 0:
-            raise ValueError(_TOO_MUCH)
+            raise _too_much()
         return found
 
 
