@@ -1,7 +1,8 @@
 """What the board is made of: one backend of one run, as its files tell of it. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
@@ -9,7 +10,6 @@ from typing import Final
 from tgi_conformance.contracts.verdict import Verdict
 from tgi_conformance.reports.comparing.conditions import kit_version
 from tgi_conformance.reports.run import BackendInfo, Run, RunInfo
-from tgi_conformance.reports.verdict_lines import line
 
 #: The server that a run is made under where ``run.json`` names none.
 USUAL_SERVER: Final = "tgi-3.3"
@@ -100,14 +100,20 @@ def _entries(number: int, given: BoardInput) -> Iterator[Entry]:
         info = replace(given.run.info, backends=(backend,))
         run = Run(info, given.run.of(backend.name))
         told = (given.server, info.started, info.ended, str(info.seed), backend.name, backend.version)
-        lines = "\n".join((*told, *map(line, run.verdicts)))
         yield Entry(
             run=run,
             server=given.server,
             number=number,
-            digest=hashlib.sha256(lines.encode("utf-8", "backslashreplace")).hexdigest(),
+            digest=_digest(told, run.verdicts),
             evidence=given.evidence,
         )
+
+
+def _digest(told: Sequence[str], verdicts: Iterable[Verdict]) -> str:
+    """Of how a run was made and what it showed, whether or not all that was seen is still there."""
+    shown = ((v.case, v.ruling, v.reason, v.expected, v.observed) for v in verdicts)
+    text = json.dumps([told, *shown])
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def _moment(text: str) -> datetime:

@@ -148,8 +148,8 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Do what the options ask for; returns 1 where a run did not come to its end."""
+def parser_of_options() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder for the pages")
     parser.add_argument("--run", action="store_true", help="make new runs first")
@@ -157,6 +157,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--server", action="append", metavar="NAME", help="run on this server; repeatable")
     parser.add_argument("--pack", type=Path, metavar="DIR", help="keep the run of this results folder")
     parser.add_argument("--as", dest="label", metavar="NAME", help="with --pack: how its file begins")
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Do what the options ask for; returns 1 where a run did not come to its end."""
+    parser = parser_of_options()
     given = parser.parse_args(words)
     if (given.pack is None) != (given.label is None):
         parser.error("--pack and --as go together")
