@@ -142,8 +142,8 @@ def _row(entry: Entry, before: Entry | None, columns: Sequence[AreaSuite], names
         entry=entry,
         page=page,
         words=in_words(entry.verdicts, entry.backend.claims),
-        level=None if entry.info.narrowed else level_reached(entry.verdicts),
-        badge=None if entry.info.narrowed else _badge(entry, results),
+        level=None if entry.partly else level_reached(entry.verdicts),
+        badge=None if entry.partly else _badge(entry, results),
         map=results,
         areas=tuple(_areas(entry, columns, shown, shown_advice, trend)),
         causes=causes,
@@ -188,6 +188,8 @@ def _areas(
     changed = {} if trend is None else trend.by_area
     for area in columns:
         verdicts = by_area[area.name]
+        if area is OTHER and not verdicts:
+            continue  # what there is nothing of is not untested
         cases = {verdict.case for verdict in verdicts}
         broken, fixed = changed.get(area.name, (0, 0))
         yield AreaView(
