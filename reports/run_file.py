@@ -1,6 +1,7 @@
 """How a run was made, read from its ``run.json``."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -28,12 +29,25 @@ def read_run_info(path: Path) -> RunInfo:
 
     Raises ``OSError``, or ``ValueError`` for what is no such file (``DecodeError`` names the place).
     """
+    return run_info_of(_members(path))
+
+
+def run_info_of(members: Mapping[str, JSON]) -> RunInfo:
+    """The run that the members of a ``run.json`` tell of; what this kit does not know is left out.
+
+    Raises ``DecodeError``.
+    """
     known = {field.name for field in fields(RunInfo)}
-    return from_json(RunInfo, {name: each for name, each in _members(path).items() if name in known})
+    return from_json(RunInfo, {name: each for name, each in members.items() if name in known})
+
+
+def parse_members(text: str, name: str) -> dict[str, JSON]:
+    """The members of the text of a ``run.json``; ``name`` is for the ``ValueError`` where it is none."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: not a JSON object")  # noqa: TRY004 - the text of a file, not an argument
+    return value
 
 
 def _members(path: Path) -> dict[str, JSON]:
-    value = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: not a JSON object")  # noqa: TRY004 - the text of a file, not an argument
-    return value
+    return parse_members(path.read_text(encoding="utf-8"), str(path))

@@ -46,30 +46,34 @@ def parse_line(text: str) -> Verdict:
 
 
 def read_verdicts(path: Path) -> VerdictLines:
-    """Read a file of verdicts.
+    """Read a file of verdicts; see :func:`parse_verdicts`."""
+    return parse_verdicts(path.read_text(encoding="utf-8", errors="replace"), str(path))
+
+
+def parse_verdicts(text: str, name: str) -> VerdictLines:
+    """The verdicts of the text of a file, which messages call ``name``.
 
     A last line without line end that is no whole verdict was cut off by a killed writer: it is left out with
     a warning. Any other bad line raises :class:`VerdictLinesError`.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
     *whole, last = text.split("\n")
-    verdicts = [_parse(path, number, row) for number, row in enumerate(whole, 1) if row.strip()]
+    verdicts = [_parse(name, number, row) for number, row in enumerate(whole, 1) if row.strip()]
     if not last.strip():
         return VerdictLines(tuple(verdicts))
     try:
         verdicts.append(parse_line(last))
     except ValueError:
         warning = (
-            f"{path}: line {len(whole) + 1} is cut off after {len(last)} characters; its verdict is left out"
+            f"{name}: line {len(whole) + 1} is cut off after {len(last)} characters; its verdict is left out"
         )
         return VerdictLines(tuple(verdicts), warning)
     return VerdictLines(tuple(verdicts))
 
 
-def _parse(path: Path, number: int, row: str) -> Verdict:
+def _parse(name: str, number: int, row: str) -> Verdict:
     try:
         return parse_line(row)
     except DecodeError as error:
-        raise VerdictLinesError(f"{path}: line {number}: {error}") from error
+        raise VerdictLinesError(f"{name}: line {number}: {error}") from error
     except ValueError as error:
-        raise VerdictLinesError(f"{path}: line {number}: not JSON: {error}") from error
+        raise VerdictLinesError(f"{name}: line {number}: not JSON: {error}") from error

@@ -7,6 +7,7 @@ from typing import Final
 
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.reports.gating.reached import level_reached
+from tgi_conformance.reports.readable import visible
 from tgi_conformance.reports.results_map import ResultsMap
 from tgi_conformance.reports.ruling_marks import Tone, in_words
 from tgi_conformance.reports.run import BackendInfo, Run
@@ -58,7 +59,7 @@ def badge_json(badge: Badge) -> Mapping[str, JSON]:
 def badge_svg(badge: Badge) -> str:
     """The badge as a picture of its own, which needs no service and no font."""
     left, right = _width(LABEL), _width(badge.message)
-    said, size = escape(f"{LABEL}: {badge.message}"), f'width="{left + right}" height="20"'
+    said, size = escape(visible(f"{LABEL}: {badge.message}")), f'width="{left + right}" height="20"'
     coloured = f"M{left} 0h{right - 3}a3 3 0 0 1 3 3v14a3 3 0 0 1-3 3h-{right - 3}z"
     font = 'text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11"'
     return (
@@ -73,7 +74,7 @@ def badge_svg(badge: Badge) -> str:
 
 
 def _text(text: str, middle: float, width: int) -> str:
-    return f'<text x="{middle}" y="14" textLength="{width - _PADDING}">{escape(text)}</text>\n'
+    return f'<text x="{middle}" y="14" textLength="{width - _PADDING}">{escape(visible(text))}</text>\n'
 
 
 def _width(text: str) -> int:

@@ -4,29 +4,23 @@ Its first screen and the lines of all cases can be read without scripts; what is
 unfolded by the page's own script.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
-from urllib.parse import quote
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from tgi_conformance.contracts.journal import reply_label
-from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.verdict import Evidence, Verdict
 from tgi_conformance.reports.gate import Gate
 from tgi_conformance.reports.html.cases import ClauseView
 from tgi_conformance.reports.html.evidence import evidence_view
-from tgi_conformance.reports.html.inline_markdown import inline_code, inline_markdown, link
+from tgi_conformance.reports.html.inline_markdown import inline_markdown, link
 from tgi_conformance.reports.html.inside import Inside, examples, inside, pack
+from tgi_conformance.reports.html.templating import digest_of, page_environment, page_file
 from tgi_conformance.reports.html.texts import texts
 from tgi_conformance.reports.html.view import Page, group_of, page
 from tgi_conformance.reports.layout import Layout
-from tgi_conformance.reports.readable import clip, pretty_json, visible
+from tgi_conformance.reports.readable import pretty_json
 from tgi_conformance.reports.results_map import ResultsMap
-from tgi_conformance.reports.ruling_marks import MARKS
 from tgi_conformance.reports.run import Run
 from tgi_conformance.reports.verdict_lines import VerdictLinesError, read_verdicts
 
@@ -34,8 +28,19 @@ from tgi_conformance.reports.verdict_lines import VerdictLinesError, read_verdic
 def render_html(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout) -> str:
     """The page of a run; its evidence, and the verdicts of the run before, are read from ``layout``."""
     shown = page(run, maps, gate, _last_verdicts(layout))
-    environment = _environment()
-    environment.globals |= {"anchor_of": shown.anchors.case, "anchor_in": shown.anchors.of}
+    environment = page_environment(_read)
+    environment.globals |= {
+        "anchor_of": shown.anchors.case,
+        "anchor_in": shown.anchors.of,
+        "group_of": group_of,
+        "link": link,
+    }
+    environment.filters |= {
+        "inline_markdown": inline_markdown,
+        "pretty_json": pretty_json,
+        "reply_label": reply_label,
+        "wrap_words": lambda name: Markup("_<wbr>").join(name.split("_")),
+    }
     parts = environment.get_template("parts.html").module
 
     def evidence(verdict: Verdict, found: Evidence) -> str:
@@ -52,8 +57,8 @@ def render_html(run: Run, maps: Sequence[ResultsMap], gate: Gate, layout: Layout
         pictures=_pictures(shown, within),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
-        style_digest=_digest(style),
-        script_digest=_digest(script),
+        style_digest=digest_of(style),
+        script_digest=digest_of(script),
     )
 
 
@@ -97,48 +102,5 @@ def _clauses(shown: Page) -> Iterator[ClauseView]:
             yield from area.clauses
 
 
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        autoescape=True,
-        loader=FunctionLoader(_read),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.globals |= {
-        "marks": MARKS,
-        "group_of": group_of,
-        "link": link,
-    }
-    environment.filters |= {
-        "inline_code": inline_code,
-        "inline_markdown": inline_markdown,
-        "clip": clip,
-        "pretty_json": _pretty,
-        "reply_label": reply_label,
-        "path": lambda name: quote(name, safe="/"),
-        "wrap_words": lambda name: Markup("_<wbr>").join(name.split("_")),
-    }
-    return environment
-
-
-def _shown(value: object) -> object:
-    """Make control characters visible wherever a text goes into the page."""
-    return visible(value) if type(value) is str else value
-
-
-def _pretty(value: JSON) -> object:
-    return pretty_json(value)
-
-
 def _read(name: str) -> str:
-    return (
-        resources.files("tgi_conformance.reports.html")
-        .joinpath("templates", name)
-        .read_text(encoding="utf-8")
-    )
+    return page_file("tgi_conformance.reports.html", name)

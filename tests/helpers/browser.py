@@ -41,9 +41,16 @@ class Seen:
 
 
 def look(
-    browser: Browser, file: Path, at: str = "", *, width: int = 1280, height: int = 900, dark: bool = False
+    browser: Browser,
+    file: Path,
+    at: str = "",
+    *,
+    width: int = 1280,
+    height: int = 900,
+    dark: bool = False,
+    ready: str = "html[data-ready]",
 ) -> Seen:
-    """Open a page at a fragment, and wait until what is packed has been unfolded."""
+    """Open a page at a fragment, and wait for what tells that it is ready: that a report has unfolded."""
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
     )
@@ -53,5 +60,5 @@ def look(
     seen.page.on("console", lambda message: seen.says.append(message.text))
     seen.page.on("pageerror", lambda error: seen.says.append(str(error)))
     seen.page.goto(f"{file.as_uri()}{at}")
-    seen.page.wait_for_selector("html[data-ready]")
+    seen.page.wait_for_selector(ready)
     return seen

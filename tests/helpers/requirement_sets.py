@@ -17,12 +17,12 @@ import json
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from published_runs import client_named, environment, words_of
 from suite_runs import ROOT, Verdict, told, verdicts_of
 
 from tgi_conformance.contracts.requirements.sets import parse_set
@@ -69,19 +69,14 @@ def node_example(folder: Path) -> tuple[str, list[Verdict]]:
 class Published:
     """A client from a package index."""
 
-    module: str
+    name: str
 
     def __call__(self, folder: Path) -> tuple[str, list[Verdict]]:
-        """Install it, and run it with the adapter that the kit has for it."""
-        lock = ROOT / "backends" / "published" / f"{self.module}.lock.txt"
-        venv.create(folder / "client", with_pip=True)
-        python = folder / "client" / "bin" / "python"
-        subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(lock)], check=True
-        )
-        adapter = f"tgi_conformance.backends.published.{self.module}_adapter:Adapter"
-        words = ["-n", "2", "--requirements", SET, "--backend", adapter, "--backend-python", str(python)]
-        return verdicts_of(words, folder / "results", patience=PATIENCE)
+        """Install it, and run the first of its faces with the adapter that the kit has for it."""
+        client = client_named(self.name)
+        with environment(client, folder / "client") as place:
+            words = ["-n", "2", "--requirements", SET, *words_of(client, client.faces[0], place)]
+            return verdicts_of(words, folder / "results", patience=PATIENCE)
 
 
 CLIENTS: Final[Mapping[str, Runs]] = {

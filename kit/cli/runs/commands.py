@@ -66,4 +66,16 @@ def rerun_command(place: str, further: tuple[str, ...]) -> int:
     return int(import_module(late_imports.RERUN).rerun(place, further, run))
 
 
-COMMANDS: Final = (compare_command, merge_command, rerun_command)
+@click.command("board")
+@click.argument("places", metavar="RESULTS...", nargs=-1, required=True)
+@click.option("--out", metavar="DIR", required=True, help="Folder for the pages; empty, or a board's.")
+def board_command(places: tuple[str, ...], out: str) -> int:
+    """Make static pages of many runs: clients by areas, with causes, levels, badges and trend.
+
+    RESULTS: results folders, archives of them (tar, tar.gz, tar.xz, zip), or folders of these. Exit code 0
+    whatever the clients did; 4: there is no run, or DIR holds something else.
+    """
+    return int(import_module(late_imports.BOARD).board(places, out))
+
+
+COMMANDS: Final = (compare_command, merge_command, rerun_command, board_command)
