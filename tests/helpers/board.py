@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -93,9 +92,9 @@ def run(wanted: Sequence[Face], servers: Sequence[str], inputs: Path = INPUTS) -
     return problems
 
 
-def keep(results: Path, label: str, inputs: Path = INPUTS) -> Path:
+def keep(results: Path, label: str, inputs: Path = INPUTS, installed: Path | None = None) -> Path:
     """Put the run of a results folder into the inputs; raises ``NotPackable``."""
-    info, server, content = packed(results)
+    info, server, content = packed(results, installed)
     path = inputs / f"{label}.{file_name(server)}.{info.started[:10]}.tar.xz"
     inputs.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -105,13 +104,14 @@ def keep(results: Path, label: str, inputs: Path = INPUTS) -> Path:
 def _client(group: Sequence[Face], servers: Sequence[str], place: Path, inputs: Path) -> list[str]:
     """Run the faces of one client, in an environment for all of them."""
     client, installed = group[0].client, place / "environment"
-    with nullcontext() if client is None else environment(client, installed):
-        return [
-            problem
-            for face in group
-            for server in servers
-            for problem in _one(face, server, place / f"{face.label}.{server}", installed, inputs)
-        ]
+    if client is not None:
+        installed = environment(client, installed)
+    return [
+        problem
+        for face in group
+        for server in servers
+        for problem in _one(face, server, place / f"{face.label}.{server}", installed, inputs)
+    ]
 
 
 def _one(face: Face, server: str, folder: Path, place: Path, inputs: Path) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _one(face: Face, server: str, folder: Path, place: Path, inputs: Path) -> It
         yield f"{face.label} on {server}: {problem}\n{out[-2000:]}"
         return
     try:
-        path = keep(folder, face.label, inputs)
+        path = keep(folder, face.label, inputs, place)
     except NotPackable as why:
         yield f"{face.label} on {server}: {why}"
         return

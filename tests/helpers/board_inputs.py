@@ -25,6 +25,8 @@ from tgi_conformance.reports.verdict_lines import line, parse_line
 _OF_THE_MACHINE: Final = ("workers", "wall_seconds", "cpu_seconds", "cores", "longest_wait_seconds")
 #: What stands in place of an interpreter's path: that of an environment made from the client's lock.
 PYTHON: Final = "venv/bin/python"
+#: What stands in place of the folder of an environment.
+ENVIRONMENT: Final = "environment/"
 _PYTHON_OPTION: Final = "--tgi-backend-python"
 _BACKEND_OPTION: Final = "--tgi-backend"
 #: Cases that the command of a run-wide ruling names.
@@ -35,12 +37,18 @@ class NotPackable(ValueError):
     """A run that is not one for docs/board/; says why."""
 
 
-def packed(results: Path) -> tuple[RunInfo, str, bytes]:
-    """The run of a results folder as it is kept: how it was made, its server, and the archive."""
+def packed(results: Path, installed: Path | None = None) -> tuple[RunInfo, str, bytes]:
+    """The run of a results folder as it is kept: how it was made, its server, and the archive.
+
+    ``installed`` is the folder of the client's environment: its path is of this machine, and is left out.
+    """
     members, info = _whole_run(results)
     lines = (results / "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
     kept = "".join(f"{line(_kept(parse_line(row), info))}\n" for row in lines)
     files = {"run.json": json_text(_without_places(members), indent=1) + "\n", "verdicts.jsonl": kept}
+    if installed is not None:
+        place = f"{installed}/"
+        files = {name: text.replace(place, ENVIRONMENT) for name, text in files.items()}
     for name, text in files.items():
         for place in (str(ROOT), str(results.resolve()), str(Path.home()) + "/"):
             if place in text:
@@ -75,7 +83,8 @@ def _whole_run(results: Path) -> tuple[dict[str, Any], RunInfo]:
 def _without_places(members: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in members.items() if name not in _OF_THE_MACHINE}
     backends = [_backend(backend) for backend in members["backends"]]
-    words = ["tgi-conformance", "run", *(word for each in backends for word in _words(each["options"]))]
+    options = [*(each["options"] for each in backends), members.get("options", [])]
+    words = ["tgi-conformance", "run", *(word for each in options for word in _words(each))]
     return kept | {"backends": backends, "command": " ".join(words)}
 
 

@@ -3,17 +3,14 @@
 This needs the package index of each client's language.
 """
 
-import shutil
 import subprocess
 import venv
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from suite_runs import ROOT
 
-from tgi_conformance.backends.published.faces import Client, published_clients
+from tgi_conformance.backends.published.faces import Client, lay_out, published_clients
 
 FOLDER: Final = ROOT / "backends" / "published"
 
@@ -23,27 +20,16 @@ def client_named(name: str) -> Client:
     return next(client for client in published_clients() if client.name == name)
 
 
-@contextmanager
-def environment(client: Client, folder: Path) -> Iterator[Path]:
-    """Install a client from its lock; what runs its faces is below ``folder``, or beside its lock under Node.
-
-    Node looks for packages beside the file that asks for them, so they are put there and removed at the end.
-    """
+def environment(client: Client, folder: Path) -> Path:
+    """Install a client from its lock, below a folder; gives the environment that its faces run in."""
     if client.language == "python":
         venv.create(folder, with_pip=True)
         command = [str(python_of(folder)), "-m", "pip", "install", "--quiet", "--no-deps", "-r"]
         subprocess.run([*command, str(FOLDER / client.lock)], check=True)
-        yield folder
-        return
-    modules = (FOLDER / client.lock).parent / "node_modules"
-    there = modules.exists()
-    try:
-        if not there:
-            subprocess.run(["npm", "ci", "--silent"], cwd=modules.parent, check=True)
-        yield folder
-    finally:
-        if not there:
-            shutil.rmtree(modules, ignore_errors=True)
+        return folder
+    modules = lay_out(client, folder)
+    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=modules, check=True)
+    return modules
 
 
 def python_of(folder: Path) -> Path:
@@ -51,9 +37,8 @@ def python_of(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def words_of(client: Client, face: str, folder: Path) -> list[str]:
-    """What ``run`` takes for a face, from the root of the project on."""
+def words_of(client: Client, face: str, environment: Path) -> list[str]:
+    """What ``run`` takes for a face."""
     if client.language == "python":
-        return ["--backend", client.backend(face), "--backend-python", str(python_of(folder))]
-    file = (FOLDER / client.lock).parent.relative_to(ROOT) / face
-    return ["--backend-command", f"node {file.as_posix()}"]
+        return ["--backend", client.backend(face), "--backend-python", str(python_of(environment))]
+    return ["--backend-command", client.command(face, environment)]

@@ -74,9 +74,9 @@ class Published:
     def __call__(self, folder: Path) -> tuple[str, list[Verdict]]:
         """Install it, and run the first of its faces with the adapter that the kit has for it."""
         client = client_named(self.name)
-        with environment(client, folder / "client") as place:
-            words = ["-n", "2", "--requirements", SET, *words_of(client, client.faces[0], place)]
-            return verdicts_of(words, folder / "results", patience=PATIENCE)
+        place = environment(client, folder / "client")
+        words = ["-n", "2", "--requirements", SET, *words_of(client, client.faces[0], place)]
+        return verdicts_of(words, folder / "results", patience=PATIENCE)
 
 
 CLIENTS: Final[Mapping[str, Runs]] = {
