@@ -27,6 +27,7 @@ class Client:
     ``name`` is unique; ``package`` is what its index calls it. ``lock`` and ``adapter`` are beside
     ``faces.toml``: the file of pins, and the name of a module; under Node the folder of the lock is the
     environment, and the faces are files in it. ``notes`` is the page about its failures, below the root.
+    ``modules`` is what its users import, where that is not called as the package is.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Client:
     faces: tuple[str, ...]
     notes: str
     language: Literal["python", "node"] = "python"
+    modules: tuple[str, ...] = ()
 
     def backend(self, face: str) -> str:
         """What ``--backend`` takes for a face of Python."""
@@ -68,4 +70,5 @@ def published_clients() -> tuple[Client, ...]:
     """All of them, in the order of the file."""
     text = (files(_PACKAGE) / "faces.toml").read_text(encoding="utf-8")
     rows: list[dict[str, Any]] = tomllib.loads(text)["client"]
-    return tuple(Client(**{**row, "faces": tuple(row["faces"])}) for row in rows)
+    lists = ("faces", "modules")
+    return tuple(Client(**{**row, **{name: tuple(row.get(name, ())) for name in lists}}) for row in rows)
