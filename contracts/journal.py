@@ -265,7 +265,7 @@ def generates(path: str) -> bool:
     return path.rstrip("/") in _ROUTES or path.startswith(_MODELS)
 
 
-def generation_route(path: str) -> str:
+def route_of(path: str) -> str:
     """The route of TGI that a generation request went to, however its path is written.
 
     A slash at the end is none of the route; what is below ``/models/`` is the root route of a model.

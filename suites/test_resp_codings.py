@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from tgi_conformance.contracts.journal import Journal, generation_route
+from tgi_conformance.contracts.journal import Journal, route_of
 from tgi_conformance.contracts.script import Body, Reply, Response, raw_event
 from tgi_conformance.suites.areas.answers import outcomes_of
 from tgi_conformance.suites.areas.codings import CODINGS, coded, offered
@@ -105,7 +105,7 @@ def _offered_each(journal: Journal, codings: tuple[str, ...]) -> Mapping[str, bo
 
 def _coded_answer(coding: str, shape: Shape, path: str) -> Reply:
     body = shape.body("".join(SAID))
-    content = json.dumps([body] if generation_route(path) == "/" else body, ensure_ascii=False).encode()
+    content = json.dumps([body] if route_of(path) == "/" else body, ensure_ascii=False).encode()
     (only,) = coded(coding, [content])
     told = Body(base64=only, content_type="application/json")
     return Reply(response=Response(body=told, headers=(("content-encoding", coding),)))
