@@ -24,7 +24,7 @@ from tgi_conformance.suites.harness.keys import canary
 from tgi_conformance.suites.harness.patience import SAMPLES, Pace, pace_of, pace_of_creation
 from tgi_conformance.suites.harness.runaway import Runaways
 from tgi_conformance.suites.harness.session import DEADLINE
-from tgi_conformance.suites.shapes.calls import Shape
+from tgi_conformance.suites.shapes.calls import SHAPES, Shape
 from tgi_conformance.suites.shapes.personas import NATIVE_PERSONA, model_served
 
 #: Seconds that a call may take of which an earlier one has hung.
@@ -33,6 +33,8 @@ TRIES: Final = 3
 _TEXT: Final = "ready"
 #: More tokens behind it: what is wrong with the last one of a stream is for the clauses to judge.
 _WHOLE: Final = f"{_TEXT} to go"
+#: How it begins what a probe says of a call that went to the route of another kind.
+_MISROUTED: Final = "it was sent to "
 #: The clause that healthy calls are ruled under.
 _CLAUSE: Final = "DECL-01"
 
@@ -170,6 +172,8 @@ class Probes:
             if problem is None:
                 self._time(probe)
                 return ""
+            if problem.startswith(_MISROUTED):
+                return f"probe {name}: {problem}"
             seen = seen or problem
         return f"{_silent(f'probe {name}')}: {seen} ({TRIES} tries)"
 
@@ -205,7 +209,7 @@ class Probes:
                 arguments["stream"] = True
             outcome = self.driver.call(shape.method, arguments, stream=streaming).wait(limit)
             journal = space.journal()
-            problem = _judge(outcome, journal)
+            problem = _misrouted(shape, journal) or _judge(outcome, journal)
             if problem is None:
                 self.pace += pace_of_creation(created) + pace_of(outcome, journal.generations[0])
             self._close(created)
@@ -244,3 +248,16 @@ def _judge(outcome: Outcome, journal: Journal) -> str | None:
     if not journal.generations:
         return f"{describe(outcome)} although no request reached the server"
     return None
+
+
+def _misrouted(shape: Shape, journal: Journal) -> str | None:
+    """Say so where the call went to a route of another kind of call.
+
+    The cases answer in the form of the kind that was asked for, which no server sends on the other route.
+    What such a client makes of it would be no failure of its own, and no success either.
+    """
+    path = journal.generations[0].path if journal.generations else ""
+    there = [other for other in SHAPES if path in other.plain_paths + other.stream_paths]
+    if not there or shape in there:
+        return None
+    return f"{_MISROUTED}{path}, the route of a {there[0].name} call, where {shape.plain_paths[0]} is right"
