@@ -257,7 +257,9 @@ def _misrouted(shape: Shape, journal: Journal) -> str | None:
     What such a client makes of it would be no failure of its own, and no success either.
     """
     path = journal.generations[0].path if journal.generations else ""
-    there = [other for other in SHAPES if path in other.plain_paths + other.stream_paths]
+    # The hosted router has the root route under the model's name.
+    route = "/" if path.startswith("/models/") else path
+    there = [other for other in SHAPES if route in other.plain_paths + other.stream_paths]
     if not there or shape in there:
         return None
     return f"{_MISROUTED}{path}, the route of a {there[0].name} call, where {shape.plain_paths[0]} is right"
