@@ -259,7 +259,7 @@ def _misrouted(shape: Shape, journal: Journal) -> str | None:
     path = journal.generations[0].path if journal.generations else ""
     # The hosted router has the root route under the model's name.
     route = "/" if path.startswith("/models/") else path
-    there = [other for other in SHAPES if route in other.plain_paths + other.stream_paths]
-    if not there or shape in there:
+    there = [other.name for other in SHAPES if route in other.plain_paths + other.stream_paths]
+    if not there or shape.name in there:
         return None
-    return f"{_MISROUTED}{path}, the route of a {there[0].name} call, where {shape.plain_paths[0]} is right"
+    return f"{_MISROUTED}{path}, the route of a {there[0]} call, where {shape.plain_paths[0]} is right"
