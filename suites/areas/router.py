@@ -25,7 +25,9 @@ _ROUTES: Final[Mapping[str, RouteKind]] = {
 
 def router_problem(exchange: Exchange) -> str | None:
     """What TGI says against a request before it looks at its values; None: nothing."""
-    kind = _ROUTES[exchange.path.rstrip("/") or "/"]
+    # The hosted router has the root route under the model's name.
+    named = exchange.path.startswith("/models/")
+    kind = _ROUTES["/" if named else exchange.path.rstrip("/") or "/"]
     try:
         read = decode(kind, exchange.body, exchange.header("content-type"))
     except BodyError as unread:
