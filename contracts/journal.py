@@ -265,6 +265,11 @@ def generates(path: str) -> bool:
     return path.rstrip("/") in _ROUTES or path.startswith(_MODELS)
 
 
+def route_of(path: str) -> str:
+    """The route of TGI behind a path, with no slash at its end; the router's place of a model is ``/``."""
+    return "/" if path.startswith(_MODELS) else path.rstrip("/") or "/"
+
+
 _MODELS = "/models/"
 #: The root route loses its slash under ``rstrip``; the others never end in one.
 _ROUTES = frozenset(route.rstrip("/") for route in GENERATION_ROUTES)

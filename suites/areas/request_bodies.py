@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from tgi_conformance.contracts.journal import Exchange, Journal
+from tgi_conformance.contracts.journal import Exchange, Journal, route_of
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.schema.registry import validator
 from tgi_conformance.suites.harness.expect import expect, expect_requests
@@ -83,7 +83,7 @@ def top_level_names(body: bytes) -> tuple[str, ...]:
 
 def bad_nulls(exchange: Exchange) -> tuple[str, ...]:
     """Pointers to each ``null`` of a request where TGI's field takes none, by the schema of its route."""
-    schema = SCHEMA_OF[exchange.path.rstrip("/") or "/"]
+    schema = SCHEMA_OF[route_of(exchange.path)]
     return tuple(
         "/" + "/".join(str(step) for step in error.absolute_path)
         for outer in validator(schema).iter_errors(exchange.json())

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final, cast
 
-from tgi_conformance.contracts.journal import Exchange
+from tgi_conformance.contracts.journal import Exchange, route_of
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Server
 from tgi_conformance.contracts.tgi.requests.asked import RouteKind, request_of
@@ -25,9 +25,7 @@ _ROUTES: Final[Mapping[str, RouteKind]] = {
 
 def router_problem(exchange: Exchange) -> str | None:
     """What TGI says against a request before it looks at its values; None: nothing."""
-    # The hosted router has the root route under the model's name.
-    named = exchange.path.startswith("/models/")
-    kind = _ROUTES["/" if named else exchange.path.rstrip("/") or "/"]
+    kind = _ROUTES[route_of(exchange.path)]
     try:
         read = decode(kind, exchange.body, exchange.header("content-type"))
     except BodyError as unread:

@@ -14,7 +14,7 @@ from typing import Final
 from _pytest.outcomes import Failed
 
 from tgi_conformance.backends.driver.driver import Driver
-from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.journal import Journal, route_of
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Persona, Script, always
 from tgi_conformance.contracts.verdict import Finding, Ruling
@@ -257,9 +257,7 @@ def _misrouted(shape: Shape, journal: Journal) -> str | None:
     What such a client makes of it would be no failure of its own, and no success either.
     """
     path = journal.generations[0].path if journal.generations else ""
-    # The hosted router has the root route under the model's name.
-    route = "/" if path.startswith("/models/") else path
-    there = [other.name for other in SHAPES if route in other.plain_paths + other.stream_paths]
+    there = [other.name for other in SHAPES if route_of(path) in other.plain_paths + other.stream_paths]
     if not there or shape.name in there:
         return None
     return f"{_MISROUTED}{path}, the route of a {there[0]} call, where {shape.plain_paths[0]} is right"

@@ -78,6 +78,8 @@ def dressed(shape: Shape, persona: Persona) -> Shape:
     if persona == NATIVE_PERSONA or isinstance(shape, PersonaShape):
         return shape
     own = {field.name: getattr(shape, field.name) for field in fields(Shape)}
+    if shape.name == NATIVE.name and (model := model_served(persona)):
+        own |= dict.fromkeys(("plain_paths", "stream_paths"), (f"/models/{model}",))
     made = PersonaShape(**own, persona=persona)
     return replace(made, ends_with_done=shape.ends_with_done and PERSONAS[persona].done)
 
