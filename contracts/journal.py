@@ -266,10 +266,7 @@ def generates(path: str) -> bool:
 
 
 def route_of(path: str) -> str:
-    """The route of TGI that a generation request went to, however its path is written.
-
-    A slash at the end is none of the route; what is below ``/models/`` is the root route of a model.
-    """
+    """The route of TGI behind a path, with no slash at its end; the router's place of a model is ``/``."""
     return "/" if path.startswith(_MODELS) else path.rstrip("/") or "/"
 
 

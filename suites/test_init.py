@@ -21,6 +21,7 @@ from tgi_conformance.suites.harness.expect import describe, expect, expect_succe
 from tgi_conformance.suites.harness.policy import retried_statuses
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import Shape
+from tgi_conformance.suites.shapes.personas import model_served
 
 #: Seconds in which a call to a healthy server has settled, whatever its settings.
 SETTLED: Final = 2.0
@@ -294,6 +295,7 @@ def test_an_unknown_parameter_is_not_dropped_in_silence(case: Case, shape: Shape
 
 def _probe(case: Case, url: str, *, key: str = "A", model: str | None = None) -> Outcome:
     arguments: dict[str, object] = {"base_url": url, "api_key": case.key(key)}
+    model = model or model_served(case.persona)
     if model is not None:
         arguments["model"] = model
     return case.ask("test_endpoint", **arguments)
@@ -322,6 +324,8 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def _models(exchange: Exchange) -> list[JSON]:
+    if exchange.path.startswith("/models/"):
+        return [exchange.path.removeprefix("/models/")]
     body = _top_level(exchange.json())
     named = [body["model"]] if "model" in body else []
     return named if exchange.path.startswith("/v1/") else []

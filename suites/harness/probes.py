@@ -14,7 +14,7 @@ from typing import Final
 from _pytest.outcomes import Failed
 
 from tgi_conformance.backends.driver.driver import Driver
-from tgi_conformance.contracts.journal import Journal
+from tgi_conformance.contracts.journal import Journal, route_of
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import NATIVE_PERSONA, Persona, Script, always
 from tgi_conformance.contracts.verdict import Finding, Ruling
@@ -25,7 +25,7 @@ from tgi_conformance.suites.harness.patience import SAMPLES, Pace, pace_of, pace
 from tgi_conformance.suites.harness.rulings import NotHere
 from tgi_conformance.suites.harness.runaway import Runaways
 from tgi_conformance.suites.harness.session import DEADLINE
-from tgi_conformance.suites.shapes.calls import Shape
+from tgi_conformance.suites.shapes.calls import SHAPES, Shape
 from tgi_conformance.suites.shapes.personas import dressed, model_served, not_there
 
 #: Seconds that a call may take of which an earlier one has hung.
@@ -36,6 +36,8 @@ LINGERING_LIMIT: Final = 5
 _TEXT: Final = "ready"
 #: More tokens behind it: what is wrong with the last one of a stream is for the clauses to judge.
 _WHOLE: Final = f"{_TEXT} to go"
+#: How it begins what a probe says of a call that went to the route of another kind.
+_MISROUTED: Final = "it was sent to "
 #: The clause that healthy calls are ruled under.
 _CLAUSE: Final = "DECL-01"
 
@@ -185,6 +187,8 @@ class Probes:
             if problem is None:
                 self._time(probe)
                 return ""
+            if problem.startswith(_MISROUTED):
+                return f"probe {name}: {problem}"
             seen = seen or problem
         return f"{_silent(f'probe {name}')}: {seen} ({TRIES} tries)"
 
@@ -225,7 +229,7 @@ class Probes:
             # A scripted reply answers on any route; the server that is played would have said 404.
             if route := not_there(persona, journal):
                 raise NotHere(f"the server played, {persona}, has no {route}")
-            problem = _judge(outcome, journal)
+            problem = _misrouted(shape, journal) or _judge(outcome, journal)
             if problem is None:
                 self.pace += pace_of_creation(created) + pace_of(outcome, journal.generations[0])
             return problem
@@ -263,3 +267,16 @@ def _judge(outcome: Outcome, journal: Journal) -> str | None:
     if not journal.generations:
         return f"{describe(outcome)} although no request reached the server"
     return None
+
+
+def _misrouted(shape: Shape, journal: Journal) -> str | None:
+    """Say so where the call went to a route of another kind of call.
+
+    The cases answer in the form of the kind that was asked for, which no server sends on the other route.
+    What such a client makes of it would be no failure of its own, and no success either.
+    """
+    path = journal.generations[0].path if journal.generations else ""
+    there = [other.name for other in SHAPES if route_of(path) in other.plain_paths + other.stream_paths]
+    if not there or shape.name in there:
+        return None
+    return f"{_MISROUTED}{path}, the route of a {there[0]} call, where {shape.plain_paths[0]} is right"

@@ -78,8 +78,8 @@ def dressed(shape: Shape, persona: Persona) -> Shape:
     if persona == NATIVE_PERSONA or isinstance(shape, PersonaShape):
         return shape
     own = {field.name: getattr(shape, field.name) for field in fields(Shape)}
-    if PERSONAS[persona].by_model and shape.name == NATIVE.name:
-        own |= dict.fromkeys(("plain_paths", "stream_paths"), (f"/models/{Server().model_id}",))
+    if shape.name == NATIVE.name and (model := model_served(persona)):
+        own |= dict.fromkeys(("plain_paths", "stream_paths"), (f"/models/{model}",))
     own["ends_with_done"] = shape.ends_with_done and PERSONAS[persona].done
     return PersonaShape(**own, persona=persona)
 

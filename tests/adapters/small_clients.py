@@ -292,6 +292,27 @@ class Forever(Small):
     DECLARED: ClassVar[Retry | None] = {"statuses": [503], "faults": []}
 
 
+class ChatsAsText(Small):
+    """Wrong: its chat is a native call with the messages in one text."""
+
+    CLAIMS = ("native",)
+
+    def chat(self, messages: list[Any], *, endpoint_id: Any = None, **parameters: Any) -> dict[str, Any]:
+        """Make one text of the messages."""
+        parameters = {"max_new_tokens" if k == "max_tokens" else k: v for k, v in parameters.items()}
+        return self.generate("".join(m["content"] for m in messages), endpoint_id=endpoint_id, **parameters)
+
+    def generate(self, prompt: str, *, endpoint_id: Any, **parameters: Any) -> dict[str, Any]:
+        """Make one call."""
+        body = json.dumps({"inputs": prompt, "parameters": parameters}).encode()
+        status, answer, _ = self._exchange(*self.endpoints[endpoint_id], "/generate", body)
+        if status != 200:
+            raise CallError(
+                KIND_OF_STATUS.get(status, "server_error"), answer.decode("utf-8", "replace"), status
+            )
+        return {"text": json.loads(answer).get("generated_text", "")}
+
+
 class Mute(Small):
     """Wrong: it answers every call with an empty text, and sends nothing."""
 

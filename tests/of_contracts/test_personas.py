@@ -7,6 +7,7 @@ from typing import Final, get_args
 import pytest
 from raw_http import Answered, ask
 
+from tgi_conformance.contracts.journal import generates, route_of
 from tgi_conformance.contracts.script import (
     Chaos,
     Fate,
@@ -26,6 +27,8 @@ from tgi_conformance.contracts.sse import SSEDecoder
 from tgi_conformance.contracts.tgi.info import ROUTES
 from tgi_conformance.contracts.tgi.personas import PERSONAS
 from tgi_conformance.fake_server.client import FakeServer, Space, received
+from tgi_conformance.suites.shapes.calls import NATIVE
+from tgi_conformance.suites.shapes.personas import dressed, model_served
 
 MODEL: Final = "lab/tiny"
 CHAT: Final = {"messages": [{"role": "user", "content": "Hi"}]}
@@ -237,3 +240,16 @@ def test_tgi_3_3_has_none_of_it(fake: FakeServer) -> None:
     with opened(fake, "tgi-3.3") as space:
         assert chat(space).header("x-request-id") is None
         assert ask(space.base_url, f"/models/{MODEL}", {"inputs": "x"}).status == 404
+
+
+def test_the_place_of_a_model_is_the_root_route_to_whoever_reads_a_request() -> None:
+    assert generates("/models/lab/tiny")
+    assert [route_of(path) for path in ("/models/lab/tiny", "/", "/generate/", "/v1/models")] == [
+        "/",
+        "/",
+        "/generate",
+        "/v1/models",
+    ]
+    place = f"/models/{model_served('hosted-router')}"
+    assert dressed(NATIVE, "hosted-router").plain_paths == (place,)
+    assert dressed(NATIVE, "tgi-2").plain_paths == NATIVE.plain_paths

@@ -41,3 +41,17 @@ def test_a_hidden_method_fails_the_declaration() -> None:
 def test_a_method_is_hidden_if_none_of_its_capabilities_is_claimed() -> None:
     assert hidden({"generate", "submit", "describe"}, {"native"}) == ("submit",)
     assert hidden({"generate", "submit", "describe"}, {"native", "queue"}) == ()
+
+
+def test_a_key_about_chats_is_not_decided_by_a_client_that_has_none() -> None:
+    complete = [
+        Verdict(case=f"X-01/{key}", clause="X-01", ruling=Ruling.PASSED, backend="b", results_key=key)
+        for key in RESULTS_KEYS
+    ]
+    native = BackendInfo(name="b", claimed=("core", "native"))
+    (only,) = rule_guide_profile(complete, [native], seed=1)
+    assert (only.case, only.ruling) == ("DECL-01/demanded-chat_method", Ruling.FAILED)
+    assert only.observed == "capability chat is not claimed"
+    assert roll_up([*complete, only], "b").failed == ("chat_method",)
+    chats = BackendInfo(name="b", claimed=("chat", "core"))
+    assert list(rule_guide_profile(complete, [chats], seed=1)) == []

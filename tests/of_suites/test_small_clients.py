@@ -40,3 +40,15 @@ def test_look_ups_beyond_this_machine_are_one_red(tmp_path: Path) -> None:
 
     assert list(_reds(told)) == ["REAL-01/run-wide"]
     assert told.code == 1, told.out
+
+
+def test_a_chat_that_is_a_native_call_is_told_once_and_judged_as_no_chat(tmp_path: Path) -> None:
+    told = _run("ChatsAsText", tmp_path, "quick")
+
+    reds = _reds(told)
+    assert "it was sent to /generate, the route of a native call" in reds["DECL-01/healthy-chat"]
+    of_chat = [v for v in told.verdicts if v["ruling"] == "blocked"]
+    assert of_chat
+    assert {v["blocked_by"] for v in of_chat} == {"DECL-01/healthy-chat"}
+    assert "kit-fault" not in {v["ruling"] for v in told.verdicts}
+    assert told.results["chat_method"] == "Failed"

@@ -4,6 +4,7 @@ from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.shapes.calls import Shape
+from tgi_conformance.suites.shapes.personas import model_served
 
 
 def forms(case: Case, shape: Shape) -> tuple[bool, ...]:
@@ -14,7 +15,11 @@ def forms(case: Case, shape: Shape) -> tuple[bool, ...]:
 
 def created_in(driver: Driver, case: Case, url: str, key: str | None) -> Outcome:
     """Make an endpoint of that process."""
-    return driver.run("create_endpoint", {"base_url": url, "api_key": key}, deadline=case.settings.deadline)
+    arguments: dict[str, object] = {"base_url": url, "api_key": key}
+    model = model_served(case.persona)
+    if model is not None and "model" in case.description.settings:
+        arguments["model"] = model
+    return driver.run("create_endpoint", arguments, deadline=case.settings.deadline)
 
 
 def call_in(
