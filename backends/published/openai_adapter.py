@@ -14,7 +14,6 @@ TEXT = "frequency_penalty headers max_tokens model repetition_penalty seed stop 
 BODY = {"guideline", "tool_prompt", "repetition_penalty"}  # TGI's own: `create` takes them in `extra_body`
 RETRY = {"statuses": [408, 409, 429, *range(500, 600)], "faults": ["refused", "reset", "closed", "timeout"]}
 RETRY |= {"max_retries": 2, "initial_delay": 0.5, "factor": 2, "max_delay": 8, "jitter": [0.75, 1]}
-DEFAULTS = {"connect_timeout": 5, "read_timeout": 600, "total_timeout": float("inf"), "placeholder_key": "-"}
 KINDS = {401: "auth", 403: "auth", 404: "not_found", 422: "validation", 424: "server_error"}
 KINDS |= {413: "payload_too_large", 429: "rate_limited"}
 TYPES = {openai.APITimeoutError: "timeout", openai.APIConnectionError: "transport"}
@@ -38,13 +37,13 @@ class Adapter:
             "settings": ["model", "max_retries", "timeout", "headers"],
             "parameters": {"chat": CHAT, "completions": TEXT.split()},
             "retry": RETRY | {"max_retry_after": 120},
-            "defaults": DEFAULTS,
+            "defaults": {"connect_timeout": 5, "read_timeout": 600, "placeholder_key": "-"},
         }
 
     def create_endpoint(self, *, base_url, api_key, model="tgi", headers=None, **settings):
         endpoint, url = f"endpoint-{next(self.numbers)}", urlsplit(base_url)
         url = url._replace(path=url.path + ("v1/" if url.path.endswith("/") else "/v1")).geturl()
-        given = {"base_url": url, "api_key": api_key or DEFAULTS["placeholder_key"]} | settings
+        given = {"base_url": url, "api_key": api_key or "-"} | settings
         self.clients[endpoint], self.models[endpoint] = self.client(default_headers=headers, **given), model
         return endpoint
 
@@ -114,10 +113,11 @@ def values(result, part="message", calls="tool_calls", index="", pair="token log
     found = {"usage": fields(getattr(result, "usage", None), "prompt_tokens completion_tokens total_tokens")}
     found |= {"texts": texts} if len(texts) > 1 else {}
     for choice in choices[:1]:
-        called = getattr(getattr(choice, part, None), "tool_calls", None) or []
+        called = getattr(getattr(choice, part, None), "tool_calls", None)
         tokens = getattr(getattr(choice, "logprobs", None), "content", None) or []
         found |= {"text": texts[0]} | fields(choice, "finish_reason" + index)
-        found[calls] = [fields(one, "id" + index) | fields(one.function, "name arguments") for one in called]
+        called = [fields(one, f"function id{index}") for one in called] if isinstance(called, list) else []
+        found[calls] = [one | (fields(one.pop("function"), "name arguments") or {}) for one in called]
         tops = ({"top": [fields(top, pair) for top in one.top_logprobs]} for one in tokens)
         found["logprobs"] = [fields(one, pair) | next(tops) for one in tokens]
     return found
