@@ -113,11 +113,11 @@ def values(result, part="message", calls="tool_calls", index="", pair="token log
     found = {"usage": fields(getattr(result, "usage", None), "prompt_tokens completion_tokens total_tokens")}
     found |= {"texts": texts} if len(texts) > 1 else {}
     for choice in choices[:1]:
-        called = getattr(getattr(choice, part, None), "tool_calls", None)
+        made = getattr(getattr(choice, part, None), "tool_calls", None) or []
+        made = [fields(one, f"function id{index}") for one in (made if isinstance(made, list) else [made])]
         tokens = getattr(getattr(choice, "logprobs", None), "content", None) or []
         found |= {"text": texts[0]} | fields(choice, "finish_reason" + index)
-        called = [fields(one, f"function id{index}") for one in called] if isinstance(called, list) else []
-        found[calls] = [one | (fields(one.pop("function"), "name arguments") or {}) for one in called]
+        found[calls] = [one | (fields(one.pop("function"), "name arguments") or {}) for one in made]
         tops = ({"top": [fields(top, pair) for top in one.top_logprobs]} for one in tokens)
         found["logprobs"] = [fields(one, pair) | next(tops) for one in tokens]
     return found
