@@ -19,6 +19,7 @@ TOUCHED: dict[str, tuple[str, ...]] = {
         "SEC-07",
         "RES-05",
     ),
+    "small_clients.py:KeepsTheBody": ("ERR-04",),
     "small_clients.py:Persistent": ("RETRY-*", "ERR-06/status-503", "ERR-03"),
     "../strangers/adapters.py:reference_asks_info": ("ERR-07/connect",),
     "../strangers/adapters.py:reference_default_temperature": ("GEN-11",),
