@@ -1,8 +1,8 @@
 """Small correct clients on ``http.client``, each unlike the reference in one respect; a red is the kit's.
 
 They speak chat alone, plain calls only, and claim no more than they do. What differs is data of the class:
-what is retried and whether anybody was told, when time passes, what an id is, what else is sent. ``Mute`` and
-``Forever`` are wrong on purpose; what is told of them is one cause.
+what is retried and whether anybody was told, when time passes, what an id is, what else is sent. ``Mute``,
+``Forever`` and ``Keyless`` are wrong on purpose; what is told of them is one cause.
 """
 
 import contextlib
@@ -332,6 +332,16 @@ class ChatsAsText(Small):
                 KIND_OF_STATUS.get(status, "server_error"), answer.decode("utf-8", "replace"), status
             )
         return {"text": json.loads(answer).get("generated_text", "")}
+
+
+class Keyless(Small):
+    """Wrong: it takes a key, whatever is in it, and sends none."""
+
+    CLAIMS = ("keys",)
+
+    def create_endpoint(self, **given: Any) -> Any:
+        """Leave the key out."""
+        return super().create_endpoint(**given | {"api_key": None})
 
 
 class Mute(Small):
