@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, cast
 
-from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.reports.board.entry import USUAL_SERVER, BoardInput
 from tgi_conformance.reports.evidence_files import evidence_in
 from tgi_conformance.reports.layout import Layout
@@ -228,7 +227,6 @@ def _source(
         members = parse_members(run.decode("utf-8"), _RUN)
         info = run_info_of(members)
         datetime.fromisoformat(info.started)
-        server = _server(members)
     except ValueError as problem:
         raise BoardInputError(f"{place}: {_RUN} cannot be read: {problem}; {_NEEDED}") from problem
     try:
@@ -239,17 +237,7 @@ def _source(
     if not whole.backends:
         raise BoardInputError(f"{place}: no client was run there; {_NEEDED}")
     return BoardSource(
-        given=BoardInput(run=whole, server=server, place=place, evidence=evidence),
+        given=BoardInput(run=whole, server=info.server or USUAL_SERVER, place=place, evidence=evidence),
         warnings=(f"{place}: {found.warning}",) if found.warning else (),
         read=read,
     )
-
-
-def _server(members: Mapping[str, JSON]) -> str:
-    """The generation of the server; a run that names none was under the usual one."""
-    server = members.get("server")
-    if server is None or server == "":
-        return USUAL_SERVER
-    if not isinstance(server, str):
-        raise ValueError(f"/server: a string is needed, not {server!r}")  # noqa: TRY004 - the text of a file
-    return server

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from laboratory import LABORATORY
 
 from tgi_conformance.check.asked import Answered, Asked
 from tgi_conformance.check.drift import differences, drift, shape_of
@@ -97,26 +98,6 @@ def test_who_is_alone_is_said(real: int, here: int, verdict: str) -> None:
     asked = Asked(name="health", method="GET", path="/health")
     (row,) = drift([asked], lambda _: Answered(real), lambda _: Answered(here), Server())
     assert row.verdict == verdict
-
-
-LABORATORY: dict[str, Any] = {
-    "case": "gen-minimal",
-    "request": {
-        "method": "POST",
-        "path": "/generate",
-        "headers": [["content-type", "application/json"], ["Connection", "close"]],
-        "body": '{"inputs": "é"}',
-    },
-    "response": {
-        "status": 200,
-        "reason": "Fine",
-        "headers": [["content-type", "application/json"], ["content-length", "9"]],
-        "framing": "content-length",
-        "body_end": "complete",
-        "body": '{"a":"é"}',
-        "head_ms": 4.5,
-    },
-}
 
 
 def test_recordings_of_the_laboratory_are_had_in_the_kits_form() -> None:

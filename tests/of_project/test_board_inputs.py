@@ -128,4 +128,5 @@ def test_the_words_of_a_face_name_its_environment_or_its_file() -> None:
                 "place/bin/python",
             ]
         else:
-            (ROOT / words[1].removeprefix("node ")).resolve(strict=True)
+            assert words == ["--backend-command", f"node place/{client.faces[0]}"]
+            assert (ROOT / "backends" / "published" / client.adapter / client.faces[0]).is_file()

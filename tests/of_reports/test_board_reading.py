@@ -164,7 +164,7 @@ def beside(name: str, content: bytes) -> Spoil:
         (edited("run.json", lambda _: "[]"), "run.json: not a JSON object"),
         (member("started", "yesterday"), "run.json cannot be read: Invalid isoformat string: 'yesterday'"),
         (member("seed", "x"), "run.json cannot be read: /seed: a string where int is needed"),
-        (member("server", 2), "run.json cannot be read: /server: a string is needed, not 2"),
+        (member("server", 2), "run.json cannot be read: /server: a number where str is needed"),
         (edited("verdicts.jsonl", lambda text: f"x\n{text}"), "verdicts.jsonl: line 1: not JSON"),
         (
             edited("verdicts.jsonl", lambda text: text.replace('"passed"', '"green"', 1)),
