@@ -140,6 +140,8 @@ class Description:
     returns: Literal["completion", "full_text"] = "completion"
     #: Whether returned text is trimmed of white space (an option that is on).
     trims: bool = False
+    #: Whether the setting ``timeout`` is whole seconds: a fraction is refused.
+    whole_seconds: bool = False
     #: The backend's packages or modules, where they are not just what the adapter imports: they tell in
     #: whose code an exception began (:mod:`.fault`).
     packages: frozenset[str] = frozenset()

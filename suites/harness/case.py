@@ -313,7 +313,7 @@ class Case:
         if not self.probes.pace.sends:
             self._probe_first()
         if journal is None:
-            return Patience(pace=self.probes.pace)
+            return Patience(pace=self.probes.pace, whole=self.description.whole_seconds)
         ended = [
             Ended(prompt=made.prompt, outcome=running.wait(0))
             for made, running in zip(self._calls, self._running, strict=True)

@@ -98,6 +98,8 @@ class Patience:
 
     pace: Pace = Pace()
     lag: float = 0.0
+    #: The client takes time limits in whole seconds only.
+    whole: bool = False
 
     @property
     def own(self) -> float:
@@ -123,7 +125,8 @@ class Patience:
 
     def limit(self, seconds: float) -> float:
         """The time limit to be given to the client so that ``seconds`` of it are left for the server."""
-        return round(seconds + self._room, 2)
+        limit = round(seconds + self._room, 2)
+        return float(ceil(limit)) if self.whole else limit
 
     def apart(self, seconds: float) -> float:
         """How far apart calls are made that are to arrive in that order: further if its time varies."""

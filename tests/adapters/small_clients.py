@@ -1,8 +1,8 @@
 """Small correct clients on ``http.client``, each unlike the reference in one respect; a red is the kit's.
 
 They speak chat alone, plain calls only, and claim no more than they do. What differs is data of the class:
-what is retried and whether anybody was told, when time passes, what an id is, what else is sent. ``Mute`` and
-``Forever`` are wrong on purpose; what is told of them is one cause.
+what is retried and whether anybody was told, when time passes, what an id is, what else is sent. ``Mute``,
+``Forever`` and ``Keyless`` are wrong on purpose; what is told of them is one cause.
 """
 
 import contextlib
@@ -103,9 +103,7 @@ class Small:
         status, answer = self._until_good(base_url, key, body)
         time.sleep(self.AFTER_ANSWER)
         if status != 200:
-            words = answer.decode("utf-8", "replace")[:2000]
-            other = "bad_request" if 400 <= status < 500 else "server_error"
-            raise CallError(KIND_OF_STATUS.get(status, other), words, status)
+            raise self._refusal(status, answer.decode("utf-8", "replace"))
         return _read(answer)
 
     def classify(self, error: BaseException) -> dict[str, Any] | None:
@@ -118,6 +116,10 @@ class Small:
 
     def _new_id(self) -> Any:
         return f"end-{next(self.numbers)}"
+
+    def _refusal(self, status: int, words: str) -> CallError:
+        other = "bad_request" if 400 <= status < 500 else "server_error"
+        return CallError(KIND_OF_STATUS.get(status, other), words[:2000], status)
 
     def _until_good(self, base_url: str, key: str | None, body: bytes) -> tuple[int, bytes]:
         for attempt in range(1, self.ATTEMPTS + 1):
@@ -199,6 +201,25 @@ class Numbered(Small):
 
     def _new_id(self) -> Any:
         return next(self.numbers) - 1
+
+
+class BodyError(CallError):
+    """Says the status in one line, and keeps all that the server said beside it."""
+
+    body = ""
+
+
+class KeepsTheBody(Small):
+    """Its errors have the server's words in an attribute, whole; what is printed of them is short."""
+
+    def _refusal(self, status: int, words: str) -> CallError:
+        error = BodyError(super()._refusal(status, "").kind, f"status {status}", status)
+        error.body = words
+        return error
+
+    def classify(self, error: BaseException) -> dict[str, Any] | None:
+        told = super().classify(error)
+        return told | {"message": error.body or str(error)} if told and isinstance(error, BodyError) else told
 
 
 class LongIds(Small):
@@ -311,6 +332,16 @@ class ChatsAsText(Small):
                 KIND_OF_STATUS.get(status, "server_error"), answer.decode("utf-8", "replace"), status
             )
         return {"text": json.loads(answer).get("generated_text", "")}
+
+
+class Keyless(Small):
+    """Wrong: it takes a key, whatever is in it, and sends none."""
+
+    CLAIMS = ("keys",)
+
+    def create_endpoint(self, **given: Any) -> Any:
+        """Leave the key out."""
+        return super().create_endpoint(**given | {"api_key": None})
 
 
 class Mute(Small):

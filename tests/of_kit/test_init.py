@@ -418,6 +418,19 @@ def test_an_error_of_a_stream_is_the_servers_and_the_text_of_a_status_is_what_it
     assert made.classify(ClientError("shard died")) == {"kind": "remote_error", "message": "shard died"}
 
 
+def test_an_adapter_for_openai_keeps_slash_and_query_and_hands_on_what_is_no_answer(
+    adapter: Rendering,
+) -> None:
+    made = adapter(OPENAI, Surface())
+    urls = {"http://h": "http://h/v1", "http://h/": "http://h/v1/", "http://h/gw?a=1": "http://h/gw/v1?a=1"}
+    ends = [made.create_endpoint(base_url=url, api_key="k") for url in urls]
+    assert [made.clients[end].made[1]["base_url"] for end in ends] == list(urls.values())
+    answer_of = made.chat.__func__.__globals__["answer_of"]
+    nothing = {"text": None, "finish_reason": None}
+    assert [answer_of(given) for given in ("<html>", SimpleNamespace(choices=None))] == [nothing, nothing]
+    assert made.classify(json.JSONDecodeError("no", "", 0))["kind"] == "protocol"
+
+
 def test_a_status_is_looked_for_in_the_response_where_no_error_has_one(adapter: Rendering) -> None:
     error = ValueError("no")
     error.response = SimpleNamespace(status_code=503)  # type: ignore[attr-defined]

@@ -37,6 +37,15 @@ def test_a_call_that_never_stops_is_one_failure_with_its_number_of_requests(tmp_
     assert told.red == ("RETRY-01",)
 
 
+def test_a_key_that_is_never_sent_is_no_injection(tmp_path: Path) -> None:
+    words = ["--case", "MUX-01", "--case", "SEC-03", "--case", "SEC-06/key-*"]
+    told = run_quick(
+        f"{CLIENTS}:Keyless", tmp_path / "results", *words, "--profile", "default", narrowed=True
+    )
+    assert set(told.red) == {"MUX-01", "SEC-03"}
+    assert {v["ruling"] for v in told.verdicts if v["clause"] == "SEC-06"} == {"not applicable"}
+
+
 CALL = CallMade(prompt="once", most_attempts=3)
 
 

@@ -64,6 +64,12 @@ def test_a_slow_client_is_waited_for() -> None:
     assert patience.apart(0.025) < 0.05
 
 
+def test_a_client_of_whole_seconds_gets_the_next_whole_one() -> None:
+    assert Patience(pace=QUICK, whole=True).limit(0.3) == 1.0
+    assert Patience(pace=QUICK, whole=True).limit(2.0) == 2.0
+    assert Patience(pace=SLOW, whole=True).limit(0.3) >= Patience(pace=SLOW).limit(0.3)
+
+
 def test_what_a_client_takes_after_its_answer_is_granted_too() -> None:
     patience = Patience(pace=Pace(sends=(0.01,), ends=(1.2,)))
 

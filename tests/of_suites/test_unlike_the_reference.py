@@ -19,9 +19,18 @@ TOUCHED: dict[str, tuple[str, ...]] = {
         "SEC-07",
         "RES-05",
     ),
+    "small_clients.py:KeepsTheBody": ("ERR-04",),
     "small_clients.py:Persistent": ("RETRY-*", "ERR-06/status-503", "ERR-03"),
     "../strangers/adapters.py:reference_asks_info": ("ERR-07/connect",),
     "../strangers/adapters.py:reference_default_temperature": ("GEN-11",),
+    "whole_seconds.py:WholeSeconds": (
+        "ERR-06/timeout",
+        "ERR-07",
+        "STREAM-25",
+        "RES-03/*",
+        "RES-04/*",
+        "RETRY-15/read-timeout",
+    ),
     "other_model.py:OtherModel": ("REAL-02", "REAL-04", "*/persona-hosted-router"),
 }
 
