@@ -8,6 +8,7 @@ from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import Server, always, echo
 from tgi_conformance.suites.areas.held import taken_together
+from tgi_conformance.suites.areas.process.own import created_in
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_turned_away
 from tgi_conformance.suites.areas.ways import EITHER, SHAPE, begin, needs_way
@@ -275,8 +276,7 @@ def test_rotation_is_fair(case: Case, *, stream: bool) -> None:
     # In a process of its own: endpoints that another case left behind would take their turns too.
     with case.fresh_process() as driver:
         for alias in ALIASES[:3]:
-            arguments = {"base_url": space.base_url, "api_key": case.key(alias)}
-            expect_success(driver.run("create_endpoint", arguments), "create_endpoint")
+            expect_success(created_in(driver, case, space.base_url, case.key(alias)), "create_endpoint")
         for _ in range(9):
             asked = shape.arguments(case.prompt()) | ({"stream": True} if stream else {})
             expect_success(driver.run(shape.method, asked, stream=stream))
