@@ -13,6 +13,7 @@ from tgi_conformance.contracts.loopback import is_port_here
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.script import Reply, status
 from tgi_conformance.fake_server.client import Space
+from tgi_conformance.suites.areas.process.own import created_in
 from tgi_conformance.suites.areas.refusals import refusal
 from tgi_conformance.suites.areas.ways import EITHER, SHAPE, needs_way
 from tgi_conformance.suites.harness.case import Case
@@ -54,11 +55,7 @@ def test_no_other_server_of_this_machine_is_connected(case: Case) -> None:
     shape = case.shape()
     space = case.serve(shape.plain("here"))
     with case.fresh_process() as driver:
-        created = driver.run(
-            "create_endpoint",
-            {"base_url": space.base_url, "api_key": case.key()},
-            deadline=case.settings.deadline,
-        )
+        created = created_in(driver, case, space.base_url, case.key())
         expect_success(created, "create_endpoint")
         arguments = shape.arguments(case.prompt()) | {"endpoint_id": created.value}
         outcome = driver.run(shape.method, arguments, deadline=case.settings.deadline)

@@ -8,6 +8,7 @@ from tgi_conformance.contracts.adapter import RetryPolicy
 from tgi_conformance.contracts.journal import Exchange
 from tgi_conformance.contracts.script import Server, always, echo
 from tgi_conformance.suites.areas.held import taken_together
+from tgi_conformance.suites.areas.process.own import created_in
 from tgi_conformance.suites.areas.refusals import refusal, retried_status
 from tgi_conformance.suites.areas.waits import expect_open, expect_received, expect_turned_away
 from tgi_conformance.suites.areas.ways import EITHER, SHAPE, begin, needs_way
@@ -20,6 +21,7 @@ from tgi_conformance.suites.harness.expect import (
     expect_requests,
     expect_success,
 )
+from tgi_conformance.suites.harness.oracles import sent_for
 from tgi_conformance.suites.harness.policy import known_retries, retried_statuses
 from tgi_conformance.suites.harness.rulings import NotApplicable
 from tgi_conformance.suites.shapes.calls import Shape, healthy
@@ -189,13 +191,15 @@ def test_each_endpoints_retries_take_effect(case: Case, *, stream: bool) -> None
     quick: dict[str, Any] = {"initial_retry_delay": 0.02, "backoff_factor": 1.0}
     space = case.serve(always(refusal(code)))
     counts = {"A": 1, "B": 3}
+    # Told apart by their prompts: which key is sent is MUX-01's.
+    prompts = {alias: case.prompt() for alias in counts}
     for alias, retries in counts.items():
         endpoint = case.endpoint(key=alias, max_retries=retries, **quick)
-        outcome = case.call(endpoint=endpoint, stream=stream)
+        outcome = case.call(prompts[alias], endpoint=endpoint, stream=stream)
         expect_error(outcome, because=f"the server always answers {code}")
 
     journal = space.journal()
-    sent = {alias: len([e for e in journal.generations if e.key == alias]) for alias in counts}
+    sent = {alias: len(sent_for(journal, prompt)) for alias, prompt in prompts.items()}
     expect(
         sent == {alias: 1 + retries for alias, retries in counts.items()},
         expected="2 attempts with max_retries=1 and 4 with max_retries=3",
@@ -212,9 +216,12 @@ def test_each_endpoints_cap_takes_effect(case: Case) -> None:
     space = case.serve(healthy().held("go").times(0, None))
     narrow = case.endpoint(key="A", max_concurrent_requests=1, queue_size=8)
     wide = case.endpoint(key="B", max_concurrent_requests=3, queue_size=8)
-    running = [case.start(endpoint=endpoint) for endpoint in (narrow, wide) for _ in range(3)]
+    prompts = {alias: [case.prompt() for _ in range(3)] for alias in ("A", "B")}
+    given = [(narrow, prompt) for prompt in prompts["A"]] + [(wide, prompt) for prompt in prompts["B"]]
+    running = [case.start(prompt, endpoint=endpoint) for endpoint, prompt in given]
     expect_open(case, space, 4)
-    open_now = {a: len([e for e in space.journal() if e.key == a]) for a in ("A", "B")}
+    seen = space.journal()
+    open_now = {alias: sum(bool(sent_for(seen, text)) for text in prompts[alias]) for alias in prompts}
     space.release("go")
     for call in running:
         expect_success(call.wait())
@@ -235,7 +242,7 @@ def test_an_unknown_endpoint_is_an_error(case: Case, *, stream: bool) -> None:
     space = case.serve_healthy()
     case.endpoint(key="A")
 
-    outcome = case.call(endpoint="no-such-endpoint", stream=stream, attempts=0)
+    outcome = case.call(endpoint="no-such-endpoint", stream=stream, attempts=1)
 
     expect_error(outcome, because="there is no such endpoint")
     expect_requests(
@@ -275,8 +282,7 @@ def test_rotation_is_fair(case: Case, *, stream: bool) -> None:
     # In a process of its own: endpoints that another case left behind would take their turns too.
     with case.fresh_process() as driver:
         for alias in ALIASES[:3]:
-            arguments = {"base_url": space.base_url, "api_key": case.key(alias)}
-            expect_success(driver.run("create_endpoint", arguments), "create_endpoint")
+            expect_success(created_in(driver, case, space.base_url, case.key(alias)), "create_endpoint")
         for _ in range(9):
             asked = shape.arguments(case.prompt()) | ({"stream": True} if stream else {})
             expect_success(driver.run(shape.method, asked, stream=stream))

@@ -7,6 +7,7 @@ from typing import Final
 from tgi_conformance.backends.driver.driver import Driver
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.fake_server.client import Space
+from tgi_conformance.suites.areas.process.own import for_its_model
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
 from tgi_conformance.suites.harness.expect import expect, expect_text
@@ -49,7 +50,7 @@ def _expect_as_agreed(space: Space, offer: tuple[str, ...], outcomes: list[Outco
 
 def _calls(case: Case, driver: Driver, space: Space, shape: Shape, streams: list[bool]) -> Iterator[Outcome]:
     limit = case.settings.deadline
-    given: dict[str, object] = {"base_url": space.base_url, "api_key": case.key()}
+    given: dict[str, object] = {"base_url": space.base_url, "api_key": case.key(), **for_its_model(case)}
     if "max_retries" in case.description.settings:
         given["max_retries"] = 0
     created = driver.run("create_endpoint", given, deadline=limit)

@@ -4,6 +4,7 @@ from typing import Final
 
 from tgi_conformance.contracts.script import tgi_error
 from tgi_conformance.suites.areas.process.growth import Count, count_of, grown
+from tgi_conformance.suites.areas.process.own import created_in
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause, load, timing
 from tgi_conformance.suites.harness.expect import expect, expect_success
@@ -71,7 +72,7 @@ def test_nothing_of_the_client_keeps_the_interpreter_alive(case: Case) -> None:
         shape.plain("hello"), *([shape.stream(WORDS).cut("fin", event=2)] if streaming else [])
     )
     with case.fresh_process(PYTHONDEVMODE="1") as driver:
-        created = driver.run("create_endpoint", {"base_url": space.base_url, "api_key": case.key()})
+        created = created_in(driver, case, space.base_url, case.key())
         expect_success(created, "create_endpoint")
         arguments = shape.arguments(case.prompt()) | {"endpoint_id": created.value}
         driver.run(shape.method, arguments)

@@ -13,7 +13,7 @@ from tgi_conformance.contracts.script import Reply, always, raw, silence, status
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.fake_server.client import Space
 from tgi_conformance.suites.areas.answers import serve_each
-from tgi_conformance.suites.areas.process.own import call_in, created_in, forms
+from tgi_conformance.suites.areas.process.own import call_in, created_in, for_its_model, forms
 from tgi_conformance.suites.areas.ways import FORM, SHAPE
 from tgi_conformance.suites.harness.case import Case
 from tgi_conformance.suites.harness.clause import clause
@@ -176,6 +176,7 @@ def test_line_ends_in_a_key_are_refused(case: Case, form: str, *, stream: bool) 
     case.key_echoed = True
     space = case.serve_healthy()
     arguments: dict[str, object] = {"base_url": space.base_url, "api_key": case.key() + INJECTIONS[form]}
+    arguments |= for_its_model(case)
     if "max_retries" in case.description.settings:
         arguments["max_retries"] = 0
 
@@ -192,7 +193,8 @@ def test_line_ends_in_a_key_are_refused(case: Case, form: str, *, stream: bool) 
 def _sends_its_key(case: Case) -> bool:
     space = case.serve_healthy()
     case.call(endpoint=case.endpoint())
-    return any(exchange.header_values("authorization") for exchange in space.journal().generations)
+    sent = [value for e in space.journal().generations for value in e.header_values("authorization")]
+    return any(case.key() in value for value in sent)
 
 
 @clause("SEC-06", case="request-id", ways="chat")

@@ -2,7 +2,7 @@
 
 They speak chat alone, plain calls only, and claim no more than they do. What differs is data of the class:
 what is retried and whether anybody was told, when time passes, what an id is, what else is sent. ``Mute``,
-``Forever`` and ``Keyless`` are wrong on purpose; what is told of them is one cause.
+``Forever``, ``Keyless``, ``Masked`` and ``ChatsAsText`` are wrong on purpose: one cause each.
 """
 
 import contextlib
@@ -342,6 +342,16 @@ class Keyless(Small):
     def create_endpoint(self, **given: Any) -> Any:
         """Leave the key out."""
         return super().create_endpoint(**given | {"api_key": None})
+
+
+class Masked(Small):
+    """Wrong: it takes a key, whatever is in it, and sends a mask in its place."""
+
+    CLAIMS = ("keys",)
+
+    def create_endpoint(self, **given: Any) -> Any:
+        """Mask the key."""
+        return super().create_endpoint(**given | {"api_key": "******"})
 
 
 class Mute(Small):

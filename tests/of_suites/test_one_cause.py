@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from kill_runs import run_quick
 
 from tgi_conformance.contracts.journal import Exchange, Journal
@@ -37,10 +38,11 @@ def test_a_call_that_never_stops_is_one_failure_with_its_number_of_requests(tmp_
     assert told.red == ("RETRY-01",)
 
 
-def test_a_key_that_is_never_sent_is_no_injection(tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", ["Keyless", "Masked"])
+def test_a_key_that_is_never_sent_is_no_injection(client: str, tmp_path: Path) -> None:
     words = ["--case", "MUX-01", "--case", "SEC-03", "--case", "SEC-06/key-*"]
     told = run_quick(
-        f"{CLIENTS}:Keyless", tmp_path / "results", *words, "--profile", "default", narrowed=True
+        f"{CLIENTS}:{client}", tmp_path / "results", *words, "--profile", "default", narrowed=True
     )
     assert set(told.red) == {"MUX-01", "SEC-03"}
     assert {v["ruling"] for v in told.verdicts if v["clause"] == "SEC-06"} == {"not applicable"}

@@ -13,12 +13,15 @@ def forms(case: Case, shape: Shape) -> tuple[bool, ...]:
     return tuple(stream for stream in claimed if case.probes.works(shape, streaming=stream))
 
 
+def for_its_model(case: Case) -> dict[str, str]:
+    """The setting that an endpoint needs where the server that is played routes by model; mostly none."""
+    model = model_served(case.persona)
+    return {} if model is None or "model" not in case.description.settings else {"model": model}
+
+
 def created_in(driver: Driver, case: Case, url: str, key: str | None) -> Outcome:
     """Make an endpoint of that process."""
-    arguments: dict[str, object] = {"base_url": url, "api_key": key}
-    model = model_served(case.persona)
-    if model is not None and "model" in case.description.settings:
-        arguments["model"] = model
+    arguments = {"base_url": url, "api_key": key} | for_its_model(case)
     return driver.run("create_endpoint", arguments, deadline=case.settings.deadline)
 
 

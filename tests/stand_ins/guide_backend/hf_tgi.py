@@ -122,9 +122,11 @@ class hf_tgi:  # noqa: N801 - the name that it has there
         endpoint_id: str | None = None,
     ) -> Any:
         """Send a body; gives JSON, or the events of a stream."""
-        base_url, _, model = endpoint_url.partition("/models/")
-        base_url = base_url.removesuffix("/v1/chat/completions")
-        core = self._core(endpoint_id, base_url, model or None, api_token)
+        base_url = self.endpoints.get(endpoint_id or "", {}).get("base_url")
+        head = str(base_url).rstrip("/") if base_url else endpoint_url.partition("/models/")[0]
+        model = endpoint_url.removeprefix(head).removeprefix("/models/")
+        named = None if "messages" in data else model
+        core = self._core(endpoint_id, head.removesuffix("/v1/chat/completions"), named, api_token)
         if request_id is None and wrong("ids"):
             request_id = f"req_{int(time.time())}_{hashlib.md5(repr(data).encode()).hexdigest()[:8]}"  # noqa: S324
         options: dict[str, Any] = {"endpoint_id": core, "request_id": request_id, "stream": stream}
@@ -241,7 +243,7 @@ class hf_tgi:  # noqa: N801 - the name that it has there
                 made = self.core.create_endpoint(
                     base_url=table["base_url"] or base_url,
                     api_key=table["api_key"],
-                    model=model,
+                    model=table.get("model") or model,
                     native_route="/",
                     **chosen,
                 )

@@ -53,9 +53,12 @@ def _retries() -> None:
 
 
 def _answers() -> None:
-    """What has no text has an empty one, an error in a 200 too; what declares no charset is Latin-1."""
+    """What has no text has an empty one, an error in a 200 too; what declares a charset is Latin-1."""
+    right = engine.parse_answer
 
-    def parse(_kind: Any, body: bytes, headers: Any, request_id: str) -> Answer:
+    def parse(kind: Any, body: bytes, headers: Any, request_id: str) -> Answer:
+        if kind != "generate":
+            return right(kind, body, headers, request_id)
         charset = "utf-8" if "charset" not in headers.get("content-type", "") else "latin-1"
         value = json.loads(body.decode(charset, "replace"))
         value = value[0] if isinstance(value, list) else value
@@ -95,7 +98,13 @@ class _Lines:
 
 
 def _events() -> None:
-    engine.StreamReader = _Lines
+    """Native streams are read as lines."""
+    right = engine.StreamReader
+
+    def reader(kind: Any, request_id: str, choices: int = 1) -> Any:
+        return (_Lines if kind == "generate" else right)(kind, request_id, choices)
+
+    engine.StreamReader = reader
 
 
 def _slots() -> None:

@@ -1,0 +1,115 @@
+"""Every command of docs/ipfs-accelerate.md runs, in the order in which it is shown; the page has each key."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tgi_conformance.contracts.catalogue.clauses import load_catalogue
+from tgi_conformance.contracts.catalogue.results_keys import RESULTS_KEYS
+
+ROOT = Path(__file__).parents[2]
+STAND_INS = ROOT / "tests" / "stand_ins"
+TEXT = (ROOT / "docs" / "ipfs-accelerate.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
+#: What installs from a package index; a link to this interpreter stands for the environment.
+INSTALLS = "python -m venv"
+ROW = re.compile(r"^\| `(\w+)` \| (.+) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
+CASE = re.compile(r"`([A-Z]+-\d+)(?:/([\w.-]+))?`")
+MAP = "collected_results/hf_tgi_test_results.json"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a stand-in of the backend at the path that the page names, and an environment."""
+    folder = tmp_path_factory.mktemp("guide")
+    shutil.copytree(STAND_INS / "early_backend", folder / "api_backends")
+    (folder / "guide" / "bin").mkdir(parents=True)
+    (folder / "guide" / "bin" / "python").symlink_to(sys.executable)
+    (folder / "bin").mkdir()
+    kit = folder / "bin" / "tgi-conformance"
+    start = "import sys; from tgi_conformance.cli import main; sys.exit(main())"
+    kit.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c \'{start}\' "$@"\n', encoding="utf-8")
+    kit.chmod(0o755)
+    return folder
+
+
+def shell(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
+    environment = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_page_runs(folder: Path, command: str) -> None:
+    if command.startswith(INSTALLS):
+        lock = re.search(r"-r (\S+)", command)
+        assert lock
+        assert (ROOT / lock[1]).is_file()
+        return
+    done = shell(folder, command)
+    assert done.returncode in (0, 1), done.stdout
+    if "--profile tgi-guide" in command:
+        values = json.loads((folder / MAP).read_text(encoding="utf-8"))
+        assert list(values) == list(RESULTS_KEYS)
+        assert set(values.values()) == {"Failed"}
+
+
+def test_a_map_that_differs_from_what_is_expected_is_told(folder: Path) -> None:
+    expected = folder / "expected_results" / "hf_tgi_test_results.json"
+    values = json.loads(expected.read_text(encoding="utf-8"))
+    expected.write_text(json.dumps(values | {"streaming": "Success"}), encoding="utf-8")
+    run = next(command for command in COMMANDS if "--profile tgi-guide" in command)
+
+    done = shell(folder, run)
+
+    assert re.search(r"streaming.*Success.*Failed", done.stdout), done.stdout
+
+
+def test_the_keys_of_the_environment_are_in_no_file(folder: Path) -> None:
+    texts = [file.read_bytes() for file in (folder / "collected_results").rglob("*") if file.is_file()]
+    assert texts
+    assert [text for text in texts if re.search(rb"HF_API_KEY|Bearer key[12]", text)] == []
+
+
+def test_the_page_has_each_key_with_a_case_a_line_and_the_changes() -> None:
+    rows = {row[0]: row[1:] for row in ROW.findall(TEXT) if row[0] in RESULTS_KEYS}
+    known = {clause.id for clause in load_catalogue()}
+    assert list(rows) == list(RESULTS_KEYS)
+    for key, (claimed, wire, line, changes) in rows.items():
+        assert claimed.strip(), key
+        cases = CASE.findall(wire)
+        assert cases, key
+        assert {clause for clause, _ in cases} <= known, key
+        assert re.search(r"\d{3}", line), key
+        assert re.fullmatch(r"none(; .*)?|[A-P](, [A-P])*", changes), key
+
+
+def test_each_change_is_described_once() -> None:
+    described = re.findall(r"^- \*\*([A-P])\*\* \(`(\w+)`\)", TEXT, re.MULTILINE)
+    assert [letter for letter, _ in described] == sorted({letter for letter, _ in described})
+    used = {letter for row in ROW.findall(TEXT) for letter in re.findall(r"\b[A-P]\b", row[4])}
+    assert used <= {letter for letter, _ in described}
+    source = "\n".join(
+        (STAND_INS / "guide_backend" / name).read_text(encoding="utf-8")
+        for name in ("hf_tgi.py", "mistakes.py")
+    )
+    assert [name for _, name in described if f'"{name}"' not in source] == []
+
+
+def test_the_stand_in_is_told_of_in_no_path_of_this_machine() -> None:
+    assert os.sep + "tmp" + os.sep not in TEXT
