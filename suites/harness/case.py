@@ -447,11 +447,11 @@ class Case:
             no_fault(space.journal())
 
     def excuse(self, failure: ClauseFailed) -> None:
-        """End the case as not applicable where it failed by retries that the backend does not declare."""
-        if undeclared.is_silent(self.description):
-            seen = [repeat for space in self._spaces for repeat in self._repeats(space.journal())]
-            if why := undeclared.excuse(failure, seen):
-                raise NotApplicable(why) from failure
+        """End the case as not applicable where it failed by what the backend does by itself, and may."""
+        calls = list(zip(self._calls, self._ended, strict=True))
+        clause, journals = self.record.clause, self.journals()
+        if why := undeclared.excuse(self.description, failure, clause, journals, calls):
+            raise NotApplicable(why) from failure
 
     def _repeats(self, journal: Journal) -> Iterator[undeclared.Repeat]:
         return undeclared.repeats(journal, zip(self._calls, self._ended, strict=True))

@@ -65,6 +65,22 @@ def effective_breaker(description: Description, failures: int, delay: float) -> 
     )
 
 
+def shut_out(description: Description, calls: Iterable[tuple[bool, bool]]) -> str:
+    """Why a call says nothing: a breaker that no setting reaches had opened; empty: none had.
+
+    ``calls``: of each call of a case in turn, whether it failed, and whether a request of it was seen.
+    """
+    declared = description.breaker or Breaker()
+    if not declared.failures or "breaker_failures" in description.settings:
+        return ""
+    in_a_row = 0
+    for failed, seen in calls:
+        if failed and not seen and in_a_row >= declared.failures:
+            return f"its circuit breaker, which no setting reaches, had opened after {in_a_row} failed calls"
+        in_a_row = in_a_row + 1 if failed else 0
+    return ""
+
+
 def most_attempts(policy: RetryPolicy) -> int:
     """The number of attempts that one call may make."""
     return ATTEMPTS_UNDECLARED if policy.max_retries is None else 1 + policy.max_retries

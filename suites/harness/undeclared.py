@@ -1,4 +1,7 @@
-"""Retries of a backend that declares none: seen on the wire, asked for once, and held against no case. Pure.
+"""What a backend does by itself, and a case cannot judge: it is held against none. Pure.
+
+That are retries of a backend that declares none, which are seen on the wire and asked for once, and refusals
+of a circuit breaker that is declared and that no setting reaches.
 
 A client may rightly try again after a failure that passes. How often it may, and after what, is computed from
 its declaration; without one, a case that counts its requests or has another answer ready cannot judge it.
@@ -15,10 +18,13 @@ from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.contracts.verdict import Finding
 from tgi_conformance.suites.harness.expect import ClauseFailed, WrongCount
 from tgi_conformance.suites.harness.oracles import CallMade, sent_for
+from tgi_conformance.suites.harness.policy import shut_out
 
 #: Statuses below 500 that pass by themselves.
 _PASSING = frozenset({408, 409, 424, 425, 429})
 _SERVER_ERROR = 500
+#: The clause that judges breakers.
+_OF_BREAKERS = "RETRY-19"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,29 @@ def _passes(exchange: Exchange) -> bool:
     return exchange.status >= _SERVER_ERROR or exchange.status in _PASSING
 
 
-def excuse(failure: ClauseFailed, seen: Sequence[Repeat]) -> str:
+def excuse(
+    description: Description,
+    failure: ClauseFailed,
+    clause: str,
+    journals: Sequence[Journal],
+    calls: Sequence[tuple[CallMade, Outcome | None]],
+) -> str:
+    """Why a failed assertion of a clause says nothing of the backend; empty: it does."""
+    if is_silent(description):
+        seen = [repeat for journal in journals for repeat in repeats(journal, calls)]
+        if why := retry_excuse(failure, seen):
+            return why
+    if clause == _OF_BREAKERS:
+        return ""
+    ended = ((outcome is not None and outcome.raised, _reached(journals, made)) for made, outcome in calls)
+    return shut_out(description, ended)
+
+
+def _reached(journals: Sequence[Journal], made: CallMade) -> bool:
+    return any(sent_for(journal, made.prompt) for journal in journals)
+
+
+def retry_excuse(failure: ClauseFailed, seen: Sequence[Repeat]) -> str:
     """Why a failed assertion says nothing of a backend that does not declare its retries; empty: it does.
 
     It says something where a call gave an answer although its last attempt failed as well, and where the

@@ -12,6 +12,7 @@ import json
 import socket
 import time
 import uuid
+from collections import Counter
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -311,6 +312,34 @@ class Forever(Small):
 
     CLAIMS, RETRIED, ATTEMPTS, WAIT = ("retry",), (503,), 10**9, 0.0
     DECLARED: ClassVar[Retry | None] = {"statuses": [503], "faults": []}
+
+
+class Breaks(Small):
+    """After five failed calls in a row an endpoint refuses calls for half a minute, and nothing sets that."""
+
+    CLAIMS = ("breaker",)
+    FAILURES: ClassVar[int] = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed: Counter[Any] = Counter()
+
+    def describe(self) -> dict[str, Any]:
+        """Say when it opens, and for how long."""
+        return super().describe() | {"breaker": {"failures": self.FAILURES, "delay": 30.0}}
+
+    def chat(self, messages: list[Any], *, endpoint_id: Any = None, **parameters: Any) -> dict[str, Any]:
+        """Make a call unless the breaker is open; the caller's own mistakes do not count."""
+        if self.failed[endpoint_id] >= self.FAILURES:
+            raise CallError("overloaded", "the circuit breaker is open")
+        try:
+            answer = super().chat(messages, endpoint_id=endpoint_id, **parameters)
+        except CallError as error:
+            if error.status is None or error.status >= 500 or error.status in {408, 429}:
+                self.failed[endpoint_id] += 1
+            raise
+        self.failed[endpoint_id] = 0
+        return answer
 
 
 class ChatsAsText(Small):

@@ -27,6 +27,17 @@ def test_a_correct_client_has_nothing_red(tmp_path: Path, name: str) -> None:
     assert told.code == 0, told.out
 
 
+def test_a_breaker_that_no_setting_reaches_reddens_no_case(tmp_path: Path) -> None:
+    told = run_quick(
+        f"{CLIENTS}:Breaks", tmp_path / "results", "--case", "RESP-10/chat-chunked-*", narrowed=True
+    )
+
+    assert _reds(told) == {}
+    assert told.code == 0, told.out
+    reasons = {str(v["reason"]) for v in told.verdicts if v["ruling"] == "not applicable"}
+    assert "its circuit breaker, which no setting reaches, had opened after 5 failed calls" in reasons
+
+
 def test_a_slow_client_has_nothing_red_and_is_told_what_was_left_out(tmp_path: Path) -> None:
     told = _run("SlowToSend", tmp_path, "quick")
 

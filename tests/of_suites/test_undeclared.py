@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from kill_runs import run_quick
 
-from tgi_conformance.contracts.adapter import Description, RetryPolicy
+from tgi_conformance.contracts.adapter import Breaker, Description, RetryPolicy
 from tgi_conformance.contracts.journal import Exchange, Journal, ReplyEnding
 from tgi_conformance.contracts.outcome import Outcome
 from tgi_conformance.suites.harness.expect import ClauseFailed, WrongCount
 from tgi_conformance.suites.harness.oracles import CallMade
-from tgi_conformance.suites.harness.undeclared import Repeat, asked_for, excuse, is_silent, repeats
+from tgi_conformance.suites.harness.policy import shut_out
+from tgi_conformance.suites.harness.undeclared import Repeat, asked_for, is_silent, repeats, retry_excuse
 
 UNTOLD = f"{Path(__file__).parents[1] / 'adapters' / 'small_clients.py'}:Untold"
 FAILED = ClauseFailed("an error", "an answer")
@@ -58,16 +59,16 @@ def test_a_case_is_excused_where_another_reply_was_met_or_requests_were_counted(
     moved = seen(exchange(0, 503), exchange(1, 200, reply="1"), outcome=ANSWER)
     stayed = seen(exchange(0, 503), exchange(1, 503))
     told = "made a second attempt after 503 and declares no retry policy"
-    assert excuse(FAILED, moved) == told
-    assert excuse(COUNTED, stayed) == told
-    assert excuse(FAILED, stayed) == ""
-    assert excuse(COUNTED, []) == ""
+    assert retry_excuse(FAILED, moved) == told
+    assert retry_excuse(COUNTED, stayed) == told
+    assert retry_excuse(FAILED, stayed) == ""
+    assert retry_excuse(COUNTED, []) == ""
 
 
 def test_an_answer_for_an_error_that_lasted_is_never_excused() -> None:
     believed = seen(exchange(0, 503), exchange(1, 503, reply="1"), outcome=ANSWER)
     assert believed[0].believed
-    assert excuse(FAILED, believed) == excuse(COUNTED, believed) == ""
+    assert retry_excuse(FAILED, believed) == retry_excuse(COUNTED, believed) == ""
 
 
 def test_the_declaration_is_asked_for_as_it_would_have_to_read() -> None:
@@ -82,6 +83,30 @@ def test_only_who_says_nothing_of_retries_is_excused() -> None:
     assert is_silent(silent)
     assert not is_silent(replace(silent, retry=RetryPolicy()))
     assert not is_silent(replace(silent, capabilities=frozenset({"core", "retry"})))
+
+
+FAILED_CALL, ANSWERED, REFUSED = (True, True), (False, True), (True, False)
+
+
+@pytest.mark.parametrize(
+    ("calls", "after"),
+    [
+        ([FAILED_CALL, FAILED_CALL, REFUSED], 2),
+        ([FAILED_CALL, ANSWERED, FAILED_CALL, FAILED_CALL, REFUSED], 2),
+        ([FAILED_CALL, REFUSED], 0),
+        ([FAILED_CALL, ANSWERED, FAILED_CALL, REFUSED], 0),
+        ([FAILED_CALL, FAILED_CALL, FAILED_CALL], 0),
+        ([], 0),
+    ],
+)
+def test_what_an_open_breaker_refuses_is_known_by_the_failures_before(
+    calls: list[tuple[bool, bool]], after: int
+) -> None:
+    declared = Description(name="x", breaker=Breaker(failures=2, delay=30.0))
+    told = f"its circuit breaker, which no setting reaches, had opened after {after} failed calls"
+    assert shut_out(declared, calls) == (told if after else "")
+    assert shut_out(replace(declared, settings=frozenset({"breaker_failures"})), calls) == ""
+    assert shut_out(Description(name="x"), calls) == ""
 
 
 def test_a_client_that_retries_untold_is_asked_once_and_has_no_red_case(tmp_path: Path) -> None:
