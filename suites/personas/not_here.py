@@ -10,7 +10,7 @@ from typing import Final
 
 from tgi_conformance.contracts.script import Persona
 
-_LIMITS: Final = "the limit is TGI's own: a proxy of OpenAI's form is not known to refuse it"
+_LIMITS: Final = "the refusal is TGI's own: a proxy of OpenAI's form is not known to refuse it"
 _COUNTED: Final = "the case counts events by tokens, and this server begins with a comment and the role"
 _DONE: Final = "TGI 1.4 sends no [DONE]"
 _END_TOKEN: Final = "the case compares the text of an end token, which TGI 1.4 sends in chats too"
@@ -28,6 +28,10 @@ NOT_HERE: Final[Mapping[Persona, Mapping[str, str]]] = {
     },
     "openai-proxy": {
         "REQ-02/empty-completions*": _LIMITS,
+        "REQ-04/*-leading": _LIMITS,
+        "REQ-04/*-trailing": _LIMITS,
+        "RESP-11/codings-*-stream": "the case codes a whole stream, and this server begins with a comment",
+        "TOOL-02/with-response-format*": _LIMITS,
         "GEN-06/refused-*": _LIMITS,
         "GEN-08/five-*": _LIMITS,
         "GEN-11/negative-seed-*": _LIMITS,
