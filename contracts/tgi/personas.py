@@ -321,7 +321,7 @@ def _openai_chunks(named: dict[str, JSON], choice: Mapping[str, JSON], *, first:
     reason = choice.get("finish_reason")
     if first:
         opening: JSON = {"role": "assistant", "content": ""}
-        yield {**named, "choices": [{**rest, "delta": opening, "finish_reason": None}]}
+        yield {**named, "choices": [{**rest, "delta": opening, "logprobs": None, "finish_reason": None}]}
     if delta.get("content") != "":
         yield {**named, "choices": [{**rest, "delta": delta, "finish_reason": None}]}
     if reason is not None:
