@@ -25,10 +25,11 @@ CASE = re.compile(r"`([A-Z]+-\d+)(?:/([\w.-]+))?`")
 MAP = "collected_results/hf_tgi_test_results.json"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
     """A folder with a stand-in of the backend at the path that the page names, and an environment."""
-    folder = tmp_path_factory.mktemp("guide")
+    folder = tmp_path / "guide-page"
+    folder.mkdir()
     shutil.copytree(STAND_INS / "early_backend", folder / "api_backends")
     (folder / "guide" / "bin").mkdir(parents=True)
     (folder / "guide" / "bin" / "python").symlink_to(sys.executable)
@@ -54,13 +55,25 @@ def shell(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_page_runs(folder: Path, command: str) -> None:
-    if command.startswith(INSTALLS):
-        lock = re.search(r"-r (\S+)", command)
-        assert lock
-        assert (ROOT / lock[1]).is_file()
-        return
+def test_the_commands_of_the_page_run_in_its_order_and_what_they_leave_is_as_it_says(folder: Path) -> None:
+    for command in COMMANDS:
+        if command.startswith(INSTALLS):
+            _expect_its_lock(command)
+        else:
+            _expect_it_runs(folder, command)
+    _expect_that_a_map_which_differs_is_told(folder)
+    texts = [file.read_bytes() for file in (folder / "collected_results").rglob("*") if file.is_file()]
+    assert texts
+    assert [text for text in texts if re.search(rb"HF_API_KEY|Bearer key[12]", text)] == []
+
+
+def _expect_its_lock(command: str) -> None:
+    lock = re.search(r"-r (\S+)", command)
+    assert lock
+    assert (ROOT / lock[1]).is_file()
+
+
+def _expect_it_runs(folder: Path, command: str) -> None:
     done = shell(folder, command)
     assert done.returncode in (0, 1), done.stdout
     if "--profile tgi-guide" in command:
@@ -69,7 +82,7 @@ def test_a_command_of_the_page_runs(folder: Path, command: str) -> None:
         assert set(values.values()) == {"Failed"}
 
 
-def test_a_map_that_differs_from_what_is_expected_is_told(folder: Path) -> None:
+def _expect_that_a_map_which_differs_is_told(folder: Path) -> None:
     expected = folder / "expected_results" / "hf_tgi_test_results.json"
     values = json.loads(expected.read_text(encoding="utf-8"))
     expected.write_text(json.dumps(values | {"streaming": "Success"}), encoding="utf-8")
@@ -78,12 +91,6 @@ def test_a_map_that_differs_from_what_is_expected_is_told(folder: Path) -> None:
     done = shell(folder, run)
 
     assert re.search(r"streaming.*Success.*Failed", done.stdout), done.stdout
-
-
-def test_the_keys_of_the_environment_are_in_no_file(folder: Path) -> None:
-    texts = [file.read_bytes() for file in (folder / "collected_results").rglob("*") if file.is_file()]
-    assert texts
-    assert [text for text in texts if re.search(rb"HF_API_KEY|Bearer key[12]", text)] == []
 
 
 def test_the_page_has_each_key_with_a_case_a_line_and_the_changes() -> None:
