@@ -16,12 +16,14 @@ function native(value) {
   return { text: value.generated_text, ...likely, ...detailed(value.details) };
 }
 
-// TGI counts a native prompt in a stream's last event only, and in a header otherwise.
-function detailed(details) {
+// TGI counts a native prompt in a stream's last event only (TGI 1.4 not even there), and in a header otherwise.
+function detailed(details, streamed = false) {
   if (!isObject(details)) return {};
   const { finish_reason: said, generated_tokens: made, input_length: read } = details;
-  const counted = typeof made === "number" && typeof read === "number";
-  return { finish_reason: reason(said), usage: counted ? { prompt_tokens: read, completion_tokens: made, total_tokens: read + made } : undefined };
+  const known = typeof read === "number";
+  const counted = typeof made === "number" && (known || streamed);
+  const usage = known ? { prompt_tokens: read, completion_tokens: made, total_tokens: read + made } : { completion_tokens: made };
+  return { finish_reason: reason(said), usage: counted ? usage : undefined };
 }
 
 const listed = (list, each) => (Array.isArray(list) ? list.map(each) : undefined);
@@ -103,7 +105,7 @@ export function readEvent(value, shape) {
 function nativeEvent({ token, top_tokens: top, generated_text: whole, details }) {
   if (!isObject(token) || typeof token.text !== "string") return undefined;
   const done = typeof whole === "string";
-  return { exposed: { text: token.text, special: token.special === true, done, logprobs: [scored(token, top)], ...detailed(details) }, done };
+  return { exposed: { text: token.text, special: token.special === true, done, logprobs: [scored(token, top)], ...detailed(details, true) }, done };
 }
 
 function chatEvent(choice, counted) {
