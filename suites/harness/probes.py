@@ -229,7 +229,7 @@ class Probes:
             # A scripted reply answers on any route; the server that is played would have said 404.
             if route := not_there(persona, journal):
                 raise NotHere(f"the server played, {persona}, has no {route}")
-            problem = _misrouted(shape, journal) or _judge(outcome, journal)
+            problem = "; ".join(filter(None, (_judge(outcome, journal), _misrouted(shape, journal)))) or None
             if problem is None:
                 self.pace += pace_of_creation(created) + pace_of(outcome, journal.generations[0])
             return problem
