@@ -229,7 +229,7 @@ class Probes:
             # A scripted reply answers on any route; the server that is played would have said 404.
             if route := not_there(persona, journal):
                 raise NotHere(f"the server played, {persona}, has no {route}")
-            problem = "; ".join(filter(None, (_judge(outcome, journal), _misrouted(shape, journal)))) or None
+            problem = "; ".join(filter(None, (_misrouted(shape, journal), _judge(outcome, journal)))) or None
             if problem is None:
                 self.pace += pace_of_creation(created) + pace_of(outcome, journal.generations[0])
             return problem
@@ -279,4 +279,4 @@ def _misrouted(shape: Shape, journal: Journal) -> str | None:
     there = [other.name for other in SHAPES if route_of(path) in other.plain_paths + other.stream_paths]
     if not there or shape.name in there:
         return None
-    return f"{_MISROUTED}{path}, the route of a {there[0]} call, where {shape.plain_paths[0]} is right"
+    return f"{_MISROUTED}{path or '/'}, the route of a {there[0]} call, where {shape.plain_paths[0]} is right"

@@ -173,7 +173,7 @@ def test_each_thing_that_goes_wrong_is_found_in_one_run(tmp_path: Path) -> None:
         "create_endpoint() gave the id 'only' twice",
         "a generate() call that the server refuses with 422: answer 'sorry' in place of an error",
         "a generate() call with an image (img-native): the request holds no such image",
-        "a healthy chat call: backend does not answer",
+        "a healthy chat call: probe chat call: it was sent to /, the route of a native call",
     ):
         assert said in done.out, done.out
 
