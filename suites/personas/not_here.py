@@ -36,6 +36,7 @@ NOT_HERE: Final[Mapping[Persona, Mapping[str, str]]] = {
         "REQ-04/*-trailing": _LIMITS,
         "RESP-11/codings-*-stream": "the case codes a whole stream, and this server begins with a comment",
         "TOOL-02/with-response-format*": _LIMITS,
+        "TOOL-12/tgi-*openai-json-schema": _LIMITS,
         "TOOL-02/property-p07": _LIMITS,
         "RES-02/mid-stream": _COUNTED,
         "RES-02/property-p21": _COUNTED,
