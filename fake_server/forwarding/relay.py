@@ -81,7 +81,7 @@ class Relay:
             async with aclosing(self._parts) as parts:
                 async for part in parts:
                     steps = self._steps_of(part)
-                    if isinstance(part, Head) and part.status // 100 != 2:
+                    if isinstance(part, Head) and part.status // 100 != 2 and not self._growing.over:
                         # A client may leave at the sight of an error's status; its text is wanted too.
                         self._held = steps
                         continue

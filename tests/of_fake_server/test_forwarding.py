@@ -126,6 +126,17 @@ def test_an_errors_head_waits_for_its_text_which_a_client_may_not_stay_for(
     assert b"the GPU is on fire" in kept.body
 
 
+def test_an_error_that_is_cut_at_its_head_is_over_there(front: FakeServer, meet: Meet) -> None:
+    asked = meet(status(500, json={"error": "no"}))
+    with front.space(Script(replies=(forwarded().cut("rst", at="head"),))) as space:
+        with Wire(space.base_url) as wire:
+            wire.send(request(body=asked))
+            assert wire.read_to_end()[1] == "rst"
+        exchange = over(space)
+        assert space.journal().faults == ()
+    assert exchange.ending == "fault"
+
+
 def test_an_error_whose_text_never_comes_breaks_off_behind_its_head(front: FakeServer, meet: Meet) -> None:
     asked = meet(status(500, json={"error": "no more"}).cut("fin", byte=0))
     with front.space(Script(replies=(forwarded(),))) as space, Wire(space.base_url) as wire:
