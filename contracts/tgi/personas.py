@@ -354,7 +354,10 @@ def plain_told(traits: Traits, value: Mapping[str, JSON], status: int) -> JSON:
 
 
 def event_told(traits: Traits, value: Mapping[str, JSON]) -> JSON | None:
-    """The JSON of an event of TGI 3.3 as the persona gives it; what is its own stays. None: not in one."""
+    """The JSON of an event of TGI 3.3 as the persona gives it; None: it takes several events for it.
+
+    What is in the persona's own form stays as it is.
+    """
     if "error" in value:
         error = value["error"]
         own = isinstance(error, Mapping) and "param" in error

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
+from tgi_conformance.contracts.script.whole import NATIVE_PERSONA
 from tgi_conformance.contracts.verdict import Verdict
 from tgi_conformance.reports.comparing.conditions import kit_version
 from tgi_conformance.reports.run import BackendInfo, Run, RunInfo
 
 #: The server that a run is made under where ``run.json`` names none.
-USUAL_SERVER: Final = "tgi-3.3"
+USUAL_SERVER: Final = NATIVE_PERSONA
 _QUICK: Final = "quick"
 
 

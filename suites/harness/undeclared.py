@@ -1,7 +1,7 @@
-"""What a backend does by itself, and a case cannot judge: it is held against none. Pure.
+"""What a backend does by itself and no case can judge, so that none is held against it. Pure.
 
-That are retries of a backend that declares none, which are seen on the wire and asked for once, and refusals
-of a circuit breaker that is declared and that no setting reaches.
+Two things: retries of a backend that declares none, which are seen on the wire and asked for once; and what a
+declared circuit breaker refuses that no setting reaches.
 
 A client may rightly try again after a failure that passes. How often it may, and after what, is computed from
 its declaration; without one, a case that counts its requests or has another answer ready cannot judge it.

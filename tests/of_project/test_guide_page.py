@@ -31,6 +31,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "guide-page"
     folder.mkdir()
     shutil.copytree(STAND_INS / "early_backend", folder / "api_backends")
+    shutil.copy(STAND_INS / "guide_backend" / "requests.py", folder / "api_backends")
     (folder / "guide" / "bin").mkdir(parents=True)
     (folder / "guide" / "bin" / "python").symlink_to(sys.executable)
     (folder / "bin").mkdir()
