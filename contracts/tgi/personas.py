@@ -1,19 +1,20 @@
 """Server generations, each as a table of what differs from TGI 3.3.
 
-``tgi-1.4`` follows the published types of that release and wire fact 1; ``tgi-2`` follows users' reports of
-2.0 to 2.4 (TGI issues 2136 and 2794); ``openai-proxy`` is what gateways of OpenAI's form have in common, and
-``hosted-router`` what Hugging Face's router adds before TGI. None of the four was recorded here.
+The tables are data (``contracts/servers/<name>/server.toml``, which also says what each is known from); here
+are the words for what can differ, and the forms that follow from them.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
+from tgi_conformance.contracts.codec import from_json
 from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Persona
+from tgi_conformance.contracts.servers.registry import ServerFile, servers
 from tgi_conformance.contracts.tgi.errors import TGIError
 from tgi_conformance.contracts.tgi.info import VERSION
 
@@ -78,53 +79,15 @@ class Traits:
         return path not in self.missing and (self.only is None or path in self.only)
 
 
-_LATER_THAN_1_4: Final = frozenset({"/v1/completions", "/v1/models", "/chat_tokenize", "/ping"})
+def traits_of(server: ServerFile) -> Traits:
+    """What sets a server apart, as its file says; raises ``DecodeError`` for a trait that there is not."""
+    version: dict[str, JSON] = {"version": server.version} if server.version else {}
+    return from_json(Traits, {**version, **server.traits})
 
+
+#: The rows, from the files of ``contracts/servers``; in the order of the script's names.
 PERSONAS: Final[Mapping[Persona, Traits]] = MappingProxyType(
-    {
-        "tgi-3.3": Traits(),
-        "tgi-2": Traits(version="2.4.1", tool_arguments="object", single_tool_call=True),
-        "tgi-1.4": Traits(
-            version="1.4.2",
-            blank=False,
-            done=False,
-            chat_object="text_completion",
-            id_first=True,
-            native_finish=True,
-            end_token_text=True,
-            chunk_usage=False,
-            input_length=False,
-            tool_arguments="object",
-            single_tool_call=True,
-            missing=_LATER_THAN_1_4,
-        ),
-        "openai-proxy": Traits(
-            openai=True,
-            id_first=True,
-            chunk_usage=False,
-            comment="PROCESSING",
-            compute_headers=False,
-            only=frozenset({"/v1/chat/completions", "/v1/completions", "/v1/models", "/health"}),
-            errors=MappingProxyType(
-                {
-                    "validation": ErrorForm(400, code="invalid_value"),
-                    "overloaded": ErrorForm(429, headers=(("retry-after", "1"),), code="rate_limit_exceeded"),
-                    "timeout": ErrorForm(408, code="timeout"),
-                    "conflict": ErrorForm(409, code="conflict"),
-                    "generation": ErrorForm(502, html=True),
-                    "incomplete_generation": ErrorForm(502, html=True),
-                }
-            ),
-        ),
-        "hosted-router": Traits(
-            by_model=True,
-            missing=frozenset({"/generate", "/generate_stream"}),
-            request_id=True,
-            errors=MappingProxyType(
-                {"loading": ErrorForm(503, more=MappingProxyType({"estimated_time": 20.0}))}
-            ),
-        ),
-    }
+    {name: traits_of(servers()[name]) for name in get_args(Persona)}
 )
 
 _PAGE: Final = (

@@ -69,7 +69,9 @@ def add_launcher_options(parser: argparse.ArgumentParser) -> None:
     own.add_argument(
         "--chat-template", choices=("standard", "none"), help="whether the model has a chat template"
     )
-    own.add_argument("--persona", choices=get_args(Persona), help="server generation to imitate")
+    own.add_argument(
+        "--server", "--persona", dest="persona", choices=get_args(Persona), help="server to imitate"
+    )
     own.add_argument(
         "--keep-alive-ms", type=float, help="silence that an empty comment breaks (default: 15000)"
     )

@@ -65,4 +65,5 @@ def test_without_a_script_the_toy_model_answers_and_with_one_the_script_stands()
 
 def test_a_persona_is_an_option() -> None:
     assert started("--persona tgi-1.4").persona == "tgi-1.4"
+    assert started("--server tgi-1.4").persona == "tgi-1.4"
     assert started("").persona == "tgi-3.3"
