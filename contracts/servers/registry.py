@@ -39,6 +39,10 @@ class ServerFile:
     #: What sets it apart from TGI 3.3.
     traits: Mapping[str, JSON] = field(default_factory=dict)
 
+    def wrong(self, problem: DecodeError) -> ServerFileError:
+        """The error for what is wrong in its traits, with the file's name and the place in it."""
+        return _wrong(self.name, problem.below("/traits"))
+
 
 @cache
 def servers() -> Mapping[str, ServerFile]:
@@ -56,4 +60,8 @@ def parse_server(name: str, text: str) -> ServerFile:
     try:
         return from_json(ServerFile, {**tomllib.loads(text), "name": name})
     except (tomllib.TOMLDecodeError, DecodeError) as problem:
-        raise ServerFileError(f"contracts/servers/{name}/{_FILE}: {problem}") from problem
+        raise _wrong(name, problem) from problem
+
+
+def _wrong(name: str, problem: Exception) -> ServerFileError:
+    return ServerFileError(f"contracts/servers/{name}/{_FILE}: {problem}")

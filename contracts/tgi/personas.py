@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-from tgi_conformance.contracts.codec import from_json
+from tgi_conformance.contracts.codec import DecodeError, from_json
 from tgi_conformance.contracts.json_texts import dumps
 from tgi_conformance.contracts.json_types import JSON
 from tgi_conformance.contracts.script import Persona
@@ -80,9 +80,12 @@ class Traits:
 
 
 def traits_of(server: ServerFile) -> Traits:
-    """What sets a server apart, as its file says; raises ``DecodeError`` for a trait that there is not."""
+    """What sets a server apart, as its file says; raises ``ServerFileError`` for a trait unheard of."""
     version: dict[str, JSON] = {"version": server.version} if server.version else {}
-    return from_json(Traits, {**version, **server.traits})
+    try:
+        return from_json(Traits, {**version, **server.traits})
+    except DecodeError as problem:
+        raise server.wrong(problem) from problem
 
 
 #: The rows, from the files of ``contracts/servers``; in the order of the script's names.

@@ -4,7 +4,6 @@ from typing import get_args
 
 import pytest
 
-from tgi_conformance.contracts.codec import DecodeError
 from tgi_conformance.contracts.script import Persona
 from tgi_conformance.contracts.servers.registry import ServerFileError, parse_server, servers
 from tgi_conformance.contracts.tgi.info import VERSION
@@ -39,7 +38,7 @@ def test_the_version_is_told_once_as_the_server_tells_it(name: Persona) -> None:
 
 def test_a_trait_that_there_is_not_is_refused() -> None:
     wrong = parse_server("mine", HEAD + "[traits]\nblanks = true\n")
-    with pytest.raises(DecodeError, match="blanks"):
+    with pytest.raises(ServerFileError, match=r"contracts/servers/mine/server\.toml: /traits.*blanks"):
         traits_of(wrong)
 
 
